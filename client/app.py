@@ -197,7 +197,7 @@ def _answered(message: Message, context: Context, answer: Answer) -> Payload:
     )
     if answer is handlers.hello:
         _tidy_once(context)
-        keep_left_out(log_folder_of(context), hospital.splits.values())
+        keep_left_out(log_folder_of(context), hospital.everybody.values())
     elif message.metadata.message_type not in (LEGS["start"], LEGS["members"]):
         own_parts.put_start(hospital, context)
     try:

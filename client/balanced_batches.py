@@ -31,9 +31,13 @@ def batches_by_class(groups: list[Indices], size: int, steps: int, rng: np.rando
 
 def groups_by_class(cases: Cases) -> list[Indices]:
     """The cases of each class that there is any of here, in the order of the classes."""
-    targets = cases.columns["targets"]
-    of_case = _rarest(cases) if targets.item else cases.targets.astype(np.int64)
+    of_case = classes_of(cases)
     return [np.flatnonzero(of_case == label) for label in np.unique(of_case)]
+
+
+def classes_of(cases: Cases) -> Indices:
+    """(N,) the class of every case; of outlines the rarest that it shows."""
+    return _rarest(cases) if cases.columns["targets"].item else cases.targets.astype(np.int64)
 
 
 def _rarest(cases: Cases) -> Indices:

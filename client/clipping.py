@@ -61,6 +61,10 @@ def clipping_factors(norms: Tensor, clip_norm: float) -> Tensor:
 class Gradients(Protocol):
     """One parameter's gradients of N cases."""
 
+    def __len__(self) -> int:
+        """N."""
+        ...
+
     def norms(self) -> Tensor:
         """(N,) float32 L2 norms."""
         ...
@@ -75,6 +79,10 @@ class Whole:
     """values: (N, ...) float32, the gradients themselves, in whatever order they lie in memory."""
 
     values: Tensor
+
+    def __len__(self) -> int:
+        """See Gradients."""
+        return len(self.values)
 
     def norms(self) -> Tensor:
         """See Gradients."""
@@ -104,6 +112,10 @@ class Outer:
 
     columns: Tensor
     rows: Tensor
+
+    def __len__(self) -> int:
+        """See Gradients."""
+        return len(self.columns)
 
     def norms(self) -> Tensor:
         """See Gradients."""

@@ -13,7 +13,7 @@ from torch import nn
 from common.data.cases import Cases
 from common.learning.abilities import abilities, can, compares_patients, scored_whole
 from common.learning.device import home, one_exact_copy
-from common.learning.judging import Answered, joined, judge, judge_groups
+from common.learning.judging import Answered, joined, judge, judge_groups, taken
 from common.learning.task import Task
 from common.metrics.intervals import PATIENTS, SPREAD, patient_sums
 from common.sums.mean import Mean, merge
@@ -56,10 +56,14 @@ def evaluate_patients(task: Task, network: nn.Module, cases: Cases) -> dict[str,
 
 
 def answers(task: Task, network: nn.Module, cases: Cases) -> Answered:
-    """What the scores of all `cases` are made of, for `common.learning.judging`; of a task that says what it is."""
-    device, able = home(network), abilities(task)
+    """What the scores of all `cases`, at least one, are made of, in their order, for `common.learning.judging`.
+
+    Asked for only of a task that says what it is.
+    """
+    device, able, pieces = home(network), abilities(task), list(_whole_patients(cases))
     with torch.no_grad(), _ready(network):
-        return joined(able.answered(network, cases.batch(rows).to(device)) for rows in _whole_patients(cases))
+        found = joined(able.answered(network, cases.batch(rows).to(device)) for rows in pieces)
+    return taken(found, np.argsort(np.concatenate(pieces)))
 
 
 def _together(task: Task, network: nn.Module, cases: Cases) -> dict[str, Mean]:

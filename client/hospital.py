@@ -16,10 +16,11 @@ from torch import nn
 
 from client import pool
 from client.consent import Called
+from client.labelled import divided
 from client.partition import Partition
 from client.pool import HOSPITALS_KEPT_WARM, Whose, key_of, numbered_names
 from client.source import Source
-from client.splitting import Places, split
+from client.splitting import UNLABELLED, Places, split
 from common.data.cases import Cases, SiteId
 from common.data.names import RULE, fault_of, refuse_alike
 from common.errors import SourceError, StudyError
@@ -44,8 +45,8 @@ class Hospital:
     study: with the hospital's own place for its data. digest: SHA-256 of the study as it was approved, hexadecimal,
     the same at every hospital. counted: patients and cases of every part as they were told when the run began, where
     persons withdrew since from a study that promises privacy: noise, rates and weights stay what they were.
-    withdrawn: how many did since, where that may be told. hashes: of
-    its persons, by key, kept warm by `kept_split`.
+    withdrawn: how many did since, where that may be told. unlabelled: training cases whose labels the study does not
+    use; they are in none of the splits. hashes: of its persons, by key, kept warm by `kept_split`.
     """
 
     site: SiteId
@@ -56,6 +57,7 @@ class Hospital:
     digest: str
     counted: Mapping[str, tuple[int, int]] | None = None
     withdrawn: int = 0
+    unlabelled: Cases | None = None
     hashes: dict[bytes, Any] = field(default_factory=dict, compare=False, repr=False)
 
     @cached_property
@@ -78,6 +80,11 @@ class Hospital:
         if self.counted is not None:
             return self.counted[part]
         return len(np.unique(self.splits[part].patients)), len(self.splits[part])
+
+    @property
+    def everybody(self) -> Mapping[str, Cases]:
+        """The cases of every part, and by the name UNLABELLED those that only their labels keep from training."""
+        return self.splits if self.unlabelled is None else {**self.splits, UNLABELLED: self.unlabelled}
 
     @property
     def train(self) -> Cases:
@@ -166,12 +173,14 @@ def _opened(
     digest, whose = sha256(study_json.encode()).hexdigest(), Whose(key_of(table), name, is_own, folder, withdrawn)
     called = Called.of(study, digest) if pool.says_consent(whose) else None
     splits = _splits(whose, json.dumps(table["split"], sort_keys=True), called, places)
+    labelled, unlabelled = divided(splits["train"], study, name, places)
+    splits = {**splits, "train": labelled}
     if study.training.bootstrap is not None:
         rng = generator(study.seed, name, "bootstrap", study.training.bootstrap)
         splits = {**splits, "train": _drawn(splits["train"], rng)}
     task = study.build_task()
     network = placed(new_network(task, splits["train"].shape, study.seed, study.training), device)
-    return Hospital(name, study, task, splits, network, digest)
+    return Hospital(name, study, task, splits, network, digest, unlabelled=unlabelled)
 
 
 def _drawn(cases: Cases, rng: np.random.Generator) -> Cases:

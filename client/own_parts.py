@@ -5,8 +5,9 @@ Its own (training.personal) learn in every round that it takes part in, are kept
 the first ones, which the study's seed or model gives.
 
 A model that a study begins from ([start]) comes once, whole, before the first round, where a part of it does not
-travel: it is frozen, or the hospitals' own. It must have the digest in the study that the hospital approved; it is
-kept on the hospital's disk by that digest, and compared with it again whenever it is read.
+travel: it is frozen, or the hospitals' own; or where questions read features of its encoder. It must have the digest
+in the study that the hospital approved; it is kept on the hospital's disk by that digest, and compared with it again
+whenever it is read.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from common.errors import FileError, HospitalError, StudyError, WireError
 from common.files.access import is_there, private_folder
 from common.files.tensor_files import SUFFIX, read_tensors, write_tensors
 from common.learning.parameters import first_personal, read_personal, remember_first_personal, write_personal
-from common.learning.start import Taken, checked, needs_model, put, shapes_taken
+from common.learning.start import Taken, checked, is_given, put, shapes_taken
 from common.study.start import Start
 from common.sums.exchange import Payload
 from common.sums.update import Vector
@@ -101,7 +102,7 @@ def model_in(network: nn.Module) -> Taken | None:
 def _needed(hospital: Hospital) -> Start | None:
     """Raises HospitalError where the study that was approved does not say which model: any would do."""
     start = hospital.study.start
-    if start is None or not needs_model(hospital.network, start):
+    if start is None or not is_given(hospital.study, hospital.network):
         return None
     if start.sha256 is None:
         raise HospitalError("the study does not say by start.sha256 which model it begins from.")

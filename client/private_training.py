@@ -2,11 +2,17 @@
 
 What leaves has noise for the unit's gradient in every step, and everything beside it is public: the weight is a
 number expected or counted beforehand, never that of a step, and no loss is told.
+
+*Companion.* A teacher follows the model after each step, as in ordinary training, and leaves with it. No noise is
+added to it, and none is needed: here the model moves by noisy sums alone, and `follow` reads what was learned alone,
+so that the teacher is worked out from what was released (post-processing). What `loss` makes of a companion while it
+looks at cases, a centre of their features, would be no such thing: it is undone before the next step.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -22,7 +28,7 @@ from client.training import Terms
 from common.data.cases import Batch, Cases
 from common.learning.class_weights import with_weights
 from common.learning.client_work import Training
-from common.learning.losses import augmented
+from common.learning.losses import augmented, follow
 from common.learning.parameters import read, refuse_unsuitable, trainable
 from common.learning.task import Task
 from common.privacy.mechanism import Noised
@@ -104,7 +110,12 @@ class PrivateTrainer:
             terms.add(parameters, self.expected_units)
             optimiser.step()
             optimiser.zero_grad()
+            self.follow()
         return steps
+
+    def follow(self) -> None:
+        """Move the companion after a step, by what is learned alone."""
+        follow(self.task, self.network)
 
     def noisy_sum(self) -> Vector:
         """(P,) float32: `clipped_sum`, and the noise on it."""
@@ -115,13 +126,16 @@ class PrivateTrainer:
 
         Every unit is augmented alone: no other has a part in its gradient.
         """
-        return clipped_sum(self._loss(), self._units(), self.clip_norm)
+        with _unmoved(self.network):
+            return clipped_sum(self._loss(), self._units(), self.clip_norm)
 
     def unit_gradients(self) -> Iterator[Vector]:
         """(P,) float32 each, unclipped: of one Poisson sample of the units, one at a time."""
         loss = self._loss()
         for unit in self._units():
-            yield clipped_sum(loss, [unit], float("inf"))
+            with _unmoved(self.network):
+                gradient = clipped_sum(loss, [unit], float("inf"))
+            yield gradient
 
     def _loss(self) -> CaseLoss:
         self.network.train()
@@ -141,6 +155,22 @@ class PrivateTrainer:
         drawn = self.rng.random(len(counts)) < self.sampling_rate
         chosen = np.cumsum(counts) - counts + self.rng.integers(0, counts)
         return np.asarray(order[chosen[drawn]], np.int64)
+
+
+@contextmanager
+def _unmoved(network: nn.Module) -> Iterator[None]:
+    """Whatever of the network is not learned is afterwards what it was: a case moves it through noisy sums alone.
+
+    Not the companion alone: sums that are kept in mind for it, until `follow`, are of cases as well.
+    """
+    others = [parameter for parameter in network.parameters() if not parameter.requires_grad]
+    before = [(tensor, tensor.clone()) for tensor in (*others, *network.buffers())]
+    try:
+        yield
+    finally:
+        with torch.no_grad():
+            for tensor, value in before:
+                tensor.copy_(value)
 
 
 def refuse_batch_norm(network: nn.Module) -> None:

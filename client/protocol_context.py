@@ -100,7 +100,7 @@ def _study_of(study: Study) -> str:
 def _persons_of(hospital: Hospital) -> str:
     """SHA-256 of who is in which part, and with how many cases."""
     parts = {}
-    for name, cases in sorted(hospital.splits.items()):
+    for name, cases in sorted(hospital.everybody.items()):
         persons, counts = np.unique(cases.patients, return_counts=True)
         parts[name] = [persons.tolist(), counts.tolist()]
     return sha256(json.dumps(parts).encode()).hexdigest()
@@ -108,7 +108,7 @@ def _persons_of(hospital: Hospital) -> str:
 
 def _everybody_of(hospital: Hospital) -> str:
     """The same for questions, which are of all parts together: another split takes no other persons."""
-    persons = np.concatenate([cases.patients for cases in hospital.splits.values()])
+    persons = np.concatenate([cases.patients for cases in hospital.everybody.values()])
     found, counts = np.unique(persons, return_counts=True)
     return sha256(json.dumps([found.tolist(), counts.tolist()]).encode()).hexdigest()
 

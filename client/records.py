@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
@@ -14,12 +14,11 @@ from client.source_abilities import abilities, can, label_of
 from client.sources._asked import asked_columns, typed
 from client.withdrawn import PERSONS
 from common.asking.levels import CLASS, TARGET
-from common.asking.records import Records, Values
+from common.asking.records import Records, Values, joined
 from common.data.cases import Cases
 from common.data.columns import Column
 from common.study.catalogue import SOURCES
 from common.study.report_settings import TAKEN
-from common.wire.train_requests import SPLITS
 
 WARM = b"records"
 """Under which they are kept with the hospital: every query of a question is of the same rows."""
@@ -46,16 +45,15 @@ def records_of(hospital: Hospital, part: str | None = None) -> Records:
     if part is None:
         kept = hospital.hashes.get(WARM)
         if not isinstance(kept, Records):
-            kept = hospital.hashes[WARM] = _records_of(hospital, SPLITS)
+            kept = hospital.hashes[WARM] = _records_of(hospital, list(hospital.everybody.values()))
         return kept
-    return _records_of(hospital, (part,))
+    return _records_of(hospital, [hospital.splits[part]])
 
 
-def _records_of(hospital: Hospital, names: Iterable[str]) -> Records:
-    parts = [hospital.splits[name] for name in names]
+def _records_of(hospital: Hospital, parts: list[Cases]) -> Records:
     source = cast(Source, SOURCES.build(hospital.study.source))
     if not can(source, "records"):
-        return _joined([records_of_cases(cases, source, hospital.site) for cases in parts], hospital.site)
+        return joined([records_of_cases(cases, source, hospital.site) for cases in parts], hospital.site)
     site = hospital.site if source.has_sites else None
     persons = np.concatenate([cases.patients for cases in parts])
     every = abilities(source).records(site, hospital.study.seed)
@@ -64,7 +62,7 @@ def _records_of(hospital: Hospital, names: Iterable[str]) -> Records:
 
 def left_out_of(hospital: Hospital) -> LeftOut:
     """How many rows and persons questions are not asked of."""
-    quarantined = dict.fromkeys(one for cases in hospital.splits.values() for one in cases.quarantined)
+    quarantined = dict.fromkeys(one for cases in hospital.everybody.values() for one in cases.quarantined)
     return LeftOut(hospital.withdrawn, len(quarantined))
 
 
@@ -92,9 +90,3 @@ def _target(cases: Cases, source: Source) -> Mapping[str, Values]:
 
 def _plain(values: Any) -> Values:
     return values.astype(np.str_ if values.dtype.kind in "US" else np.float64)  # type: ignore[no-any-return]
-
-
-def _joined(parts: list[Records], site: str) -> Records:
-    """Rows of several parts, in the columns of all of them."""
-    columns = {name: np.concatenate([one.columns[name] for one in parts]) for name in parts[0].columns}
-    return Records(cast(Mapping[str, Values], columns), np.concatenate([one.persons for one in parts]), site)

@@ -39,7 +39,7 @@ from client.whole_batches import pieces
 from common.errors import WireError
 from common.learning.abilities import no_case_loss
 from common.learning.device import home
-from common.learning.losses import case_losses
+from common.learning.losses import as_held, case_losses
 from common.learning.parameters import read, trainable, write
 from common.privacy.noise_coverage import hides_cases
 from common.privacy.study_facts import mechanism_of
@@ -151,7 +151,7 @@ def _of_piece(
 
     handles = [layer.register_forward_hook(note) for layer in layers.values()]
     try:
-        batch = hospital.train.batch(piece).to(home(hospital.network))
+        batch = as_held(hospital.task, hospital.train.batch(piece)).to(home(hospital.network))
         loss = case_losses(hospital.task, hospital.network, batch).sum()
     finally:
         for handle in handles:
@@ -161,10 +161,21 @@ def _of_piece(
     if not wanted:
         return
     gradients = torch.autograd.grad(loss, [one for _, _, one in wanted], allow_unused=True)
+    if len(piece) > 1 and any(one is not None and len(one) != len(piece) for one in gradients):
+        for index in piece:  # several views of a case, as so many rows: alone, all of them are its own
+            _of_piece(hospital, np.array([index]), layers, by_units, by_features)
+        return
     for (kept, name, _), gradient in zip(wanted, gradients, strict=True):
-        if gradient is not None and len(gradient) == len(piece):
-            flat = gradient if gradient.ndim == 2 else gradient.abs().flatten(1, -2).sum(1)
-            kept.setdefault(name, []).append(flat.detach().cpu())
+        if gradient is not None:
+            kept.setdefault(name, []).append(_a_row_a_case(gradient, len(piece)).detach().cpu())
+
+
+def _a_row_a_case(gradient: Tensor, cases: int) -> Tensor:
+    """(cases, units): of tokens, and of views of the one case, all together."""
+    if gradient.ndim == 2 and len(gradient) == cases:
+        return gradient
+    rows = gradient.abs().reshape(cases, -1, gradient.shape[-1])
+    return rows.sum(1)
 
 
 def _joined(parts: Mapping[str, list[Tensor]]) -> dict[str, NDArray[np.float32]]:

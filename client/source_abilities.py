@@ -30,6 +30,8 @@ class SourceAbilities(Protocol):
     """Kinds of files that `new_cases` prepares."""
     asked: Mapping[str, Any]
     """Option: columns of words of its cases that questions read, and what they hold (`client.sources._asked`)."""
+    unlabelled: bool
+    """Option: whether it reads images alone, and its cases have no truth (`common.data.cases.no_truth`)."""
     levels: Mapping[str, tuple[str, ...]]
     """The words that a column of its records may hold, by the options alone: read where there are no data as well."""
 

@@ -33,7 +33,7 @@ from flwr.app import ConfigRecord, Context
 from client.atomic_write import write_durably
 from client.hospital import Hospital
 from client.sources._persons import person_named
-from client.splitting import held_by_person
+from client.splitting import UNLABELLED, held_by_person
 from client.state_store import RECORD, key_of
 from common.errors import DataChangedError, FileError, HospitalError
 from common.files.access import is_there, names, private_folder
@@ -43,6 +43,7 @@ from common.wire.train_requests import SPLITS
 
 FILE = "split.json"
 KEY_BYTES = 32
+PLACES = (*SPLITS, UNLABELLED)
 
 
 @dataclass(frozen=True)
@@ -212,8 +213,8 @@ def _persons(key: bytes, hospital: Hospital) -> Persons:
     if key not in hospital.hashes:
         hospital.hashes[key] = {
             _hashed(key, person): KeptPerson(name, count, _hashed(key, held), _hashed(key, person_named(person)))
-            for name in SPLITS
-            for person, (count, targets) in held_by_person(hospital.splits[name]).items()
+            for name, cases in hospital.everybody.items()
+            for person, (count, targets) in held_by_person(cases).items()
             for held in [f"{person}\0{name}\0{count}\0{targets.hex()}"]
         }
     return cast(Persons, hospital.hashes[key])
@@ -225,6 +226,6 @@ def _hashed(key: bytes, person: str) -> str:
 
 def _parsed(table: Mapping[str, Any]) -> KeptSplit:
     persons = {str(name): KeptPerson(*one) for name, one in table["persons"].items()}
-    if not all(one.place in SPLITS and type(one.cases) is int for one in persons.values()):
+    if not all(one.place in PLACES and type(one.cases) is int for one in persons.values()):
         raise ValueError
     return KeptSplit(bytes.fromhex(table["key"]), str(table["token"]), table["pinned"] is True, persons)

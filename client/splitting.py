@@ -14,6 +14,8 @@ from common.study.study import Split
 from common.wire.train_requests import SPLITS
 
 DIGESTED_VALUES = 4096
+UNLABELLED = "unlabelled"
+"""Place of a training person whose labels a study does not use."""
 
 
 class Places(Protocol):
@@ -22,7 +24,7 @@ class Places(Protocol):
     def __hash__(self) -> int: ...
 
     def place_of(self, person: str) -> str | None:
-        """ "train", "validation" or "test"; None for a person who was never there."""
+        """ "train", "validation", "test" or UNLABELLED; None for a person who was never there."""
         ...
 
 
@@ -47,9 +49,13 @@ def split(cases: Cases, shares: Split, seed: int, places: Places | None = None) 
         cut = _cut(free, shares, {*cases.prescribed, *given.values()})
     of_patient = {patient: given[patient] for patient in given if given[patient] != "train"} | cut
     if places is not None:
-        of_patient = {patient: places.place_of(patient) or part for patient, part in of_patient.items()}
+        of_patient = {patient: _part(places.place_of(patient)) or part for patient, part in of_patient.items()}
     names = np.array([of_patient[str(patient)] for patient in cases.patients], dtype="<U10")
     return {name: cases.take(np.flatnonzero(names == name)) for name in SPLITS}
+
+
+def _part(place: str | None) -> str | None:
+    return "train" if place == UNLABELLED else place
 
 
 def held_by_person(cases: Cases) -> dict[str, tuple[int, bytes]]:

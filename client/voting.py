@@ -17,6 +17,7 @@ from client.evaluation import evaluate
 from client.hospital import Hospital
 from common.data.cases import Cases
 from common.learning.abilities import scored_whole
+from common.learning.device import one_exact_copy
 from common.learning.task import Task
 from common.metrics.roc import with_areas
 from common.study.stopping import LOWER_IS_BETTER
@@ -42,7 +43,8 @@ def vote_of(hospital: Hospital, load: Callable[[Vector], None], model: Vector, b
 
     def losses(parameters: Vector) -> NDArray[np.float64]:
         load(parameters)
-        return np.array([_loss(hospital, part) for part in parts])
+        with one_exact_copy(hospital.network):
+            return np.array([_loss(hospital, part) for part in parts])
 
     return "worse" if is_worse(losses(model), losses(before), hospital.study.defence.worse_by) else "fine"
 

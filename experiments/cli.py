@@ -38,12 +38,14 @@ from experiments.commands import (
     policy,
     predict,
     privacy,
+    probe,
     runs,
     server,
     studies,
     survey,
     track,
     tune,
+    views,
 )
 
 EXIT_CODES = (
@@ -86,7 +88,9 @@ cli.command()(runs.resume)
 cli.command()(evaluations.evaluate)
 cli.command()(ask.ask)
 cli.command()(tune.tune)
+cli.command()(probe.probe)
 cli.command()(studies.check)
+cli.command()(views.views)
 cli.command()(approve.approve)
 cli.command()(policy.policy)
 cli.command()(consent.withdraw)

@@ -260,6 +260,8 @@ def _in_words(cases: Cases) -> str:
     shown = f"inputs of {channels} features"
     if sides:
         shown = f"inputs of shape {channels} x {_times(sides)}"
+    if cases.unlabelled:
+        return f"{shown} without labels"
     if len(targets.item) == 1 and targets.dtype.kind not in "iu":
         return f"{shown} with {targets.item[0]} real numbers a case"
     if targets.item:

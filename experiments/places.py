@@ -16,6 +16,7 @@ from common.files.json_files import read_table
 from common.study.options import Entry
 from common.study.own_weights import brings_weights, network_of
 from common.study.study import Study
+from experiments.newest_run import RUNS, newest_run
 
 ROOT = "WARDROUND_DATA"
 PLUGINS = "plugins"
@@ -39,7 +40,8 @@ def with_whole_folder(study: Study, file: Path | None = None) -> Study:
 def with_whole_start(study: Study, beside: Path | None = None) -> Study:
     """The study with an absolute `start.model` and its digest: from the study's folder, or from here if it is here.
 
-    Raises StudyError where the model is absent, or another than the study names.
+    Of a folder of runs it is the newest, see `newest_run`. Raises StudyError where the model is absent, or another
+    than the study names.
     """
     if study.start is None:
         return study
@@ -47,7 +49,8 @@ def with_whole_start(study: Study, beside: Path | None = None) -> Study:
 
     given = Path(study.start.model).expanduser()
     place = given if beside is None else beside / given
-    found = given if given.exists() and not place.exists() else place
+    here = beside is not None and not place.exists() and (given.exists() or given.parts[:1] == (RUNS,))
+    found = newest_run(given if here else place)
     whole = replace(study, start=replace(study.start, model=str(found.absolute())))
     if study.start.sha256 is not None:
         read_start(replace(study.start, model=str(found.absolute())))

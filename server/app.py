@@ -109,6 +109,7 @@ def _ask(study: Study, name: str, grid: Grid, folder: Path, context: Context, qu
         read_questions(questions),
         int(config.get("hospitals", 0)),
         tuple(json.loads(str(config.get("sites", "")) or "[]")),
+        simulated=bool(config.get("simulated", False)),
     )
     with held(folder, LOCK, "is in use by another run; give each a folder of its own"):
         if config.get("nodes", False):

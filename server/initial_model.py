@@ -13,7 +13,7 @@ from common.data.cases import Shape
 from common.errors import StudyError
 from common.files.access import is_there
 from common.files.tensor_files import read_tensors, write_tensors
-from common.learning.start import Taken, checked, digest_of, first_network, needs_model, read_start
+from common.learning.start import Taken, checked, digest_of, first_network, is_given, read_start
 from common.learning.task import Task
 from common.study.start import Start
 from common.study.study import Study
@@ -62,8 +62,8 @@ class Beginning:
         return network
 
     def to_send(self, network: nn.Module) -> Vector | None:
-        """(Q,) the model by the names of its parameters, where a part of it does not travel in rounds."""
-        if self.taken is None or not needs_model(network, self.study.start):
+        """(Q,) the model by the names of its parameters, where hospitals are given it before the rounds."""
+        if self.taken is None or not is_given(self.study, network):
             return None
         return np.concatenate([self.taken[name].reshape(-1) for name in sorted(self.taken)])
 

@@ -33,18 +33,20 @@ def not_covered(
     compared: bool = False,
     started: bool = False,
     squares: bool = False,
+    features: bool = False,
 ) -> list[dict[str, str]]:
     """The table, as in `privacy.json`; rows that matter most first.
 
     compared: whether the study trains other models to compare with, which only simulation does. started: whether it
     begins from a model that was trained before. squares: whether final scores leave with sums for intervals.
+    features: whether scores are made of sums of what an encoder answers.
     """
     rows = [
         *_noise(place, simulated),
         *_compared(compared),
         *_started(started),
         *_numbers(expected),
-        *_scores(reveals, squares),
+        *_scores(reveals, squares, features),
         Uncovered(
             "how long a hospital takes to answer, and whether it answers",
             NETWORK,
@@ -107,17 +109,19 @@ def _numbers(expected: ExpectedPatients | None) -> Iterator[Uncovered]:
     )
 
 
-def _scores(reveals: Reveals, squares: bool) -> Iterator[Uncovered]:
+def _scores(reveals: Reveals, squares: bool, features: bool) -> Iterator[Uncovered]:
     whose = (
         "of every hospital"
         if reveals == "each"
         else "of all hospitals together, and by the difference of two sums of one"
     )
     sums = " sums over patients of their squares (final_intervals)," * squares
+    sums += " sums of a dozen numbers that the encoder makes of them, and of their products (rank and spread)," * features
     yield Uncovered(
         f"scores of validation and test patients {whose},{sums} the numbers scored, and seconds of evaluation",
         EVERYONE,
-        "the promise is about those who were trained on; scores of others are exact, and carry no noise",
+        "the promise is about those who were trained on; scores of others are exact, and carry no noise"
+        + "; of a single patient such sums would be that patient's features, by which one is known again" * features,
     )
 
 

@@ -8,6 +8,7 @@ from math import sqrt
 from typing import Any
 
 from common.data.names import SiteId
+from common.learning.abilities import unlabelled
 from common.privacy.abilities import clip_norm_of
 from common.privacy.mechanism import Facts, Mechanism
 from common.privacy.relation import in_words, relation_of
@@ -63,6 +64,7 @@ class Claims:
                 self._compared,
                 started=study.start is not None,
                 squares=bool(study.federation.final_intervals),
+                features=unlabelled(study.build_task()),
             ),
             "beside": beside(sites, mechanism.delta, mechanism.place == "hospital"),
             "sites": sites,

@@ -102,13 +102,15 @@ class RoundFinished:
 class RunFinished:
     """The last event. reason: why the run stopped or failed; empty where it completed. folder: of the run.
 
-    ended_early: why not all of its rounds were run, and which model is kept, as sentences; "" for nothing.
+    ended_early: why not all of its rounds were run, and which model is kept, as sentences; "" for nothing. collapse:
+    whether its last model answers all cases alike, in a sentence; "" where it does not.
     """
 
     state: RunState
     reason: str
     folder: Path
     ended_early: str = ""
+    collapse: str = ""
 
 
 Event = (

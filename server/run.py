@@ -14,7 +14,7 @@ from flwr.serverapp import Grid
 
 from common.data.cases import SiteId
 from common.errors import WardroundError
-from common.learning.abilities import presented
+from common.learning.abilities import presented, watched
 from common.learning.freezing import only
 from common.learning.parameters import Layout, digest, read
 from common.learning.score_names import statistic_names
@@ -25,19 +25,18 @@ from common.study.study import Study
 from common.sums.abilities import readers_of
 from common.sums.aggregation import Aggregation
 from common.sums.cohorts import Cohorts
-from common.sums.exchange import Collected, Payload
+from common.sums.exchange import Collected
 from common.sums.mean import Mean
-from common.sums.update import Vector
 from common.wire.refusals import FREE_OF_CHARGE
-from common.wire.train_requests import RUN
 from server.charges import Charges, charged_rounds
 from server.checkpoint import Checkpoint, check_fits, load, save
+from server.collapse_watch import CollapseWatch
 from server.early_stopping import Watch
 from server.exchange import GridExchange
 from server.foreign_strategy import demand_state, told
+from server.giving import give
 from server.handshake import Gathered, gather
 from server.initial_model import Beginning
-from server.members import Member
 from server.model_delivery import HandingOut
 from server.pins import Pins
 from server.problems import Problem, Stage, forget_from, keep
@@ -129,33 +128,37 @@ class Conductor:
         self.about["time"]["start"] = perf_counter() - begin
         self._started(rounds, checkpoint)
         self._claim(rounds)
-        watch = self._watch(rounds)
-        ended = watch.is_over or self._bore_enough(checkpoint)
+        shown = self._shown(rounds)
+        watch = Watch.of(self.study.stopping, str(self.about["headline"]), shown, self.folder)
+        collapse = CollapseWatch.of(self.study, rounds.members, self.folder, shown)
+        ended = watch.is_over or collapse.is_over or self._bore_enough(checkpoint)
         try:
             while checkpoint.round < self.study.rounds and not ended:
                 before = checkpoint
                 checkpoint, record = rounds.advance(before)
                 watch.look(before, record)
+                collapse.look(record)
                 self._note_withdrawn(pins, rounds.exchange.withdrawn, checkpoint.round - 1)
                 self._keep(rounds, checkpoint, record)
                 watch.tidy()
-                ended = self._reached(record) or watch.is_over or self._bore_enough(checkpoint)
+                ended = self._reached(record) or watch.is_over or collapse.is_over or self._bore_enough(checkpoint)
         finally:
             self._claim(rounds)
         checkpoint = self._judge_last(rounds, checkpoint)
-        self._choose(watch, checkpoint)
+        self._choose(watch, collapse, checkpoint)
         number, parameters = watch.chosen(checkpoint)
-        self._conclude(rounds, layout, replace(checkpoint, round=number, parameters=parameters), start)
+        self._conclude(rounds, layout, replace(checkpoint, round=number, parameters=parameters), start, collapse)
 
-    def _watch(self, rounds: Rounds) -> Watch:
-        shown = presented(self.study.build_task(), with_areas({name: Mean() for name in rounds.score_names}))
-        return Watch.of(self.study.stopping, str(self.about["headline"]), shown, self.folder)
+    def _shown(self, rounds: Rounds) -> tuple[str, ...]:
+        """The scores as they are shown."""
+        return tuple(presented(self.study.build_task(), with_areas({name: Mean() for name in rounds.score_names})))
 
-    def _choose(self, watch: Watch, last: Checkpoint) -> None:
+    def _choose(self, watch: Watch, collapse: CollapseWatch, last: Checkpoint) -> None:
         """Say how the run ended, which model it is that is kept, and what the last one is."""
         self.about["model_of_round"], _ = watch.chosen(last)
         self.about["last_model_sha256"] = digest(last.parameters)
         early = watch.words(last.round, self.study.rounds) or self._stopped_at_score(last)
+        early = collapse.words(last.round, self.study.rounds) or early
         self.about["ended_early"] = self._gave_up(last) or early
 
     def _judge_last(self, rounds: Rounds, checkpoint: Checkpoint) -> Checkpoint:
@@ -235,26 +238,18 @@ class Conductor:
             conversation, nodes, self.traffic, self.progress, timeout_s, self.study.json, pins.run
         )
         if model is not None:
-            self._give(model, members, exchange)
+            give(model, self.study, members, exchange, self._note)
         exchange.charges = Charges(self.folder.path) if self.study.privacy is not None else None
         terms = private_terms(self.study, aggregation, members, layout.length, self.simulated)
         names = statistic_names(task, shape)
         absent = {problem.site: problem.reason for problem in self.problems if problem.site}
         rounds = Rounds(self.study, strategy, aggregation, members, exchange, cohorts, names, terms, absent)
+        self.about["watched"] = list(watched(task))
         self.about |= {"headline": task.headline, "parameters": layout.length, "reveals": aggregation.reveals}
         self.about["readers"] = readers_of(aggregation)
         initial = read(network)
         self.about["model"] = getattr(network, "about", None)
         return rounds, layout, self._first_checkpoint(strategy, initial)
-
-    def _give(self, model: Vector, members: Mapping[SiteId, Member], exchange: GridExchange) -> None:
-        """The model that the study begins from, to hospitals that lack it: a part of it never travels again."""
-        start = self.study.start
-        lacking = [site for site, one in members.items() if start is None or one.has_model != start.sha256]
-        request = Payload(model, {}, {"study": self.study.json, RUN: exchange.run})
-        exchange.ask("start", dict.fromkeys(lacking, request))
-        for drop in exchange.take_dropped():
-            self._note(Problem("start", drop.reason, drop.site, exchange.nodes.get(drop.site)))
 
     def _first_checkpoint(self, strategy: Strategy, initial: Any) -> Checkpoint:
         with told(self.study.strategy.name, "init"):
@@ -331,7 +326,9 @@ class Conductor:
             )
             self.folder.write_json("privacy.json", rounds.terms.claims.table(charged))
 
-    def _conclude(self, rounds: Rounds, layout: Layout, checkpoint: Checkpoint, start: Beginning) -> None:
+    def _conclude(
+        self, rounds: Rounds, layout: Layout, checkpoint: Checkpoint, start: Beginning, collapse: CollapseWatch
+    ) -> None:
         if layout.shapes:
             self.folder.write_model(checkpoint.parameters, layout)
             self.about["model_sha256"] = digest(checkpoint.parameters)
@@ -342,6 +339,9 @@ class Conductor:
         rounds.exchange.stage = "final evaluation"
         scores = rounds.evaluate(checkpoint.parameters, final_splits(self.study))
         self.folder.write_json("final.json", scores)
+        collapse.look_at_last(checkpoint.round, scores)
+        if collapse.is_needed:
+            self.about["collapse"] = collapse.table()
         self._note_dropped(rounds, "final evaluation")
         if not any(of_split["pooled"] for of_split in scores.values()):
             self._note(Problem("final evaluation", _why_nothing_was_opened(rounds)))
@@ -393,7 +393,9 @@ class Conductor:
         if hasattr(self.grid, "repeats"):
             self.about["asked_again"] = int(self.grid.repeats)
         self.folder.write_json("about.json", self.about)
-        self.progress.publish(RunFinished(state, reason, self.folder.path, str(self.about["ended_early"])))
+        collapse = str(self.about.get("collapse", {}).get("in_short", ""))
+        early = str(self.about["ended_early"])
+        self.progress.publish(RunFinished(state, reason, self.folder.path, early, collapse))
 
 
 def _rounds_of_fine_tuning(study: Study) -> int:

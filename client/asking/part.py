@@ -14,12 +14,15 @@ from client.asking.asked import Asked, Levels, Place
 from client.asking.decision import Decision, decide, table_of
 from client.audit_log import note
 from client.charge_once import charge_once, release
+from client.features import featured_records
 from client.hospital import Hospital
 from client.ledger import NO_ROUND, Charge
 from client.policy import Policy
 from client.records import records_of
+from common.asking.abilities import encoder_read
 from common.asking.analysis import Analysis
 from common.asking.exact_sums import Integers, checked
+from common.asking.features import FEATURE, FEATURES, PART
 from common.asking.levels import levels_of
 from common.asking.predicates import parse_all
 from common.asking.records import Records
@@ -44,7 +47,8 @@ def part_of(
     was left.
     """
     levels = levels_of(hospital.study)
-    records = permitted(records_of(hospital), policy)
+    which = encoder_read(analysis)
+    records = permitted(featured_records(hospital, which) if which else records_of(hospital), policy)
     if place is None:
         return _numbers(analysis, asked, chosen(records, asked, levels), source)
     with answered.alone(place):
@@ -63,8 +67,14 @@ def permitted(records: Records, policy: Policy) -> Records:
     names = policy.questions.columns
     if names is None:
         return records
-    columns = {name: values for name, values in records.columns.items() if name in names}
+    kept = {*names, PART} if FEATURES in names else {*names}
+    columns = {name: values for name, values in records.columns.items() if _beginning(name) in kept}
     return Records(columns, records.persons, records.site)
+
+
+def _beginning(name: str) -> str:
+    """A column's name, and one word for all features."""
+    return FEATURES if name.startswith(FEATURE) else name
 
 
 def chosen(records: Records, asked: Asked, levels: Levels) -> Records:

@@ -30,7 +30,7 @@ def patients_of(cases: Cases, hospitals: int) -> Patients:
 
     A patient's label is the commonest of its cases', the lower one where two are as common. Where a case is a
     mask, it is the tercile of the patient's share of foreground among all patients: little, some, much; where it is
-    a number, the tercile of the patient's mean.
+    a number, the tercile of the patient's mean. Without a truth all have one.
     """
     names, of_case = np.unique(cases.patients, return_inverse=True)
     if len(names) < hospitals:
@@ -39,6 +39,8 @@ def patients_of(cases: Cases, hospitals: int) -> Patients:
 
 
 def _labels(cases: Cases, of_case: NDArray[np.intp], count: int) -> NDArray[np.int64]:
+    if cases.unlabelled:
+        return np.zeros(count, np.int64)
     if not cases.columns["targets"].item and cases.classes:
         votes = np.zeros((count, len(cases.classes)), dtype=np.int64)
         np.add.at(votes, (of_case, cases.targets.astype(np.int64)), 1)
@@ -50,6 +52,15 @@ def _labels(cases: Cases, of_case: NDArray[np.intp], count: int) -> NDArray[np.i
     mean = np.bincount(of_case, weights=share, minlength=count) / np.bincount(of_case, minlength=count)
     ranks = mean.argsort(kind="stable").argsort(kind="stable")
     return np.asarray(ranks * MASK_TERCILES // count, dtype=np.int64)
+
+
+def demand_labels(cases: Cases, partition: str) -> None:
+    """Raise StudyError where a partition by labels has none to divide by."""
+    if cases.unlabelled:
+        raise StudyError(
+            f"partition {partition!r} divides by labels, and source.unlabelled = true reads none: choose 'iid' or "
+            "'quantity', or let the source read labels (source.unlabelled = false), by which a simulation may divide."
+        )
 
 
 def spread(assigned: NDArray[np.int64], hospitals: int, rng: np.random.Generator) -> NDArray[np.int64]:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from client.partition import Partition
-from client.partitions._patients import patients_of, spread
+from client.partitions._patients import demand_labels, patients_of, spread
 from common.data.cases import Cases
 from common.data.pooled_statistics import Pooled
 from common.study.checks import positive
@@ -21,6 +21,7 @@ class Dirichlet:
     here, as in Li et al. 2022, a draw for each label over the hospitals, so sizes differ too).
     """
 
+    by_labels: ClassVar[bool] = True
     pooled_statistics: ClassVar[tuple[Pooled, ...]] = ()
 
     hospitals: int
@@ -31,6 +32,7 @@ class Dirichlet:
 
     def assign(self, cases: Cases, rng: np.random.Generator) -> NDArray[np.int64]:
         """(N,): the patients of each label, shuffled and cut at the cumulated shares."""
+        demand_labels(cases, "dirichlet")
         patients = patients_of(cases, self.hospitals)
         assigned = np.empty(len(patients), dtype=np.int64)
         for label in np.unique(patients.labels):

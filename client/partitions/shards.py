@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from client.partition import Partition
-from client.partitions._patients import patients_of
+from client.partitions._patients import demand_labels, patients_of
 from common.data.cases import Cases
 from common.data.pooled_statistics import Pooled
 from common.errors import StudyError
@@ -26,6 +26,7 @@ class Shards:
     hospitals: how many. shards_per_hospital: how many of the sorted shards each is given; fewer are more unlike.
     """
 
+    by_labels: ClassVar[bool] = True
     pooled_statistics: ClassVar[tuple[Pooled, ...]] = ()
 
     hospitals: int
@@ -37,6 +38,7 @@ class Shards:
 
     def assign(self, cases: Cases, rng: np.random.Generator) -> NDArray[np.int64]:
         """(N,). Raises StudyError where there are fewer patients than shards."""
+        demand_labels(cases, "shards")
         patients = patients_of(cases, self.hospitals)
         count = self.hospitals * self.shards_per_hospital
         owner = np.empty(count, dtype=np.int64)

@@ -1,6 +1,7 @@
 """Layers as functions whose backward pass keeps the gradients of weight and bias of every case.
 
-Convolutions of images and volumes, also transposed ones; linear layers of one vector a case; group normalisation.
+Convolutions of images and volumes, also transposed ones; linear layers of one vector or several tokens a case; group
+and layer normalisation; what is learned of every place of a case alike, such as positions and tokens.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from client.clipping import Gradients, Outer, Whole
 
 _backward_of_convolution = torch.ops.aten.convolution_backward
 _group_norm_with_moments = torch.ops.aten.native_group_norm
+_backward_of_layer_norm = torch.ops.aten.native_layer_norm_backward
 _backward_of_group_norm = torch.ops.aten.native_group_norm_backward
 
 LARGEST_SLOW_CASE = 20480
@@ -41,7 +43,10 @@ class CaseGradients:
             return
         if id(parameter) in self.gradients:
             raise NotImplementedError("no gradients case by case of a parameter that two layers share.")
-        self.gradients[id(parameter)] = gradients()
+        found = gradients()
+        if len(found) != self.cases:  # as where several views of a case are shown as so many cases
+            raise NotImplementedError(f"a layer was shown {len(found)} rows of {self.cases} cases.")
+        self.gradients[id(parameter)] = found
 
     def of(self, parameter: Tensor) -> Gradients:
         """Zeros where the parameter took no part."""
@@ -137,6 +142,69 @@ class _LinearOfCases(Function):
         return None, grad @ weight if ctx.needs_input_grad[1] else None, None, None
 
 
+class _LinearOfTokens(Function):
+    """inputs: (N, ..., features)."""
+
+    @staticmethod
+    def forward(ctx: Any, kept: CaseGradients, inputs: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        ctx.kept = kept
+        ctx.save_for_backward(inputs, weight, bias)
+        return functional.linear(inputs, weight, bias)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> Any:
+        inputs, weight, bias = ctx.saved_tensors
+        columns, rows = grad.flatten(1, -2), inputs.flatten(1, -2)
+        ctx.kept.add(bias, lambda: Whole(columns.sum(1)))
+        ctx.kept.add(weight, lambda: Whole(columns.transpose(1, 2) @ rows))
+        return None, grad @ weight if ctx.needs_input_grad[1] else None, None, None
+
+
+class _LayerNormOfCases(Function):
+    @staticmethod
+    def forward(
+        ctx: Any,
+        kept: CaseGradients,
+        shape: Sequence[int],
+        eps: float,
+        inputs: Tensor,
+        weight: Tensor | None,
+        bias: Tensor | None,
+    ) -> Tensor:
+        ctx.kept, ctx.shape = kept, list(shape)
+        output: Tensor
+        output, mean, scale = torch.native_layer_norm(inputs, ctx.shape, weight, bias, eps)
+        ctx.save_for_backward(inputs, weight, bias, mean, scale)
+        return output
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> Any:
+        inputs, weight, bias, mean, scale = ctx.saved_tensors
+        between = tuple(range(1, inputs.ndim - len(ctx.shape)))
+        products = grad * (inputs - mean) * scale
+        ctx.kept.add(weight, lambda: Whole(products.sum(between) if between else products))
+        ctx.kept.add(bias, lambda: Whole(grad.sum(between) if between else grad))
+        wanted = (ctx.needs_input_grad[3], False, False)
+        found = _backward_of_layer_norm(grad, inputs, ctx.shape, mean, scale, weight, bias, wanted)[0]
+        return None, None, None, found, None, None
+
+
+class _OnceACase(Function):
+    """A parameter, (*shape), as (N, *shape): the same of every case."""
+
+    @staticmethod
+    def forward(ctx: Any, kept: CaseGradients, parameter: Tensor) -> Tensor:
+        ctx.kept = kept
+        ctx.save_for_backward(parameter)
+        return parameter.expand(kept.cases, *parameter.shape).clone()
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> Any:
+        (parameter,) = ctx.saved_tensors
+        ctx.kept.add(parameter, lambda: Whole(grad))
+        return None, None
+
+
 class _GroupNormOfCases(Function):
     @staticmethod
     def forward(
@@ -203,10 +271,56 @@ def _layout(inputs: Tensor) -> torch.memory_format:
 
 
 def _linear(kept: CaseGradients, inputs: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    if inputs.ndim != 2:
-        raise NotImplementedError("no gradients case by case of a linear layer of more than one vector a case.")
-    answer: Tensor = _LinearOfCases.apply(kept, inputs, weight, bias)  # type: ignore[no-untyped-call]
+    if inputs.ndim < 2:
+        raise NotImplementedError("no gradients case by case of a linear layer without an axis of cases.")
+    way = _LinearOfCases if inputs.ndim == 2 else _LinearOfTokens
+    answer: Tensor = way.apply(kept, inputs, weight, bias)  # type: ignore[no-untyped-call]
     return answer
+
+
+def _layer_norm(
+    kept: CaseGradients,
+    inputs: Tensor,
+    normalized_shape: Sequence[int],
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    eps: float = 1e-5,
+) -> Tensor:
+    if inputs.ndim <= len(normalized_shape):
+        raise NotImplementedError("no gradients case by case of a layer normalisation without an axis of cases.")
+    answer: Tensor = _LayerNormOfCases.apply(kept, normalized_shape, eps, inputs, weight, bias)  # type: ignore[no-untyped-call]
+    return answer
+
+
+def _added(kept: CaseGradients, first: Tensor, second: Tensor) -> Tensor:
+    """A parameter that is added to every case, such as positions of tokens."""
+    parameter, cases = (second, first) if second.is_leaf and second.requires_grad else (first, second)
+    if parameter.ndim >= cases.ndim or cases.shape[0] != kept.cases:
+        raise NotImplementedError("no gradients case by case of a parameter that is not added to cases.")
+    return cases + _spread(kept, parameter, cases.ndim)
+
+
+def _picked(kept: CaseGradients, parameter: Tensor, places: Any) -> Tensor:
+    """Rows of a parameter, others of every case: places (N, ...)."""
+    if not isinstance(places, Tensor) or places.dtype != torch.int64 or len(places) != kept.cases:
+        raise NotImplementedError("no gradients case by case of a parameter of which parts are taken.")
+    every: Tensor = _OnceACase.apply(kept, parameter)  # type: ignore[no-untyped-call]
+    case = torch.arange(kept.cases, device=places.device).reshape(-1, *(1,) * (places.ndim - 1))
+    return every[case, places]
+
+
+def _expanded(kept: CaseGradients, parameter: Tensor, *sizes: Any) -> Tensor:
+    """A parameter that stands in every case, such as a learned token."""
+    wanted = tuple(sizes[0]) if len(sizes) == 1 and not isinstance(sizes[0], int) else sizes
+    if parameter.ndim >= len(wanted) or wanted[0] != kept.cases:
+        raise NotImplementedError("no gradients case by case of a parameter that is not spread over cases.")
+    return _spread(kept, parameter, len(wanted)).expand(wanted)
+
+
+def _spread(kept: CaseGradients, parameter: Tensor, axes: int) -> Tensor:
+    """(N, 1, ..., *shape) of so many axes."""
+    every: Tensor = _OnceACase.apply(kept, parameter)  # type: ignore[no-untyped-call]
+    return every.reshape(kept.cases, *(1,) * (axes - 1 - parameter.ndim), *parameter.shape)
 
 
 def _group_norm(
@@ -283,6 +397,13 @@ def _padding(word: str, dilation: Sequence[int], kernel: Sequence[int]) -> tuple
 LAYERS: dict[Callable[..., Any], Callable[..., Tensor]] = {
     functional.linear: _linear,
     functional.group_norm: _group_norm,
+    functional.layer_norm: _layer_norm,
+    Tensor.add: _added,
+    Tensor.__add__: _added,
+    Tensor.__radd__: _added,
+    torch.add: _added,
+    Tensor.expand: _expanded,
+    Tensor.__getitem__: _picked,
     functional.conv1d: _convolution(1),
     functional.conv2d: _convolution(2),
     functional.conv3d: _convolution(3),

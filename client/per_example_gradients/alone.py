@@ -1,7 +1,7 @@
 """One case after the other, each with a network of its own: for networks, losses and tasks that are not ours.
 
 Whatever the code of others does with a batch, or keeps from one case to the next, it is given one case and an
-untouched copy, so that no unit has a part in another's gradient. Parameters are shared, not copied.
+untouched copy, so that no unit has a part in another's gradient. What is learned is shared, not copied.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from client.per_example_gradients.loop import by_loop
 from common.data.cases import Batch
 from common.errors import StudyError
 from common.learning.task import Task
-from common.study.catalogue import NETWORKS
+from common.study.catalogue import AUGMENTATIONS, NETWORKS
 from common.study.options import Entry
 from common.sums.update import Vector
 
@@ -26,16 +26,16 @@ OUR_TASKS = "common.learning.tasks."
 
 
 def is_ours(task: Task) -> bool:
-    """Whether task, network and loss are all of this program, and so known to take every case by itself."""
+    """Whether task, network, augmentation and loss are all ours, and so known to take every case by itself."""
     held: list[object] = [getattr(task, one.name) for one in fields(task)] if is_dataclass(task) else []
     entries = [one.name for one in held if isinstance(one, Entry)]
-    return type(task).__module__.startswith(OUR_TASKS) and set(entries) <= _our_networks()
+    return type(task).__module__.startswith(OUR_TASKS) and set(entries) <= _ours()
 
 
 @cache
-def _our_networks() -> frozenset[str]:
-    """Asked for at every sum of clipped gradients, and listed from a folder."""
-    return frozenset(NETWORKS.names())
+def _ours() -> frozenset[str]:
+    """Asked for at every sum of clipped gradients, and listed from folders."""
+    return frozenset({*NETWORKS.names(), *AUGMENTATIONS.names()})
 
 
 def by_copies(loss: CaseLoss, batch: Batch, clip_norm: float) -> Vector:
@@ -48,7 +48,7 @@ def by_copies(loss: CaseLoss, batch: Batch, clip_norm: float) -> Vector:
 
 
 def _copy(network: nn.Module) -> nn.Module:
-    shared = {id(parameter): parameter for parameter in network.parameters()}
+    shared = {id(parameter): parameter for parameter in network.parameters() if parameter.requires_grad}
     try:
         return deepcopy(network, shared)
     except Exception as error:

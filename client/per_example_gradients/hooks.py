@@ -16,7 +16,7 @@ def by_hooks(loss: CaseLoss, batch: Batch, clip_norm: float) -> Vector:
     Opacus 1.6.0 unfolds images by strides that it works out for channels outermost; where they are innermost its
     gradients are wrong without a word. So it gets a copy of the network that has them outermost.
 
-    Raises StudyError without Opacus.
+    Raises StudyError without Opacus, NotImplementedError where a layer is shown several rows of a case.
     """
     with needed_by("clipping by hooks"):
         from opacus.grad_sample.grad_sample_module import GradSampleHooks
@@ -27,6 +27,8 @@ def by_hooks(loss: CaseLoss, batch: Batch, clip_norm: float) -> Vector:
         copied(batch).sum().backward()
     parameters = copied.parameters_in_order()
     parts = [getattr(parameter, "grad_sample", None) for parameter in parameters]
+    if rows := {len(part) for part in parts if part is not None} - {len(batch)}:
+        raise NotImplementedError(f"a layer was shown {min(rows)} rows of {len(batch)} cases.")
     gradients = [
         Whole(parameter.new_zeros((len(batch), *parameter.shape)) if part is None else part.detach())
         for parameter, part in zip(parameters, parts, strict=True)

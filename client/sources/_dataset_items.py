@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from common.data.cases import no_truth
 from common.errors import SourceError
 from common.study.spelling import unknown
 
@@ -89,6 +90,15 @@ class Reading:
         inputs = _input(pair[0])
         return Item(inputs, _target(pair[1], inputs.ndim))
 
+    def input_alone(self, index: int) -> Item:
+        """Item `index` without a truth, whether or not it has a target. Raises SourceError as `item` does."""
+        given = self._given(index)
+        if isinstance(given, Mapping):
+            given = given[_key(given, self.input_key, INPUT_WORDS, "input_key")]
+        elif isinstance(given, (tuple, list)) and given:
+            given = given[0]
+        return Item(_input(given), no_truth(1)[0])
+
     def words(self, name: str, must: bool) -> list[str] | None:
         """One word an item, from an attribute, a method or a key. None where there is none and it need not be."""
         found = getattr(self.dataset, name, None)
@@ -137,11 +147,12 @@ class Reading:
             raise SourceError(f"a target is {largest}, more than any class: real numbers must be floats.")
         return largest
 
-    def refuse_randomness(self) -> None:
+    def refuse_randomness(self, unlabelled: bool = False) -> None:
         """Raise SourceError where two reads of an item differ."""
         for index in range(min(READ_TWICE, self.count)):
             try:
-                first, second = self.item(index), self.item(index)
+                read = self.input_alone if unlabelled else self.item
+                first, second = read(index), read(index)
             except SourceError:
                 continue
             same = first.input.shape == second.input.shape and first.target.shape == second.target.shape

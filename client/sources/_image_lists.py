@@ -63,10 +63,14 @@ class Item:
 
 @dataclass(frozen=True)
 class ByPattern:
-    """images, masks: patterns below the folder; masks is None where labels are names of folders."""
+    """images, masks: patterns below the folder; masks is None where labels are names of folders.
+
+    unlabelled: masks belong to nothing, and only say what is no image.
+    """
 
     images: Pattern
     masks: Pattern | None
+    unlabelled: bool = False
 
     def items(self, folder: Path) -> list[Item]:
         """All that is in the folder, sorted by name; at the end, in one, what no pattern matches."""
@@ -83,7 +87,7 @@ class ByPattern:
             elif self.masks is None or self.masks.match(one.plain) is None:
                 others.append(one)
         left = [one for one in others if one.problem or one.name.lower().endswith(ENDINGS)]
-        left += [one for one in masks if one.name not in used]
+        left += [one for one in masks if one.name not in used and not self.unlabelled]
         if "person" in self.images.fields:
             refuse_doubtful((item.person for item in items), str(folder))
         else:
@@ -100,7 +104,8 @@ class ByPattern:
             if one.problem:
                 raise SourceError(one.problem)
             split = _split(fields["split"]) if "split" in fields else ""
-            mask = masks.only(self.masks.filled(fields)) if self.masks is not None else ""
+            asked = None if self.unlabelled else self.masks
+            mask = masks.only(asked.filled(fields)) if asked is not None else ""
             return replace(item, split=split, mask=mask)
         except SourceError as error:
             return replace(item, problem=str(error))

@@ -25,11 +25,13 @@ class Layout:
     """images: one entry a channel; labels: one entry for all classes, or one a class, or none.
 
     An entry with {fields} is a pattern, one without a folder, in which a file has the name that the case has in the
-    first folder of images. Raises StudyError for entries that cannot belong together.
+    first folder of images. unlabelled: labels are in no scan, and only say what is no image. Raises StudyError for
+    entries that cannot belong together.
     """
 
     images: tuple[str, ...]
     labels: tuple[str, ...]
+    unlabelled: bool = False
 
     def __post_init__(self) -> None:
         if not self.images:
@@ -51,8 +53,9 @@ class Layout:
         labels = [_Entry.of(text, "labels", folder) for text in self.labels]
         others = {path for entry in (*channels, *labels) for paths in entry.files.values() for path in paths}
         scans = list(self._first(folder, others))
-        scans = [_with_files(scan, channels, labels) for scan in scans]
-        unused = [one for entry in (*channels, *labels) for one in entry.unused()]
+        taken = [] if self.unlabelled else labels
+        scans = [_with_files(scan, channels, taken) for scan in scans]
+        unused = [one for entry in (*channels, *taken) for one in entry.unused()]
         if not scans:
             unused = [replace(one, fault=f"no file fits source.images = {self.images[0]!r}") for one in unused]
         return [*scans, *unused, *self._passed_over(folder, others)]
@@ -60,7 +63,7 @@ class Layout:
     def _passed_over(self, folder: Path, others: set[Path]) -> Iterator[Found]:
         """Volumes in the folders of images and of labels that no case is made of, for they lie or end otherwise."""
         seen = set(others)
-        for text in dict.fromkeys((*self.images, *self.labels)):
+        for text in dict.fromkeys((*self.images, *(() if self.unlabelled else self.labels))):
             for path, why in passed_over(folder / text) if "{" not in text else ():
                 if path not in seen:
                     seen.add(path)

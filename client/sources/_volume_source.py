@@ -17,10 +17,10 @@ from client.sources._asked import asked_columns, levels_of
 from client.sources._nifti_volume import NotFinite, Reading, Volume, read_scan, read_turned_scan
 from client.sources._volume_intensity import NORMALISATIONS, Normalisation
 from client.sources._volume_new import Lying, new_case
-from client.sources._volume_preparation import Preparation
+from client.sources._volume_preparation import Preparation, Prepared
 from client.sources._volume_sampling import Interpolation, LabelInterpolation
 from client.sources._volume_scans import Scan, Sorted, Unusable
-from common.data.cases import Cases, Quarantined, SiteId
+from common.data.cases import Cases, Given, Quarantined, SiteId
 from common.data.pooled_statistics import Pooled
 from common.errors import SourceError, StudyError
 from common.study.checks import between, listed, non_negative, one_of, positive
@@ -53,6 +53,9 @@ class VolumeSource(ABC):
     report.subgroups names is added by itself. asked: columns of the table that questions read, and what they hold, as
     of source "table".
 
+    unlabelled: the images alone, for a task without labels: no label is looked for, and the cases have no truth, nor
+    classes. What fits the places of labels is still no image. Slices are spaced evenly over the whole volume.
+
     Spacing is kept to 0.1 um. What resampling and `size` take from the truth is counted in the column `removed`, what
     is in slices that were not drawn in `unsampled`: (N, classes) voxels.
 
@@ -80,6 +83,7 @@ class VolumeSource(ABC):
     not_finite: NotFinite = "refuse"
     channels_a_file: int = 1
     label_values: tuple[int, ...] = ()
+    unlabelled: bool = False
     consent_column: str = ""
     keep: tuple[str, ...] = ()
     asked: Mapping[str, Any] = field(default_factory=dict)
@@ -211,19 +215,29 @@ class VolumeSource(ABC):
             prepared = self._preparation().prepared(volume)
         except SourceError as error:
             return Quarantined(scan.name, str(error))
-        return Cases.of(
-            prepared.inputs,
-            prepared.targets,
-            [scan.person] * len(prepared.inputs),
-            self.classes,
-            spacing_mm=np.tile(prepared.spacing_mm, (len(prepared.inputs), 1)),
-            affine=prepared.affines,
-            removed=prepared.removed,
-            unsampled=prepared.unsampled,
+        return self._of_prepared(
+            prepared,
+            scan.person,
             consent=None if scan.consent is None else np.full(len(prepared.inputs), scan.consent),
         ).with_columns(
             **{name: np.full(len(prepared.inputs), dict(scan.kept).get(name, "")) for name in self.handed_on}
         )
+
+    def _of_prepared(self, prepared: Prepared, person: str, **others: Given | None) -> Cases:
+        """Cases of a volume with the labels that it was read with, or without any."""
+        count = len(prepared.inputs)
+        cases = Cases.of(
+            prepared.inputs,
+            prepared.targets,
+            [person] * count,
+            self.classes,
+            spacing_mm=np.tile(prepared.spacing_mm, (count, 1)),
+            affine=prepared.affines,
+            removed=prepared.removed,
+            unsampled=prepared.unsampled,
+            **others,
+        )
+        return cases.without_truth() if self.unlabelled else cases
 
     def _reading(self) -> Reading:
         return Reading(len(self.classes), self.label_values, self.one_a_class, self.channels_a_file, self.not_finite)

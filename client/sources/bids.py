@@ -71,7 +71,7 @@ class Bids(VolumeSource):
         if not self._wanted("images"):
             raise StudyError("source 'bids'.images names no image: a suffix such as T1w is needed.")
         count = len(self._wanted("labels"))
-        if self.one_a_class and count != len(self.classes) - 1:
+        if self.one_a_class and not self.unlabelled and count != len(self.classes) - 1:
             raise StudyError(
                 f"source 'bids'.labels lists {count} suffixes, one for each of classes but the first; there are "
                 f"{len(self.classes)} classes."
@@ -167,7 +167,7 @@ class Bids(VolumeSource):
 
         same_scan = {key: value for key, value in file.entities.items() if key in SAME_SCAN}
         images = (file.path, *paths("images", same_scan, self._wanted("images")[1:]))
-        labels = paths("labels", file.entities, self._wanted("labels"))
+        labels = () if self.unlabelled else paths("labels", file.entities, self._wanted("labels"))
         name = file.path.relative_to(folder).as_posix().removesuffix(".gz").removesuffix(".nii")
         subject = file.entities["sub"]
         return Found(name, images, labels, (subject,), _fields(subject), "; ".join(faults))

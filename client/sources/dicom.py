@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -88,7 +88,7 @@ class Dicom(VolumeSource):
             one_of(f"source {self.name!r}", (SEGMENTATIONS, CONTOURS, TABLE), labels=self.labels)
         if not self.table:
             self._demand_table()
-        if self.labels == TABLE and not self.table:
+        if self._one_a_series and not self.table:
             raise StudyError("source.labels = 'table' needs source.table, the table's name.")
         if self.site not in ("", BY_FOLDER, BY_INSTITUTION) and not self.table:
             raise StudyError(
@@ -173,36 +173,33 @@ class Dicom(VolumeSource):
     def _cases_of(self, volume: Volume, chosen: Chosen) -> Cases:
         prepared = self._preparation().prepared(volume)
         count = len(prepared.inputs)
-        targets: NDArray[np.integer] = prepared.targets
-        if self.labels == TABLE:
-            targets = np.full(count, self._class_of(chosen.label), np.int64)
-        return Cases.of(
-            prepared.inputs,
-            targets,
-            [chosen.person] * count,
-            self.classes,
-            spacing_mm=np.tile(prepared.spacing_mm, (count, 1)),
-            affine=prepared.affines,
-            removed=None if self.labels == TABLE else prepared.removed,
-            unsampled=None if self.labels == TABLE else prepared.unsampled,
-            consent=None if chosen.consent is None else np.full(count, chosen.consent),
-        ).with_columns(**{name: np.full(count, dict(chosen.kept).get(name, "")) for name in self.handed_on})
+        consent = None if chosen.consent is None else np.full(count, chosen.consent)
+        cases = self._of_prepared(prepared, chosen.person, consent=consent)
+        if self._one_a_series:
+            of_class = np.full(count, self._class_of(chosen.label), np.int64)
+            cases = cases.with_columns(targets=of_class, removed=None, unsampled=None)
+        kept = dict(chosen.kept)
+        return cases.with_columns(**{name: np.full(count, kept.get(name, "")) for name in self.handed_on})
+
+    @property
+    def _one_a_series(self) -> bool:
+        return self.labels == TABLE and not self.unlabelled
 
     def _volume(self, chosen: Chosen, stack: Stack) -> Volume:
         """A stack and its labels, axes towards right, front and top."""
         if stack.tilted and self.tilt == "refuse":
             raise SourceError(tilt_in_words(stack))
         labels = np.zeros(stack.shape, np.uint8)
-        if self.labels == TABLE:
+        if self._one_a_series:
             self._class_of(chosen.label)
-        if self.labels in (SEGMENTATIONS, CONTOURS):
+        if not self.unlabelled and self.labels in (SEGMENTATIONS, CONTOURS):
             labels = self._segmented(chosen, stack)
         image, affine = read_image(self._folder(), stack), stack.affine
         if stack.tilted:
             straight = straightened(image, labels, stack)
             image, labels, affine = straight.image, straight.labels, straight.affine
         volume = turned(image, labels, affine, len(self.classes))
-        if "{" in self.labels:
+        if "{" in self.labels and not self.unlabelled:
             return LabelFiles(self.labels).labelled(self._folder(), chosen, volume, self._reading())
         return volume
 
@@ -263,7 +260,7 @@ class Dicom(VolumeSource):
 
     def _table(self) -> Table:
         column = "" if self.site in (BY_FOLDER, BY_INSTITUTION) else self.site
-        label = self.label if self.labels == TABLE else ""
+        label = self.label if self._one_a_series else ""
         return read_table(self._folder(), self.table, column, label, self.consent_column, self.handed_on)
 
     def _index(self, site: SiteId | None) -> Index:
@@ -273,12 +270,13 @@ class Dicom(VolumeSource):
         return self._index_of(read_headers(listing))
 
     def _index_of(self, headers: Headers) -> Index:
+        headers = replace(headers, segmentations=()) if self.unlabelled else headers
         kind = CONTOUR_KIND if self.labels == CONTOURS else SEGMENTATION_KIND
         return indexed(headers, self._table(), Choice(self.modality, self.series, self.site, kind), self._folder())
 
     def _unused_labels(self, site: SiteId | None) -> Iterator[Quarantined]:
         """Files of labels that are of no series here; where one hospital's folder is read, those in it."""
-        if "{" not in self.labels:
+        if "{" not in self.labels or self.unlabelled:
             return
         sites = self.sites()
         if site is None or (self.site != BY_FOLDER and site == sites[0]):

@@ -81,7 +81,8 @@ class DicomWeb(Dicom):
     def query(self) -> Query:
         """What the PACS is asked for."""
         since, until = (one.replace("-", "") for one in self.dates or ("", ""))
-        labels = {SEGMENTATIONS: SEGMENTATION, CONTOURS: CONTOURS_MODALITY}.get(self.labels, "")
+        kinds = {} if self.unlabelled else {SEGMENTATIONS: SEGMENTATION, CONTOURS: CONTOURS_MODALITY}
+        labels = kinds.get(self.labels, "")
         return Query(
             modality=self.modality,
             series=self.series,
@@ -144,15 +145,19 @@ class DicomWeb(Dicom):
         faults = [one.fault, faults_of(stacks), answer.undecodable.get(first.series, "")]
         if tilted and self.tilt == "refuse":
             faults.append(tilt_in_words(tilted[0]))
-        if self.labels in (SEGMENTATIONS, CONTOURS) and not one.segmentations:
-            kind = "DICOM segmentation" if self.labels == SEGMENTATIONS else "structure set (RTSTRUCT)"
-            faults.append(f"has no labels: no {kind} in the PACS refers to it")
-        if self.labels == TABLE and not one.label:
-            faults.append(f"has no label in column {self.label} of {self.table}")
+        faults.append("" if self.unlabelled else self._fault_of_labels(one))
         reason = next((fault for fault in faults if fault), "")
         name = f"series {first.number} {first.description}".strip()
         images = len(one.series.headers)
         return FoundSeries(name, first.patient_id, first.study_date, first.modality, images, reason)
+
+    def _fault_of_labels(self, one: Chosen) -> str:
+        if self.labels in (SEGMENTATIONS, CONTOURS) and not one.segmentations:
+            kind = "DICOM segmentation" if self.labels == SEGMENTATIONS else "structure set (RTSTRUCT)"
+            return f"has no labels: no {kind} in the PACS refers to it"
+        if self.labels == TABLE and not one.label:
+            return f"has no label in column {self.label} of {self.table}"
+        return ""
 
     def fetched(self, heard: Heard | None = None) -> list[tuple[Path, Held]]:
         """Everything that the study takes, on the disk, by the folder it lies in; see `held_series`."""

@@ -21,7 +21,7 @@ from client.sources._image_lists import ByPattern, ByTable, Item, check_sites
 from client.sources._image_masks import MaskValues, check_classes
 from client.sources._image_new import ImagePlace, new_case
 from client.sources._image_pixels import Pixels, read_pages
-from common.data.cases import Cases, Quarantined, SiteId
+from common.data.cases import Cases, Quarantined, SiteId, no_truth
 from common.data.names import in_one_form, refuse_alike
 from common.data.pooled_statistics import Pooled
 from common.errors import SourceError, StudyError
@@ -43,7 +43,8 @@ MASKS = Pooled(
     "write all that is in a mask's name as text or as a field of source.images",
 )
 LARGEST_SIDE = 8192
-BY_FOLDER, BESIDE_MASKS = "{class}/**/*", "images/{name}.*"
+BY_FOLDER, BESIDE_MASKS, EVERYWHERE = "{class}/**/*", "images/{name}.*", "**/*"
+OR_NONE = "a task that learns without labels needs none with source.unlabelled = true"
 FIELDS = ("site", "class", "person", "split")
 
 
@@ -66,6 +67,9 @@ class Images:
     "each" page of a TIFF is a case, or files of several are left out. dpi: whether the files' resolution is the
     pixel spacing. keep: columns of the table that the cases hand on as words; what report.subgroups names is added by
     itself. asked: columns of the table that questions read, and what they hold, as of source "table".
+
+    unlabelled: the images alone, for a task without labels: no class and no mask is looked for, `images` is "**/*"
+    where it is left out, and the cases have no truth. What fits the pattern `masks` is still no image.
 
     folder: where the data are. path, label, mask, person, site, split: columns of `table`. spacing: columns of
     it that hold the size of a pixel, in mm: one, or rows' and columns'. consent_column: the column that says
@@ -98,6 +102,7 @@ class Images:
     intensities: tuple[float, ...] = ()
     pages: Literal["refuse", "each"] = "refuse"
     dpi: bool = False
+    unlabelled: bool = False
 
     def __post_init__(self) -> None:
         where = "source 'images'"
@@ -119,10 +124,10 @@ class Images:
             raise StudyError(f"{where}: spacing is one column or two, of rows and of columns, or else dpi = true.")
         asked_columns(self.asked)
         self._check_table() if self.table else self._check_patterns()
-        if self.has_masks:
+        if self.has_masks and not self.unlabelled:
             check_classes(self.classes)
             MaskValues(self.classes, self.mask_values)
-        elif self.mask_values:
+        elif self.mask_values and not self.unlabelled:
             raise StudyError(
                 f"{where}.mask_values is for masks: name them by masks, or by a column mask of the table."
             )
@@ -130,10 +135,10 @@ class Images:
     def _check_table(self) -> None:
         if self.images or self.masks:
             raise StudyError("source 'images' takes a table, or the patterns images and masks, and not both.")
-        if bool(self.label) == bool(self.mask):
+        if bool(self.label) == bool(self.mask) and not self.unlabelled:
             raise StudyError(
                 "source 'images' with a table needs the name of one column: source.label of each image's class, or "
-                "source.mask of its mask's path."
+                f"source.mask of its mask's path; {OR_NONE}."
             )
 
     def _check_patterns(self) -> None:
@@ -145,24 +150,27 @@ class Images:
                 )
         self._by_pattern.images.check("source.images")
         fields = self._by_pattern.images.fields
-        if not self.masks and "class" not in fields:
-            raise StudyError("source 'images' needs labels: {class} in source.images, or masks, or a table.")
+        if not self.masks and "class" not in fields and not self.unlabelled:
+            raise StudyError(
+                f"source 'images' needs labels: {{class}} in source.images, or masks, or a table; {OR_NONE}."
+            )
         if self._by_pattern.masks is not None:
             self._by_pattern.masks.check("source.masks")
             for field in self._by_pattern.masks.fields:
-                if field not in fields:
+                if field not in fields and not self.unlabelled:
                     raise unknown("field of source.images that source.masks names,", field, fields)
 
     @property
     def _by_pattern(self) -> ByPattern:
-        images = self.images or (BESIDE_MASKS if self.masks else BY_FOLDER)
-        return ByPattern(Pattern(images), Pattern(self.masks) if self.masks else None)
+        usual = EVERYWHERE if self.unlabelled else BESIDE_MASKS if self.masks else BY_FOLDER
+        return ByPattern(Pattern(self.images or usual), Pattern(self.masks) if self.masks else None, self.unlabelled)
 
     @property
     def _listing(self) -> ByPattern | ByTable:
         if not self.table:
             return self._by_pattern
-        columns = (self.path, self.label, self.mask, self.person, self.site, self.split, self.spacing)
+        label, mask = ("", "") if self.unlabelled else (self.label, self.mask)
+        columns = (self.path, label, mask, self.person, self.site, self.split, self.spacing)
         return ByTable(self.table, *columns, self.consent_column, self._handed_on)
 
     @property
@@ -177,7 +185,7 @@ class Images:
     @property
     def has_masks(self) -> bool:
         """Whether the target is a class a pixel."""
-        return bool(self.masks or self.mask)
+        return bool(self.masks or self.mask) and not self.unlabelled
 
     @property
     def has_sites(self) -> bool:
@@ -189,9 +197,9 @@ class Images:
         """The list of classes unless it is named, prescribed parts, and masks that could be of two images."""
         masks = None if self.table else self._by_pattern.masks
         found = {
-            CLASSES: not self.classes,
+            CLASSES: not self.classes and not self.unlabelled,
             SPLITS: bool(self.split) if self.table else "split" in self._by_pattern.images.fields,
-            MASKS: masks is not None and masks.is_open,
+            MASKS: masks is not None and masks.is_open and not self.unlabelled,
         }
         return tuple(one for one, is_so in found.items() if is_so)
 
@@ -225,10 +233,10 @@ class Images:
     def parts(self, site: SiteId | None, seed: int) -> Iterator[Cases | Quarantined]:
         """An image at a time, in the order of their names."""
         items = self._items()
-        classes = self.classes or _labels_of(items)
-        if not self.has_masks and len(classes) < 2:
+        classes = () if self.unlabelled else self.classes or _labels_of(items)
+        if not self.has_masks and len(classes) < 2 and not self.unlabelled:
             raise SourceError(
-                f"{self._folder()} has images of {len(classes)} classes; at least two are needed. {REMEDY}"
+                f"{self._folder()} has images of {len(classes)} classes; at least two are needed; {OR_NONE}. {REMEDY}"
             )
         splits = {item.split for item in items}
         prescribed = tuple(name for name in ("validation", "test") if name in splits)
@@ -288,12 +296,13 @@ class Images:
         return [item for item in items if item.site == site or (not item.site and site == sites[0])]
 
     def _case(self, item: Item, classes: tuple[str, ...]) -> Cases:
-        target = 0 if self.has_masks else _index(item.label, classes)
+        target = 0 if self.has_masks or self.unlabelled else _index(item.label, classes)
         folder = self._folder()
         pages = self._pages(folder, item.name)
         fitting = self._fitting
         images = [fitting.image(intensities(page, self.colour, self.intensities)) for page in pages]
-        columns: dict[str, Any] = {"targets": np.full(len(pages), target, np.int64)}
+        of_class = np.full(len(pages), target, np.int64)
+        columns: dict[str, Any] = {"targets": no_truth(len(pages)) if self.unlabelled else of_class}
         if self.has_masks:
             columns = self._masked(folder, item, pages, classes)
         if self.spacing or self.dpi:

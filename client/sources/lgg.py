@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,7 @@ from client.source import Source, gathered
 from client.sources._folders import existing
 from client.sources._npz import read_npz
 from client.sources._site_table import Listed, listed_files
-from common.data.cases import Cases, Quarantined, SiteId
+from common.data.cases import Cases, Quarantined, SiteId, no_truth
 from common.data.pooled_statistics import Pooled
 from common.errors import SourceError, StudyError
 from common.study.checks import one_of, positive
@@ -38,6 +38,8 @@ class Lgg:
     size: 128 or a divisor of it; smaller by mean of pixels, masks by majority. Institution EZ is left out: it has one
     patient. A column person of the table says whose several patients' files are.
 
+    unlabelled: the slices alone, for a task without labels; "tumour" is told by masks, so slices must be "all".
+
     folder: of the data set's patients.
     """
 
@@ -50,11 +52,17 @@ class Lgg:
     folder: str = ""
     size: int = 64
     slices: str = "tumour"
+    unlabelled: bool = False
     has_sites: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         positive("source 'lgg'", size=self.size)
         one_of("source 'lgg'", ("tumour", "all"), slices=self.slices)
+        if self.unlabelled and self.slices != "all":
+            raise StudyError(
+                "source 'lgg'.slices = 'tumour' is chosen by masks, and source.unlabelled = true reads none: set "
+                "source.slices = 'all'."
+            )
         if SIDE % self.size:
             raise StudyError(f"source 'lgg'.size must divide {SIDE}; it is {self.size}.")
 
@@ -70,27 +78,35 @@ class Lgg:
         images, masks, names, quarantined = [], [], [], []
         for patient, person in sorted((name, one.person) for name, one in self._table().items() if one.site == site):
             try:
-                flair, mask = _read(folder, patient)
+                shown, outlined = self._slices(folder, patient)
             except SourceError as error:
                 quarantined.append(Quarantined(patient, str(error)))
                 continue
-            kept = self._chosen(mask)
-            images.append(_shrunk(_scaled(flair)[kept], self.size))
-            masks.append(_shrunk(mask[kept].astype(np.float32), self.size) >= 0.5)
-            names += [person] * len(kept)
+            images.append(shown)
+            masks.append(outlined)
+            names += [person] * len(shown)
         if not images:
             return gathered(quarantined, f"{folder} holds no usable patient of {site!r}. {REMEDY}")
         return Cases.of(
             np.concatenate(images)[:, None].astype(np.float32),
-            np.concatenate(masks).astype(np.uint8),
+            np.concatenate(masks),
             np.array(names),
-            ("healthy", "abnormal"),
+            () if self.unlabelled else ("healthy", "abnormal"),
             quarantined=tuple(quarantined),
         )
 
     def _table(self) -> dict[str, Listed]:
         path = existing(self.folder, "lgg-mri-5site", REMEDY) / "patients.csv"
         return listed_files(path, "institution", REMEDY)
+
+    def _slices(self, folder: Path, patient: str) -> tuple[NDArray[np.float32], NDArray[Any]]:
+        """The chosen slices of a patient, and their masks or no truth."""
+        flair, mask = _read(folder, patient, self.unlabelled)
+        if mask is None:
+            return _shrunk(_scaled(flair), self.size), no_truth(len(flair))
+        kept = self._chosen(mask)
+        outlined = _shrunk(mask[kept].astype(np.float32), self.size) >= 0.5
+        return _shrunk(_scaled(flair)[kept], self.size), outlined.astype(np.uint8)
 
     def _chosen(self, mask: NDArray[np.bool_]) -> NDArray[np.int64]:
         if self.slices == "all":
@@ -102,12 +118,16 @@ class Lgg:
         return np.sort(np.concatenate([np.flatnonzero(ill), spaced]))
 
 
-def _read(folder: Path, patient: str) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+def _read(folder: Path, patient: str, unlabelled: bool) -> tuple[NDArray[np.uint8], NDArray[np.bool_] | None]:
     found = [path for path in sorted((folder / "patients_flair128").glob("*.npz")) if _is_of(path.stem, patient)]
     if len(found) != 1:
         raise SourceError(f"{len(found)} files of the patient instead of one")
-    arrays = read_npz(found[0], ("flair", "mask"))
-    flair, mask = arrays["flair"], arrays["mask"]
+    arrays = read_npz(found[0], ("flair",) if unlabelled else ("flair", "mask"))
+    flair, mask = arrays["flair"], arrays.get("mask")
+    if mask is None:
+        if flair.shape[1:] != (SIDE, SIDE) or len(flair) == 0 or flair.dtype != np.uint8:
+            raise SourceError(f"flair is {flair.shape} of {flair.dtype}")
+        return flair, None
     if flair.shape != mask.shape or flair.shape[1:] != (SIDE, SIDE) or len(flair) == 0:
         raise SourceError(f"flair is {flair.shape} and mask {mask.shape}")
     if flair.dtype != np.uint8 or mask.dtype != np.bool_:

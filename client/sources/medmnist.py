@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from client.source import Source
 from client.sources._folders import existing
 from client.sources._npz import read_npz
-from common.data.cases import Cases, SiteId
+from common.data.cases import Cases, SiteId, no_truth
 from common.data.pooled_statistics import Pooled
 from common.errors import SourceError
 from common.study.checks import listed
@@ -34,11 +34,14 @@ class MedMnist:
 
     classes: their names; where not given, they are numbered up to the largest label there is. Images are (C, H, W) in
     [0, 1], grey or colour; volumes, as in the sets whose names end in 3D, are (1, D, H, W).
+
+    unlabelled: the images alone, for a task without labels: the file needs none.
     """
 
     folder: str = ""
     file: str = ""
     classes: tuple[str, ...] = ()
+    unlabelled: bool = False
     has_sites: ClassVar[bool] = False
     persons: ClassVar[str] = "The file does not say whose an image is: each is taken for a person of its own."
 
@@ -49,7 +52,7 @@ class MedMnist:
     @property
     def pooled_statistics(self) -> tuple[Pooled, ...]:
         """The number of classes, unless they are named."""
-        return () if self.classes else (CLASSES,)
+        return () if self.classes or self.unlabelled else (CLASSES,)
 
     def sites(self) -> tuple[SiteId, ...]:
         """None: a study divides it."""
@@ -57,14 +60,23 @@ class MedMnist:
 
     def cases(self, site: SiteId | None, seed: int) -> Cases:
         """All images, in the order train, validation, test. inputs: (N, C, [D,] H, W); targets: (N,)."""
-        arrays = _load(_only_file(existing(self.folder, "medmnist", REMEDY), self.file))
+        kinds = ("images",) if self.unlabelled else ("images", "labels")
+        arrays = _load(_only_file(existing(self.folder, "medmnist", REMEDY), self.file), kinds)
         images = np.concatenate([_channels_first(arrays[f"{part}_images"], part) for part in PARTS])
-        labels = [_labels(arrays[f"{part}_labels"], len(arrays[f"{part}_images"]), part) for part in PARTS]
-        split = np.concatenate([np.full(len(of), PARTS[part]) for part, of in zip(PARTS, labels, strict=True)])
-        targets = np.concatenate(labels)
-        names = np.array([f"{part}-{i:06d}" for part, of in zip(PARTS, labels, strict=True) for i in range(len(of))])
-        classes = self._classes(int(targets.max()) + 1)
+        counts = {part: len(arrays[f"{part}_images"]) for part in PARTS}
+        split = np.concatenate([np.full(count, PARTS[part]) for part, count in counts.items()])
+        names = np.array([f"{part}-{i:06d}" for part, count in counts.items() for i in range(count)])
+        targets, classes = self._truth(arrays, counts)
         return Cases.of(images, targets, names, classes, given_split=split, prescribed=("validation", "test"))
+
+    def _truth(
+        self, arrays: Mapping[str, NDArray[np.uint8]], counts: Mapping[str, int]
+    ) -> tuple[NDArray[Any], tuple[str, ...]]:
+        if self.unlabelled:
+            return no_truth(sum(counts.values())), ()
+        labels = [_labels(arrays[f"{part}_labels"], count, part) for part, count in counts.items()]
+        targets = np.concatenate(labels)
+        return targets, self._classes(int(targets.max()) + 1)
 
     def _classes(self, count: int) -> tuple[str, ...]:
         if self.classes and len(self.classes) < count:
@@ -81,9 +93,9 @@ def _only_file(folder: Path, name: str) -> Path:
     return found[name] if name else next(iter(found.values()))
 
 
-def _load(path: Path) -> Mapping[str, NDArray[np.uint8]]:
-    """All six arrays; nothing in the file is ever unpickled."""
-    arrays = read_npz(path, [f"{part}_{kind}" for part in PARTS for kind in ("images", "labels")])
+def _load(path: Path, kinds: Sequence[str]) -> Mapping[str, NDArray[np.uint8]]:
+    """Arrays of all parts; nothing in the file is ever unpickled."""
+    arrays = read_npz(path, [f"{part}_{kind}" for part in PARTS for kind in kinds])
     shapes = {arrays[f"{part}_images"].shape[1:] for part in PARTS}
     if len(shapes) != 1:
         raise SourceError(f"images of the parts of {path.name} differ in shape: {sorted(shapes)}.")

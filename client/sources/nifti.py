@@ -60,7 +60,7 @@ class Nifti(VolumeSource):
     def __post_init__(self) -> None:
         super().__post_init__()
         layout = self._layout()
-        if self.one_a_class and len(layout.labels) != len(self.classes) - 1:
+        if self.one_a_class and not self.unlabelled and len(layout.labels) != len(self.classes) - 1:
             raise StudyError(
                 f"source 'nifti'.labels lists {len(layout.labels)} files, one for each of classes but the first; "
                 f"there are {len(self.classes)} classes."
@@ -108,7 +108,7 @@ class Nifti(VolumeSource):
         def entries(given: str | tuple[str, ...]) -> tuple[str, ...]:
             return given if isinstance(given, tuple) else (given,) if given else ()
 
-        return Layout(entries(self.images), entries(self.labels))
+        return Layout(entries(self.images), entries(self.labels), self.unlabelled)
 
 
 source: type[Source] = Nifti

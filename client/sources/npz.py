@@ -30,7 +30,7 @@ from client.sources._npz_arrays import (
 from client.sources._persons import NOBODY, person_named, refuse_doubtful
 from client.sources._splits import SPLIT_WORDS
 from client.sources._table_layout import seems_to_name_persons
-from common.data.cases import Cases, Quarantined, SiteId
+from common.data.cases import Cases, Quarantined, SiteId, no_truth
 from common.data.names import fault_of, in_one_form, refuse_alike
 from common.data.pooled_statistics import Pooled
 from common.errors import FileError, SourceError, StudyError
@@ -51,6 +51,7 @@ USUAL = {
 CLASSES = Pooled(
     "the classes from all labels of a file", "source.classes = []", "name them all, in an order, in source.classes"
 )
+NONE_NEEDED = "; a task that learns without labels needs none with source.unlabelled = true"
 DIGITS_OF_NAME = 16
 MOST_CLASSES = 1000
 
@@ -68,6 +69,8 @@ class Npz:
     the labels of the file); "number"; or "survival", from the arrays `time` and `event` (0 or 1).
     channels: where they stand in inputs of images: "first", "last", "none" (there is one, without an axis);
     "auto" finds it where it cannot be doubted. Inputs are divided by `divide_by`, a public constant such as 255.
+
+    unlabelled: the inputs alone, for a task without labels: no array of targets is looked for.
 
     Nothing is unpickled; arrays of Python objects (of images of several sizes, say) are refused. A case with a value
     that is not finite is quarantined, by its place in the file.
@@ -97,6 +100,7 @@ class Npz:
     classes: tuple[str, ...] = ()
     channels: Literal["auto", "first", "last", "none"] = "auto"
     divide_by: float = 1.0
+    unlabelled: bool = False
 
     def __post_init__(self) -> None:
         positive("source", divide_by=self.divide_by)
@@ -115,7 +119,8 @@ class Npz:
     @property
     def pooled_statistics(self) -> tuple[Pooled, ...]:
         """The classes, unless they are named."""
-        return (CLASSES,) if self.target == "class" and not self.classes else ()
+        learned = self.target == "class" and not self.unlabelled
+        return (CLASSES,) if learned and not self.classes else ()
 
     def sites(self) -> tuple[SiteId, ...]:
         """Of the files' names or of the array, sorted. Reads no inputs."""
@@ -182,6 +187,7 @@ class Npz:
         targets, classes = self._targets(held, own, chosen, file, inputs.shape)
         persons = self._persons(held, own, chosen, file, site, inputs, targets)
         finite = finite_rows(inputs) & finite_rows(targets)
+        survival = self.target == "survival" and not self.unlabelled
         if not finite.any():
             raise SourceError(f"{file} holds no usable case{' of ' + site if site else ''}.")
         left_out = [
@@ -198,8 +204,8 @@ class Npz:
             spacing_mm=checked_spacing(held.get("spacing"), own, inputs.shape, file),
             given_split=self._split(held, own, chosen, file),
             consent=np.array(words(held["consent"], chosen["consent"], file))[own] if "consent" in held else None,
-            time=targets[:, 0].copy() if self.target == "survival" else None,
-            event=(targets[:, 1] > 0).astype(np.int64) if self.target == "survival" else None,
+            time=targets[:, 0].copy() if survival else None,
+            event=(targets[:, 1] > 0).astype(np.int64) if survival else None,
         )
         return cases if finite.all() else cases.take(np.flatnonzero(finite))
 
@@ -211,6 +217,8 @@ class Npz:
         file: str,
         shape: tuple[int, ...],
     ) -> tuple[NDArray[Any], tuple[str, ...]]:
+        if self.unlabelled:
+            return no_truth(len(own)), ()
         if self.target == "survival":
             columns = [
                 numbers(held[role][own], chosen[role], file).reshape(len(own), -1) for role in ("time", "event")
@@ -281,7 +289,9 @@ class Npz:
         named = {"inputs": self.inputs, "person": self.person, "split": self.split, "spacing": self.spacing}
         named |= {"consent": self.consent_column}
         named |= {"site": self.site} if self.site else {}
-        if self.target == "survival":
+        if self.unlabelled:
+            pass
+        elif self.target == "survival":
             named |= {"time": self.time, "event": self.event}
         else:
             named |= {"targets": self.targets}
@@ -291,7 +301,7 @@ class Npz:
             held = ", ".join(f"{name} {shape}" for name, (shape, _) in contents.items())
             raise SourceError(
                 f"{path.name} has no array by a usual name for {' and '.join(lacking)}: it holds {held}. Set "
-                f"{' and '.join('source.' + role for role in lacking)}."
+                f"{' and '.join('source.' + role for role in lacking)}{NONE_NEEDED * (lacking == ['targets'])}."
             )
         chosen = {role: name for role, name in found.items() if name is not None}
         for name in contents if "person" not in chosen else ():

@@ -45,6 +45,8 @@ class Torch:
     classes: their names, else the dataset's own `classes`, else numbers up to the largest label; targets that are
     real numbers have none. pooled: whether the dataset may compute something from several persons; privacy for
     patients needs false.
+    unlabelled: the inputs alone, for a task without labels: an item is an input, or whatever else has one, and its
+    target is not looked at.
     Inputs are (channels, ...) or (features,) as the dataset's transforms leave them; images of Pillow become [0, 1].
     Each item is read once and kept, so that a random transform would show one draw of it for ever: it is refused.
     """
@@ -60,6 +62,7 @@ class Torch:
     target_key: str = ""
     classes: tuple[str, ...] = ()
     pooled: bool = True
+    unlabelled: bool = False
 
     def __post_init__(self) -> None:
         if not self._reference.attribute:
@@ -76,7 +79,7 @@ class Torch:
     @property
     def pooled_statistics(self) -> tuple[Pooled, ...]:
         """Nobody here has read the dataset's code: it may compute something, until a study says that it does not."""
-        return (UNREAD,) * self.pooled + (CLASSES,) * (not self.classes)
+        return (UNREAD,) * self.pooled + (CLASSES,) * (not self.classes and not self.unlabelled)
 
     @property
     def persons(self) -> str:
@@ -103,11 +106,11 @@ class Torch:
     def cases(self, site: SiteId | None, seed: int) -> Cases:
         """One hospital's items, or all, in the dataset's order."""
         reading = self._reading()
-        reading.refuse_randomness()
+        reading.refuse_randomness(self.unlabelled)
         sites = self._sites(reading) if site is not None else [""] * len(reading)
         if site is not None and site not in _checked(sites):
             raise unknown("hospital", site, _checked(sites))
-        labels = self._labels(reading)
+        labels = Labels(()) if self.unlabelled else self._labels(reading)
         persons = reading.words(self.persons_in or "persons", must=bool(self.persons_in))
         own = [index for index, one in enumerate(sites) if site is None or one == site]
         parts = [self._part(reading, index, labels, None if persons is None else persons[index]) for index in own]
@@ -118,7 +121,7 @@ class Torch:
 
     def _part(self, reading: Reading, index: int, labels: Labels, person: str | None) -> Cases | Quarantined:
         try:
-            item = reading.item(index)
+            item = reading.input_alone(index) if self.unlabelled else reading.item(index)
             named = _own_name(item) if person is None else person_named(person)
             if not named or named in NOBODY:
                 raise SourceError(f"names no person in {self.persons_in or 'persons'!r}")

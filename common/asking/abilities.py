@@ -29,6 +29,10 @@ class AnalysisAbilities(Protocol):
     compared: ClassVar[str]
     """The option that `by` fills, of one that shows groups side by side itself but can do without."""
 
+    encoder: str
+    """Whose features it reads: "start", of the encoder that the study begins from; "random", of an untrained one; "",
+    of none. An option where it can be either."""
+
     whole_hospitals: bool
     """Whether a hospital's part follows from all its rows together, as where each is a stratum of its own: then it
     does not fall apart into its patients' parts, and no noise makes it private. A property where its options decide.
@@ -67,3 +71,8 @@ def whole_hospitals(analysis: Any) -> bool:
 def without_noise_of(analysis: Any) -> str:
     """Why it is never asked with noise; empty where it may be."""
     return str(getattr(analysis, "without_noise", ""))
+
+
+def encoder_read(analysis: Any) -> str:
+    """Whose features it reads; "" for most, which read none."""
+    return str(getattr(analysis, "encoder", ""))

@@ -10,7 +10,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from common.asking.abilities import SITE, least_hospitals_of, most_rounds_of, of_hospitals, without_noise_of
+from common.asking.abilities import (
+    SITE,
+    encoder_read,
+    least_hospitals_of,
+    most_rounds_of,
+    of_hospitals,
+    whole_hospitals,
+    without_noise_of,
+)
 from common.asking.analysis import Analysis, Public, Query, Told
 from common.asking.answer import Answer, Cell, Figure, Series, Table
 from common.asking.exact_sums import Integers, Part, Total, counts
@@ -56,6 +64,16 @@ class Grouped:
     def most_rounds(self) -> int:
         """As the analysis says: groups share their rounds."""
         return most_rounds_of(self.analysis)
+
+    @property
+    def encoder(self) -> str:
+        """As the analysis says."""
+        return encoder_read(self.analysis)
+
+    @property
+    def whole_hospitals(self) -> bool:
+        """As the analysis says."""
+        return whole_hospitals(self.analysis)
 
     @property
     def without_noise(self) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
-from common.asking.abilities import SITE, compared_of, most_rounds_of, of_hospitals, without_noise_of
+from common.asking.abilities import SITE, compared_of, encoder_read, most_rounds_of, of_hospitals, without_noise_of
 from common.asking.analysis import Analysis
 from common.asking.grouped import Grouped
 from common.asking.noise_law import Kind
@@ -112,6 +112,11 @@ class Question:
         columns = [one.partition("=")[0].strip() for one in self.by.split(",")]
         return SITE in columns or of_hospitals(self.build())
 
+    @property
+    def encoder(self) -> str:
+        """Whose features it reads; "" for most."""
+        return encoder_read(self.build())
+
     def build(self) -> Analysis:
         """The analysis, its options checked, in its groups. Raises StudyError."""
         analysis = cast(Analysis, ANALYSES.build(self.analysis))
@@ -154,8 +159,11 @@ def named_fields(cls: type[Any]) -> tuple[str, ...]:
     return tuple(name for name, field in fields if field.default is MISSING and field.default_factory is MISSING)
 
 
-def check_questions(entries: Iterable[Entry], aggregation: Entry) -> None:
-    """Raise StudyError for a question that cannot be asked, or a sum that cannot carry any."""
+def check_questions(entries: Iterable[Entry], aggregation: Entry, has_start: bool) -> None:
+    """Raise StudyError for a question that cannot be asked, or a sum that cannot carry any.
+
+    has_start: whether the study begins from a model.
+    """
     demand_wide(AGGREGATIONS.build(aggregation), aggregation.name)
     seen: dict[str, Question] = {}
     for entry in entries:
@@ -164,6 +172,23 @@ def check_questions(entries: Iterable[Entry], aggregation: Entry) -> None:
         if question.json in seen:
             raise StudyError(f"[[analyses]] lists the same question twice: {question.words!r}.")
         seen[question.json] = question
+    demand_encoder(seen.values(), has_start)
+
+
+def reads_start(entries: Iterable[Entry]) -> bool:
+    """Whether any of a study's questions reads features of the encoder that the study begins from."""
+    return any(Question.of(entry).encoder == "start" for entry in entries)
+
+
+def demand_encoder(questions: Iterable[Question], has_start: bool) -> None:
+    """Raise StudyError for a question that reads features of an encoder where the study begins from no model."""
+    for question in questions:
+        if question.encoder == "start" and not has_start:
+            raise StudyError(
+                f"question {question.words!r} reads features of the encoder that the study begins from, and it "
+                'begins from none: add [start] model = RUN (a pretraining run\'s folder), part = "encoder" where the '
+                "study's task is another, or ask with encoder = 'random'."
+            )
 
 
 def _said(value: object) -> str:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -67,3 +68,9 @@ class Records:
         if name not in self.columns:
             raise unknown("column", name, self.columns)
         return self.columns[name]
+
+
+def joined(parts: Sequence[Records], site: str) -> Records:
+    """Rows of several parts, in the columns of the first, which all have. At least one part."""
+    columns = {name: np.concatenate([one.columns[name] for one in parts]) for name in parts[0].columns}
+    return Records(cast(Mapping[str, Values], columns), np.concatenate([one.persons for one in parts]), site)

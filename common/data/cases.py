@@ -49,8 +49,9 @@ class Cases:
     """N cases in named columns of any dtype; a column may lie in a mapped file and is then read batch by batch.
 
     inputs: (N, channels, ...) or (N, features) float32. targets: (N,) or (N, ...), integers where they are class
-    indices, else real numbers. patients: (N,) words, one for each person: all scans and sessions of one never part,
-    and the same word at two hospitals is the same person. Others a source may have, and a task may ask for:
+    indices, else real numbers; (N, 0) where no truth was read (`no_truth`). patients: (N,) words, one for each
+    person: all scans and sessions of one never part, and the same word at two hospitals is the same person. Others
+    a source may have, and a task may ask for:
 
         given_split     (N,) of "train", "validation", "test", where the data set prescribes it
         spacing_mm      (N, D) float64, of the axes of an input
@@ -111,6 +112,12 @@ class Cases:
     def shape(self) -> Shape:
         """The shape a network for these cases is built for."""
         return Shape(self.columns["inputs"].item, len(self.classes))
+
+    @property
+    def unlabelled(self) -> bool:
+        """Whether there is no truth: a study of images alone."""
+        targets = self.columns["targets"]
+        return isinstance(targets, Stacked) and targets.item == (0,)
 
     @property
     def most_values(self) -> int:
@@ -186,6 +193,11 @@ class Cases:
         columns = {name: column for name, column in self.columns.items() if name not in changed}
         columns |= {name: column_of(values) for name, values in changed.items() if values is not None}
         return replace(self, columns=columns)
+
+    def without_truth(self) -> Cases:
+        """The same cases, of which nothing that labels say is left."""
+        gone: dict[str, Given | None] = dict.fromkeys(("removed", "unsampled"))
+        return replace(self.with_columns(targets=no_truth(len(self)), **gone), classes=())
 
     def copied(self) -> Cases:
         """The same cases with columns of their own in memory: what they were taken from can be let go."""
@@ -298,6 +310,11 @@ def _moved(values: TensorOrWords, device: torch.device) -> TensorOrWords:
     if isinstance(values, Tensor):
         return values if device.type in WITHOUT_FLOAT64 and values.dtype == torch.float64 else values.to(device)
     return cast(TensorOrWords, tuple(_moved(one, device) if isinstance(one, Tensor) else one for one in values))
+
+
+def no_truth(count: int) -> NDArray[np.float32]:
+    """(count, 0) targets of cases whose truth is not read."""
+    return np.zeros((count, 0), np.float32)
 
 
 def join(batches: Sequence[Batch]) -> Batch:

@@ -34,7 +34,8 @@ class Abilities(Protocol):
 
     views: ClassVar[tuple[str, ...]]
     """Columns that `augment` adds to a batch, with a row for every case: crops, masks, random starts. `loss` gets
-    them; `score` and `predict` are asked about cases as they are held, and must do without."""
+    them; `score` and `predict` are asked about cases as they are held, and must do without. A case by itself has the
+    loss of views that `augment` makes of it alone (`common.learning.losses.as_held`)."""
     couples: ClassVar[bool]
     """Whether the loss compares cases of a batch with each other. It is still (N,), one term a case, finite for a
     batch of one, and a step takes the mean of the terms; a batch is never cut into pieces. With FedSGD the terms of a
@@ -44,6 +45,15 @@ class Abilities(Protocol):
     companion: ClassVar[tuple[str, ...]]
     """Parts of the network, by the beginning of their names, that no gradient moves and that are exchanged and
     averaged with the model: a teacher, a centre. Their parameters and persistent buffers are float32."""
+    follows_parameters: bool
+    """Whether the companion moves in `follow` alone, by what is learned alone, so that no case moves it but through a
+    step: privacy for a patient or a case needs that, and then undoes whatever `loss` does to it."""
+    private_options: ClassVar[Mapping[str, object]]
+    """Options under which a task `follows_parameters` that does not with others: they are named in a refusal."""
+    watched: ClassVar[tuple[str, ...]]
+    """Scores, as they are shown, of which 0 means that the network answers all cases alike, and that are 1 at most.
+    Where they fall far below what they were before the first round, the run says that it has collapsed
+    (`common.selfsupervision.health` makes such scores of any answers)."""
     optimised: ClassVar[Mapping[str, tuple[str, ...]]]
     """Groups of parameters, by the beginning of their names, each with an optimiser and a loss of its own: a step
     goes through them in order, and every one sees what those before it have changed."""
@@ -51,6 +61,8 @@ class Abilities(Protocol):
     """What the report draws of a test case."""
     weighs_classes: bool
     """Whether the loss multiplies by the study's weights of classes (`common.learning.class_weights`)."""
+    unlabelled: bool
+    """Whether it learns from inputs alone, and looks at no truth: cases may have none."""
     outlines: bool
     """Whether `predict` says a class of every pixel or voxel."""
     patched: bool
@@ -160,6 +172,8 @@ NAMES = tuple(name for name in (*Abilities.__annotations__, *vars(Abilities)) if
 TOGETHER = (
     ("follow", "companion"),
     ("begin", "companion"),
+    ("follows_parameters", "companion"),
+    ("private_options", "follows_parameters"),
     ("loss_of", "optimised"),
     ("optimised", "loss_of"),
     ("soft_loss", "label_space"),
@@ -207,6 +221,21 @@ def companion(task: Task) -> tuple[str, ...]:
     return tuple(getattr(task, "companion", ()))
 
 
+def follows_parameters(task: Task) -> bool:
+    """Whether its companion moves by what is learned alone; where nothing is said, cases may move it."""
+    return bool(getattr(task, "follows_parameters", False))
+
+
+def private_options(task: Task) -> Mapping[str, object]:
+    """Options that privacy for one patient needs; {} for most."""
+    return dict(getattr(task, "private_options", {}))
+
+
+def watched(task: Task) -> tuple[str, ...]:
+    """Scores that tell whether answers of different cases differ; () for most."""
+    return tuple(getattr(task, "watched", ()))
+
+
 def optimised(task: Task) -> Mapping[str, tuple[str, ...]]:
     """Groups of parameters by name; {} where one optimiser has them all."""
     return dict(getattr(task, "optimised", {}))
@@ -215,6 +244,11 @@ def optimised(task: Task) -> Mapping[str, tuple[str, ...]]:
 def weighs_classes(task: Task) -> bool:
     """Whether its loss weighs classes."""
     return bool(getattr(task, "weighs_classes", False))
+
+
+def unlabelled(task: Task) -> bool:
+    """Whether it looks at no truth."""
+    return bool(getattr(task, "unlabelled", False))
 
 
 def outlines(task: Task) -> bool:
@@ -251,9 +285,7 @@ def shown_shape(task: Task, shape: Shape) -> Shape:
 
 
 def no_case_loss(task: Task) -> str:
-    """Why the loss of one case as it is held tells nothing; empty where it does."""
-    if views(task):
-        return f"its loss is of what augmentation drew ({', '.join(views(task))}), and a case as it is held has none"
+    """Why one case by itself has no loss; empty where it has, of views that follow from it alone if need be."""
     if couples(task):
         return "its loss compares the cases of a batch, and a case alone has none"
     return no_one_gradient(task)
@@ -266,9 +298,17 @@ def no_one_gradient(task: Task) -> str:
     return ""
 
 
+def no_guessed_loss(task: Task) -> str:
+    """Why the loss that was trained on cannot be worked out for a case that is only guessed; empty where it can."""
+    if views(task):
+        drawn = ", ".join(views(task))
+        return f"training shows a case differently each time, by draws of augmentation ({drawn}) unknown to it"
+    return no_case_loss(task)
+
+
 def no_soft_loss(task: Task) -> str:
     """Why a guessed case has no loss that an attack can follow; empty where it has."""
-    if reason := no_case_loss(task):
+    if reason := no_guessed_loss(task):
         return reason
     if getattr(task, "own_loss", None) is not None:
         return "this search guesses probabilities of classes, and the study's own loss takes classes"
@@ -294,14 +334,15 @@ def check_declared(task: Task, name: str) -> None:
 
 
 def _check_kinds(task: Task, name: str) -> None:
-    for member in ("views", "companion"):
+    for member in ("views", "companion", "watched"):
         if can(task, member) and not _are_words(getattr(task, member)):
             raise StudyError(f"task {name!r}: {member} must be a tuple of words; it is {getattr(task, member)!r}.")
     if taken := set(views(task)) & set(COLUMNS):
         raise StudyError(
             f"task {name!r}: views must be columns of their own; {', '.join(sorted(taken))} is a case's."
         )
-    for member in ("couples", "scored_whole", "weighs_classes", "outlines", "patched"):
+    flags = ("couples", "scored_whole", "follows_parameters", "weighs_classes", "unlabelled", "outlines", "patched")
+    for member in flags:
         if can(task, member) and not isinstance(getattr(task, member), bool):
             raise StudyError(f"task {name!r}: {member} must be True or False; it is {getattr(task, member)!r}.")
     if can(task, "optimised") and not _are_groups(abilities(task).optimised):

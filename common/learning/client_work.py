@@ -8,7 +8,7 @@ from typing import Literal
 from common.errors import StudyError
 from common.learning.class_weights import balanced
 from common.learning.schedules import Schedule, rate_in_round
-from common.study.checks import listed, non_negative, positive
+from common.study.checks import between, listed, non_negative, positive
 
 Sends = Literal["gradient", "delta"]
 REACH, CURVATURE = "reach", "curvature"
@@ -55,6 +55,11 @@ class Training:
         bootstrap: the number of a draw: each hospital trains on as many of its training patients as it has, drawn
             with replacement, so that models of several draws show how much the patients who happened to be there
             matter (Efron 1979). Not given: on all of them.
+        label_share: of each hospital's training persons, those whose labels are used, class by class: 0.1 learns from
+            a tenth of each class, as where labels are scarce; see `common.learning.label_draw`. Persons whose labels
+            are not used are in no step, no score and no number of training cases. Not given: all.
+        label_draw: the number of the draw, 0 where it is not given: other numbers take other persons, and a larger
+            share of the same number the same persons and more.
         precision: of the network's arithmetic.
     """
 
@@ -78,12 +83,15 @@ class Training:
     personal: tuple[str, ...] = ()
     bootstrap: int | None = None
     warm_up_steps: int = 0
+    label_share: float | None = None
+    label_draw: int | None = None
 
     def __post_init__(self) -> None:
         positive("training", epochs=self.epochs, steps=self.steps, learning_rate=self.learning_rate)
         positive("training", clip_gradient_norm=self.clip_gradient_norm)
         non_negative("training", momentum=self.momentum, weight_decay=self.weight_decay, l1=self.l1)
         non_negative("training", bootstrap=self.bootstrap or 0, warm_up_steps=self.warm_up_steps)
+        self._check_labels()
         listed("training", least=0, freeze=self.freeze, personal=self.personal)
         if self.batch_size != "full":
             positive("training", batch_size=self.batch_size)
@@ -110,6 +118,16 @@ class Training:
         if self.class_weights == "balanced":
             return balanced(self.class_counts)
         return self.class_weights if isinstance(self.class_weights, tuple) else None
+
+    def _check_labels(self) -> None:
+        non_negative("training", label_draw=self.label_draw or 0)
+        if self.label_share is not None:
+            positive("training", label_share=self.label_share)
+            between("training", 0, 1, label_share=self.label_share)
+        elif self.label_draw is not None:
+            raise StudyError(
+                "training.label_draw is the number of a draw of labels: set training.label_share, as 0.1."
+            )
 
     def _check_class_weights(self) -> None:
         if self.class_counts and self.class_weights != "balanced":

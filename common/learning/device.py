@@ -142,7 +142,8 @@ def one_exact_copy(network: nn.Module) -> Iterator[None]:
 
     Scores of single patients are many calls, and much of their time was the copying.
     """
-    token = _held.set(_Held(network))
+    held = _held.get()
+    token = _held.set(held if held is not None and held.network is network else _Held(network))
     try:
         yield
     finally:

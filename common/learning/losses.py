@@ -9,11 +9,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from common.data.cases import Batch
+from common.data.cases import Batch, join
 from common.errors import StudyError
 from common.learning.abilities import abilities, can, optimised, views
 from common.learning.parameters import is_under, trainable
 from common.learning.task import Task
+from common.selfsupervision.held import generators_of
 
 
 def augmented(task: Task, batch: Batch, rng: np.random.Generator) -> Batch:
@@ -32,6 +33,17 @@ def augmented(task: Task, batch: Batch, rng: np.random.Generator) -> Batch:
                 f"it has {len(shown.columns[name])}."
             )
     return shown
+
+
+def as_held(task: Task, batch: Batch, number: int = 0) -> Batch:
+    """The batch with views of cases that follow from each case alone, whoever else is there; as it is without views.
+
+    number: of several such views. They are drawn as in training, by `augment`, of one case after the other.
+    """
+    if all(name in batch.columns for name in views(task)):
+        return batch
+    draws = generators_of(batch.inputs, f"views of a case as held, {number}")
+    return join([augmented(task, batch.take([index]), rng) for index, rng in enumerate(draws)])
 
 
 def case_losses(task: Task, network: nn.Module, batch: Batch, group: str = "") -> Tensor:

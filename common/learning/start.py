@@ -110,6 +110,21 @@ def needs_model(network: nn.Module, start: Start | None) -> bool:
     return start is not None and any(start.takes(name) for name in Layout.of(network).frozen)
 
 
+def is_given(study: Study, network: nn.Module) -> bool:
+    """Whether hospitals are given the study's model before anything else: a part of it does not travel in rounds, or
+    questions read features of its encoder."""
+    return needs_model(network, study.start) or (study.start is not None and _reads_start(study))
+
+
+def _reads_start(study: Study) -> bool:
+    """Nothing of questions is imported where there are none."""
+    if not study.analyses:
+        return False
+    from common.asking.question import reads_start
+
+    return reads_start(study.analyses)
+
+
 def with_digest(study: Study) -> Study:
     """The study with its model's digest filled in."""
     if study.start is None or study.start.sha256 is not None:

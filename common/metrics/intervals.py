@@ -22,6 +22,8 @@ from common.metrics.roc import is_structure
 from common.sums.mean import UNITS_PER_ONE, Mean, Statistics
 
 SPREAD, PATIENTS = "spread_", "patients_"
+MOMENT = "moment_"
+"""How statistics begin that are no scores by themselves, and that scores are made of as they are shown."""
 SQUARE_UNITS = 1 << 30
 """Of the sums of products: coarser than a mean's units, so that squares of distances in mm fit."""
 LARGEST_PRODUCT = 1 << 20
@@ -39,10 +41,11 @@ Interval = tuple[float, float]
 def with_intervals(names: Iterable[str]) -> tuple[str, ...]:
     """The scores that have an interval, of all statistics of a task (`statistic_names`).
 
-    Those of no single class first, then the others by name, as many as there is room for.
+    Those of no single class first, then the others by name, as many as there is room for. Moments of features have
+    none: they are no scores by themselves.
     """
     every = sorted(names)
-    single = [name for name in every if not is_structure(name)]
+    single = [name for name in every if not is_structure(name) and not name.startswith(MOMENT)]
     room = max((MOST_STATISTICS - len(every)) // 2, 0)
     return tuple(sorted(single, key=lambda name: name.rpartition("_")[2].isdigit())[:room])
 

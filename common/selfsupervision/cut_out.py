@@ -15,12 +15,12 @@ from common.study.checks import between
 
 @dataclass(frozen=True)
 class CutOut:
-    """share: of the area or volume, at most; off at 0. The mean of the image stands there instead."""
+    """cut_out: hidden share of the area or volume, at most; off at 0. The mean of the image stands there instead."""
 
-    share: float = 0.0
+    cut_out: float = 0.0
 
     def __post_init__(self) -> None:
-        between("augmentation", 0.0, 0.9, cut_out=self.share)
+        between("augmentation", 0.0, 0.9, cut_out=self.cut_out)
 
     def chances(self, axes: int) -> int:
         """How much, and where along each axis."""
@@ -28,11 +28,11 @@ class CutOut:
 
     def numbers(self, axes: int) -> int:
         """Half the sides' share of the image's, and the middle, from -1 to 1."""
-        return 1 + axes if self.share else 0
+        return 1 + axes if self.cut_out else 0
 
     def drawn(self, chances: Chances, shape: tuple[int, ...]) -> NDArray[np.float64]:
         """(N, 1 + axes). The box lies within the image."""
-        side = (self.share * chances[:, :1]) ** (1 / (len(shape) - 1))
+        side = (self.cut_out * chances[:, :1]) ** (1 / (len(shape) - 1))
         return np.concatenate([side, (2 * chances[:, 1:] - 1) * (1 - side)], axis=1)
 
     def apply(self, images: Tensor, drawn: Tensor) -> Tensor:
@@ -43,6 +43,6 @@ class CutOut:
             places = (2 * torch.arange(length, dtype=images.dtype, device=images.device) + 1) / length - 1
             along = (places - told[:, axis + 1, None]).abs() < told[:, :1]
             inside = inside & along.reshape(-1, 1, *(length if one == axis else 1 for one in range(axes)))
-        shares = images / images[0, 0].numel()  # a sum of large greys would have no end
+        shares = images / images.shape[2:].numel()  # a sum of large greys would have no end
         mean = shares.sum(tuple(range(2, images.ndim)), keepdim=True)
         return torch.where(inside, mean, images)

@@ -75,7 +75,7 @@ def _of_one_view(
     entry: Entry, generators: Sequence[np.random.Generator], shape: tuple[int, ...]
 ) -> NDArray[np.float32]:
     pipeline = _built(entry)
-    if isinstance(pipeline, Pipeline):
+    if isinstance(pipeline, Pipeline) and type(pipeline).draw is Pipeline.draw:
         return pipeline.draw_each(generators, shape)
     tried = generators or [np.random.default_rng(0)]
     rows = [np.asarray(pipeline.draw(rng, shape), np.float32) for rng in tried]

@@ -15,9 +15,12 @@ from torch import Tensor, nn
 from common.data.cases import Shape
 from common.errors import StudyError, first_line
 from common.learning.parameters import refuse_unsuitable
-from common.learning.task import Network
+from common.learning.task import Network, Task
 from common.study.catalogue import NETWORKS
 from common.study.options import Entry
+
+PART = "encoder"
+"""What a pretraining network calls its own."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,26 @@ def encoder_of(entry: Entry, shape: Shape) -> Encoder:
     refuse_unsuitable(found.network)
     _refuse_other_answers(found, unlabelled, entry.name)
     return found
+
+
+def encoder_within(task: Task, network: nn.Module, shape: Shape) -> tuple[nn.Module, str]:
+    """The encoder of a task's network, with its parameters, and how their names begin in the network.
+
+    shape: of what the network is shown. Raises StudyError where the network has none.
+    """
+    if isinstance(own := getattr(network, PART, None), nn.Module):
+        return own, f"{PART}."
+    entry = getattr(task, "network", None)
+    if not isinstance(entry, Entry):
+        raise StudyError("the study's task has no network of which an encoder could be taken (task.network).")
+    with torch.random.fork_rng(devices=[]):
+        fresh = encoder_of(entry, shape).network
+    held = network.state_dict()
+    lacking = [name for name in fresh.state_dict() if name not in held]
+    if lacking:
+        raise StudyError(f"the study's network has no {lacking[0]}, which an encoder of {entry.name!r} has.")
+    fresh.load_state_dict({name: held[name] for name in fresh.state_dict()})
+    return fresh, ""
 
 
 def perceptron(*widths: int) -> nn.Sequential:

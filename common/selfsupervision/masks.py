@@ -1,4 +1,4 @@
-"""Which patches of a case are hidden: as many of every case, drawn by a generator or, of a case as held, by itself."""
+"""Which patches of a case are hidden: as many of every case, drawn, or, of a case as held, by the case alone."""
 
 from __future__ import annotations
 
@@ -10,14 +10,17 @@ from torch import Tensor
 from common.data.cases import Batch
 from common.errors import StudyError
 from common.seeding import case_generators
+from common.selfsupervision.augmentation import Augmentation
 from common.selfsupervision.held import generators_of
 
 MASK = "mask"
 """The column of a batch: (N, T) int64, 1 where a patch is hidden."""
+VIEW = "view"
+"""The column of what makes a view of each case, where training shows cases changed."""
 
 
 def count_of_visible(patches: int, masked: float) -> int:
-    """Patches that are shown, of so many (He et al. 2022, section 3): at least one. Raises StudyError for one patch."""
+    """Patches that are shown, of so many (He et al. 2022, section 3). Raises StudyError where there is only one."""
     if patches < 2:
         raise StudyError(
             f"of {patches} patch none can be hidden and shown: let patches be smaller, or images larger."
@@ -32,9 +35,18 @@ def random_mask(rng: np.random.Generator, patches: int, visible: int) -> NDArray
     return mask
 
 
-def with_masks(batch: Batch, patches: int, masked: float, rng: np.random.Generator) -> Batch:
-    """The batch, and a mask of every case. A case shown alone has the mask that it has among others."""
-    return batch.with_columns(**{MASK: _drawn(batch.inputs, patches, masked, case_generators(rng, len(batch)))})
+def with_masks(
+    batch: Batch, patches: int, masked: float, rng: np.random.Generator, pipeline: Augmentation | None = None
+) -> Batch:
+    """The batch, and a mask of every case; with a pipeline, what makes a view of it too.
+
+    A case shown alone has the mask, and the view, that it has among others.
+    """
+    generators, shape = case_generators(rng, len(batch)), tuple(batch.inputs.shape[1:])
+    columns = {MASK: _drawn(batch.inputs, patches, masked, generators)}
+    if pipeline is not None:
+        columns[VIEW] = torch.from_numpy(np.stack([pipeline.draw(one, shape) for one in generators]))
+    return batch.with_columns(**columns)
 
 
 def held_masks(batch: Batch, patches: int, masked: float) -> Tensor:

@@ -14,6 +14,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from common.errors import StudyError
+
 Chances = NDArray[np.float64]
 
 
@@ -59,6 +61,10 @@ class Pipeline:
     def draw_each(self, generators: Sequence[np.random.Generator], shape: tuple[int, ...]) -> NDArray[np.float32]:
         """(N, P): of each case what `draw` gives of its generator."""
         axes = len(shape) - 1
+        if not 1 <= axes <= 3:
+            raise StudyError(
+                f"augmentations of ours are for images of 1 to 3 axes, and not for cases of shape {shape}."
+            )
         steps = [step for step in self.steps() if step.numbers(axes)]
         counts = [step.chances(axes) for step in steps]
         chances = np.array([rng.random(sum(counts)) for rng in generators]).reshape(-1, sum(counts))

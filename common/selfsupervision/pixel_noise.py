@@ -26,16 +26,16 @@ Kind = Literal["gaussian", "rician", "quantum"]
 
 @dataclass(frozen=True)
 class PixelNoise:
-    """deviation: of the noise, at most, as a share of the range of greys; off at 0. kind: gaussian, the same
+    """noise: standard deviation of it, at most, as a share of the range of greys; off at 0. kind: gaussian, the same
     everywhere; rician, of the magnitude of a complex number, as in magnetic resonance, where the background is never
     below its least (Gudbjartsson and Patz 1995); quantum, whose variance grows with the grey, as of counted photons.
     """
 
-    deviation: float = 0.0
+    noise: float = 0.0
     kind: Kind = "gaussian"
 
     def __post_init__(self) -> None:
-        between("augmentation", 0.0, 1.0, noise=self.deviation)
+        between("augmentation", 0.0, 1.0, noise=self.noise)
 
     def chances(self, axes: int) -> int:
         """One each."""
@@ -43,13 +43,13 @@ class PixelNoise:
 
     def numbers(self, axes: int) -> int:
         """The deviation; of two noises where they begin in the table; by what they go on, and turn at its end."""
-        return 5 if self.deviation else 0
+        return 5 if self.noise else 0
 
     def drawn(self, chances: Chances, shape: tuple[int, ...]) -> NDArray[np.float64]:
         """(N, 5); all but the first are whole numbers below 2 ** 18, so that float32 holds them."""
         places = np.floor(chances[:, 1:] * TABLE)
         places[:, 2] += 1 - places[:, 2] % 2  # odd, so that a window passes every number before one comes twice
-        return np.column_stack([self.deviation * chances[:, 0], places])
+        return np.column_stack([self.noise * chances[:, 0], places])
 
     def apply(self, images: Tensor, drawn: Tensor) -> Tensor:
         """In every channel and pixel another."""
@@ -67,15 +67,15 @@ class PixelNoise:
 
 def _noise(images: Tensor, start: Tensor, stride: Tensor, turn: Tensor) -> Tensor:
     """Normal numbers, as many as the images have."""
-    count = images[0].numel()
+    count = images.shape[1:].numel()
     places = torch.arange(count, device=images.device)
     found = start.long()[:, None] + places * stride.long()[:, None]
     if count > TABLE:
         found = found + (places >> BITS) * turn.long()[:, None]
-    return _table(images.dtype, images.device)[found & (TABLE - 1)].reshape(images.shape)
+    return _table(images.dtype).to(images.device)[found & (TABLE - 1)].reshape(images.shape)
 
 
 @cache
-def _table(dtype: torch.dtype, device: torch.device) -> Tensor:
+def _table(dtype: torch.dtype) -> Tensor:
     numbers = generator(0, "pixel noise").standard_normal(TABLE)
-    return torch.from_numpy(numbers).to(dtype).to(device)
+    return torch.from_numpy(numbers).to(dtype)

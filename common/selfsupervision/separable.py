@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
+from math import pi
 
 import numpy as np
 import torch
@@ -23,12 +25,12 @@ FEWEST_GHOSTS, MOST_GHOSTS = 2, 5
 
 @dataclass(frozen=True)
 class Blur:
-    """pixels: standard deviation of a Gaussian, at most; off at 0."""
+    """blur_pixels: standard deviation of a Gaussian, at most; off at 0."""
 
-    pixels: float = 0.0
+    blur_pixels: float = 0.0
 
     def __post_init__(self) -> None:
-        between("augmentation", 0.0, LARGEST_BLUR, blur_pixels=self.pixels)
+        between("augmentation", 0.0, LARGEST_BLUR, blur_pixels=self.blur_pixels)
 
     def chances(self, axes: int) -> int:
         """One."""
@@ -36,29 +38,30 @@ class Blur:
 
     def numbers(self, axes: int) -> int:
         """The deviation."""
-        return 1 if self.pixels else 0
+        return 1 if self.blur_pixels else 0
 
     def drawn(self, chances: Chances, shape: tuple[int, ...]) -> NDArray[np.float64]:
         """(N, 1) pixels."""
-        return self.pixels * chances
+        return self.blur_pixels * chances
 
     def apply(self, images: Tensor, drawn: Tensor) -> Tensor:
         """A flat image stays flat: at an edge the bell is of what is inside."""
         sigma = drawn.to(images.dtype)[:, :, None].clamp(min=LEAST_SIGMA)
-        return _along_axes(images, (_bells(length, sigma) for length in images.shape[2:]))
+        bells = {length: _bells(length, sigma) for length in set(images.shape[2:])}
+        return _along_axes(images, (bells[length] for length in images.shape[2:]))
 
 
 @dataclass(frozen=True)
 class Ghosts:
-    """strength: by which share every second to fifth line of k-space is weakened along one axis, at most, as by
+    """ghosting: by which share every second to fifth line of k-space is weakened along one axis, at most, as by
     breathing or pulsation, so that fainter copies of an image lie over it (TorchIO's RandomGhosting does so, Perez-
     Garcia et al. 2021); off at 0. The mean of an image stays.
     """
 
-    strength: float = 0.0
+    ghosting: float = 0.0
 
     def __post_init__(self) -> None:
-        between("augmentation", 0.0, 1.0, ghosting=self.strength)
+        between("augmentation", 0.0, 1.0, ghosting=self.ghosting)
 
     def chances(self, axes: int) -> int:
         """How strong, how many, along which axis."""
@@ -66,7 +69,7 @@ class Ghosts:
 
     def numbers(self, axes: int) -> int:
         """How many, and how strong along each axis."""
-        return 1 + axes if self.strength else 0
+        return 1 + axes if self.ghosting else 0
 
     def drawn(self, chances: Chances, shape: tuple[int, ...]) -> NDArray[np.float64]:
         """(N, 1 + axes)."""
@@ -74,7 +77,7 @@ class Ghosts:
         axes = len(shape) - 1
         along = np.floor(place * axes)[:, None] == np.arange(axes)
         ghosts = FEWEST_GHOSTS + np.floor(many * (1 + MOST_GHOSTS - FEWEST_GHOSTS))
-        return np.column_stack([ghosts, along * (self.strength * strength)[:, None]])
+        return np.column_stack([ghosts, along * (self.ghosting * strength)[:, None]])
 
     def apply(self, images: Tensor, drawn: Tensor) -> Tensor:
         """Of each axis in turn; all but one leave the image as it is."""
@@ -88,7 +91,7 @@ def _along_axes(images: Tensor, matrices: Iterator[Tensor]) -> Tensor:
     """(N, C, *S) images, each axis times its (N, L, L) matrices."""
     for axis, matrix in enumerate(matrices, 2):
         moved = images.movedim(axis, -1)
-        lines = moved.reshape(moved.shape[0], -1, moved.shape[-1]) @ matrix.transpose(1, 2)
+        lines = moved.flatten(1, -2) @ matrix.transpose(1, 2)
         images = lines.reshape(moved.shape).movedim(-1, axis)
     return images
 
@@ -105,7 +108,15 @@ def _combs(length: int, ghosts: Tensor, strength: Tensor) -> Tensor:
     """(N, L, L) circulant matrices: what weakened lines of k-space are in the image. ghosts, strength: (N, 1)."""
     lines = torch.arange(length // 2 + 1, dtype=ghosts.dtype, device=ghosts.device)
     weakened = (torch.remainder(lines, ghosts) == 0) & (lines > 0)
-    spread = torch.fft.irfft((1 - strength * weakened).to(torch.complex(strength, strength).dtype), n=length)
+    spread = (1 - strength * weakened) @ _waves(length).to(ghosts.dtype).to(ghosts.device)
     places = torch.arange(length, device=ghosts.device)
     found: Tensor = spread[:, (places[:, None] - places) % length]
     return found
+
+
+@cache
+def _waves(length: int) -> Tensor:
+    """(L // 2 + 1, L) float64: what each line of k-space of strength 1, with its mirror image, is in the image."""
+    lines, places = torch.arange(length // 2 + 1, dtype=torch.float64), torch.arange(length, dtype=torch.float64)
+    alone = (lines == 0) | (2 * lines == length)
+    return torch.where(alone, 1, 2)[:, None] / length * torch.cos(2 * pi / length * lines[:, None] * places)

@@ -1,4 +1,4 @@
-"""Networks whose tokens, one of every patch, can be left out: what methods that hide patches need of a transformer."""
+"""Networks whose tokens, one of every patch, can be left out: what hiding patches takes of a transformer."""
 
 from __future__ import annotations
 
@@ -33,14 +33,10 @@ class TokenEncoder(Protocol):
     """
 
     width: int
+    leading: int
 
-    @property
-    def leading(self) -> int:
-        """See the class."""
-        ...
-
-    def tokens(self, inputs: Tensor) -> Tensor:
-        """(N, T, width) of every patch, in the order of rows, with its place."""
+    def tokens(self, inputs: Tensor, places: Tensor | None = None) -> Tensor:
+        """(N, T, width) of every patch, in the order of rows, with its place; of those at `places` (N, K) alone."""
         ...
 
     def encoded(self, tokens: Tensor) -> Tensor:

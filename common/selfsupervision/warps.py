@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 from math import log, pi
 
 import numpy as np
@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn.functional import grid_sample
 
 from common.errors import StudyError
+from common.registration.learned.spatial_transformer import gathered
 from common.selfsupervision.pipeline import Chances
 from common.study.checks import between
 
@@ -23,24 +24,24 @@ MOST_ASPECT = 10.0
 
 @dataclass(frozen=True)
 class Crop:
-    """smallest, largest: least and greatest share of an image's area or volume that a view shows. aspect: by which
-    factor a crop's sides may differ, beside the image's own; 1 for none. mirrored: spatial axes along which half of
-    the views are reversed, -1 for the last. rotation_degrees: about each axis, at most, in steps of a pixel that is
-    as long as it is wide.
+    """smallest_crop, largest_crop: least and greatest share of an image's area or volume that a view shows. aspect:
+    by which factor a crop's sides may differ, beside the image's own; 1 for none. mirrored: spatial axes along which
+    half of the views are reversed, -1 for the last. rotation_degrees: at most, about each axis, of square pixels.
     """
 
-    smallest: float = 1.0
-    largest: float = 1.0
+    smallest_crop: float = 1.0
+    largest_crop: float = 1.0
     aspect: float = 1.0
     mirrored: tuple[int, ...] = ()
     rotation_degrees: float = 0.0
 
     def __post_init__(self) -> None:
         place = "augmentation"
-        between(place, SMALLEST, 1.0, smallest_crop=self.smallest, largest_crop=self.largest)
-        if self.smallest > self.largest:
+        between(place, SMALLEST, 1.0, smallest_crop=self.smallest_crop, largest_crop=self.largest_crop)
+        if self.smallest_crop > self.largest_crop:
             raise StudyError(
-                f"{place}.smallest_crop must be at most largest_crop, {self.largest}; it is {self.smallest}."
+                f"{place}.smallest_crop must be at most largest_crop, {self.largest_crop}; "
+                f"it is {self.smallest_crop}."
             )
         between(place, 1.0, MOST_ASPECT, aspect=self.aspect)
         between(place, 0.0, 180.0, rotation_degrees=self.rotation_degrees)
@@ -71,7 +72,9 @@ class Crop:
         return self.resized(images, drawn, tuple(images.shape[2:]))
 
     def resized(self, images: Tensor, drawn: Tensor, size: tuple[int, ...]) -> Tensor:
-        """(N, C, *size), linearly interpolated; beyond an image its edge goes on."""
+        """(N, C, *size), linearly interpolated; beyond an image its edge goes on. Nothing is smoothed before: a view
+        whose pixels are more than twice as wide as the image's misses some of them.
+        """
         if self == Crop() and size == tuple(images.shape[2:]):
             return images
         axes = images.ndim - 2
@@ -82,7 +85,7 @@ class Crop:
 
     def _sides(self, share: Numbers, side: Numbers) -> Numbers:
         """(N, axes) shares of the image's sides, whose product is the drawn share, none above 1."""
-        whole: Numbers = self.smallest + (self.largest - self.smallest) * share
+        whole: Numbers = self.smallest_crop + (self.largest_crop - self.smallest_crop) * share
         longer = log(self.aspect) / 2 * (2 * side - 1)
         longer = longer - longer.mean(axis=1, keepdims=True)
         mean = np.log(whole) / side.shape[1]
@@ -130,11 +133,14 @@ def _in_a_plane(maps: Tensor) -> Tensor:
 
 
 def _sampled(images: Tensor, maps: Tensor, size: tuple[int, ...]) -> Tensor:
-    grid = (_places(size).to(maps) @ maps.transpose(1, 2)).reshape(-1, *size, len(size))
+    grid = (_places(size).to(maps.dtype).to(maps.device) @ maps.transpose(1, 2)).reshape(-1, *size, len(size))
+    if images.requires_grad and images.device.type != "cpu" and torch.are_deterministic_algorithms_enabled():
+        sides = grid.new_tensor(images.shape[2:])
+        return gathered(images, (((grid.flip(-1) + 1) * sides - 1) / 2).movedim(-1, 1), "border")
     return grid_sample(images, grid, padding_mode="border", align_corners=False)
 
 
-@cache
+@lru_cache(maxsize=8)
 def _places(size: tuple[int, ...]) -> Tensor:
     """(pixels, axes + 1) float64 middles of a view's pixels, -1 to 1 at its edges, the last axis first; and 1."""
     along = [(2 * torch.arange(side, dtype=torch.float64) + 1) / side - 1 for side in size]

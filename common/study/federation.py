@@ -68,6 +68,8 @@ class Federation:
             among which one is chosen (`wardround tune`).
         stop_at_score: stop early once the pooled headline score, as evaluated between rounds, reaches this; choose it
             on validation cases unless a paper's protocol says test.
+        stop_on_collapse: end the run where the network answers all cases alike, of tasks that are watched for it, as
+            are those without labels. Not set: it goes on, and the run and its report say so.
         track: tell TensorBoard (in the run folder) or MLflow (where MLFLOW_TRACKING_URI says) of every round as it
             happens: settings, and numbers that the coordinator knows.
         record_traffic: keep every message in the run folder, for the audit.
@@ -91,6 +93,7 @@ class Federation:
     final_intervals: bool | None = None
     withhold_test: bool = False
     stop_at_score: float | None = None
+    stop_on_collapse: bool = False
     track: Literal["none", "tensorboard", "mlflow"] = "none"
     record_traffic: bool = False
     expected_patients: ExpectedPatients | None = None

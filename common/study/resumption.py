@@ -26,6 +26,7 @@ FREE = frozenset(
         "federation.round_timeout_s",
         "federation.start_timeout_s",
         "federation.stop_at_score",
+        "federation.stop_on_collapse",
         "federation.programs",
         "federation.record_traffic",
         "federation.track",

@@ -14,14 +14,15 @@ _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 @dataclass(frozen=True)
 class Start:
-    """model: a safetensors file, or a run folder of ours. Only whoever coordinates reads it, from any place.
+    """model: a safetensors file, a run folder of ours, or a study's folder of runs, such as "runs/pretrain_lgg", of
+    which the newest is meant that has ended. Only whoever coordinates reads it, from any place.
 
     sha256: of the parameters that are taken, by name, little-endian float32, hexadecimal: of a whole model of ours
     what its summary.json calls model_sha256. A simulation fills it in. It is what hospitals approve, and what they
     check the parameters of the first round against. part: what of the model is meant, such as "encoder": parameters
     under it are taken by the names that they have within it. only: patterns of names, such as "encoder.*": these are
     taken, and all others are drawn from the seed. (): all. fresh: patterns of names that are drawn all the same, such
-    as those of a last layer.
+    as those of a last layer. `--set start=none`: the same study without any of it, as what to compare with.
     """
 
     model: str

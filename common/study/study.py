@@ -31,11 +31,15 @@ from common.study.report_settings import Report, check_subgroups, keeping_column
 from common.study.start import Start
 from common.study.stopping import Stopping, check_stopping
 from common.study.strategy_abilities import learning_rate_of
-from common.study.task_checks import check_task
+from common.study.task_checks import check_stop_on_collapse, check_task
 from common.study.training_checks import check_classes, check_personal, check_private_training, check_training
+from common.study.truth_checks import check_truth
 
 NO_PRIVACY = "none"
 """`privacy = "none"`: what a study of real hospitals must write out where it promises no epsilon."""
+
+NOT_SAID = (("privacy", NO_PRIVACY), ("start", "none"))
+"""As if it were not written; `--set start=none` so begins from the seed's parameters, to compare with."""
 
 NAMING = ("source", "partition", "task", "strategy", "aggregation", "privacy", "engine", "analyses")
 """What of a study names entries, and so plug-ins, here or in its options."""
@@ -241,7 +245,7 @@ def parse_json(text: str) -> Study:
 
 def _built(table: Mapping[str, Any]) -> Study:
     """The study of a table, safe where it does not say otherwise: sums alone are read where those are enough."""
-    said = {key: value for key, value in table.items() if (key, value) != ("privacy", NO_PRIVACY)}
+    said = {key: value for key, value in table.items() if (key, value) not in NOT_SAID}
     _refuse_former(said)
     with expecting(said.get("plugins"), "this study was read with"):
         return build(Study, {"aggregation": _default_aggregation(said), **said}, "study")
@@ -279,7 +283,7 @@ def _override(table: dict[str, Any], override: str) -> None:
             raise StudyError(f"--set {override}: {key} is not a table of options.")
         place = held
     value = _value(text.strip())
-    is_none = (keys, value) == (["privacy"], NO_PRIVACY)
+    is_none = (keys[0], value) in NOT_SAID and len(keys) == 1
     if isinstance(value, str) and isinstance(place.get(keys[-1]), dict) and not is_none:
         value = {"name": value}
     place[keys[-1]] = value
@@ -341,7 +345,9 @@ def _check_pairs(study: Study) -> None:
         unit = MECHANISMS.build(study.privacy).unit
         check_private_training(study.training, unit, work, study.strategy.name, study.privacy.name)
     check_task(task, study.task, study.strategy, study.privacy, study.training)
+    check_stop_on_collapse(task, study.task, study.federation, study.privacy is not None)
     _check_partition(study, source)
+    check_truth(source, study.source, task, study.task, study.training, study.partition)
     check_training(study.training, study.strategy.name, work)
     check_classes(study.training, task, study.task.name)
     stopping = None if study.stopping is None else study.stopping.keep
@@ -361,7 +367,7 @@ def _check_analyses(study: Study) -> None:
     if study.analyses:
         from common.asking.question import check_questions
 
-        check_questions(study.analyses, study.aggregation)
+        check_questions(study.analyses, study.aggregation, study.start is not None)
 
 
 def _check_withheld(study: Study) -> None:

@@ -5,14 +5,25 @@ from __future__ import annotations
 from typing import Any
 
 from common.errors import StudyError
-from common.learning.abilities import check_declared, companion, couples, optimised
+from common.learning.abilities import (
+    check_declared,
+    companion,
+    couples,
+    follows_parameters,
+    optimised,
+    private_options,
+    views,
+    watched,
+)
 from common.learning.client_work import Training
 from common.learning.task import Task
-from common.study.catalogue import MECHANISMS, STRATEGIES
+from common.study.catalogue import MECHANISMS, STRATEGIES, TASKS
+from common.study.federation import Federation
 from common.study.options import Entry
 from common.study.privacy_checks import PERSONAL_UNITS
 from common.study.strategy_abilities import averages_companion
 
+FOLLOWS = "follows_parameters"
 MOST_COUPLED_CASES = 4096
 """Of a batch whose cases are compared with each other: every pair is a number, and 4096 squared are 64 MiB."""
 
@@ -30,13 +41,40 @@ def check_task(task: Task, entry: Entry, strategy: Entry, privacy: Entry | None,
         )
 
 
+def check_stop_on_collapse(task: Task, entry: Entry, federation: Federation, is_private: bool) -> None:
+    """Raise StudyError where no score tells a collapse between rounds, or reading it would cost privacy."""
+    setting = "federation.stop_on_collapse"
+    if not federation.stop_on_collapse:
+        return
+    if not watched(task):
+        raise StudyError(
+            f"{setting} needs a task that says which of its scores tell a collapse, and {entry.name!r} says none: "
+            "remove it, or give the task `watched`."
+        )
+    if federation.evaluate_every == 0:
+        raise StudyError(f"{setting} needs scores between rounds: set federation.evaluate_every to 1 or more.")
+    if is_private:
+        raise StudyError(
+            f"{setting} chooses how many rounds a model is trained by exact scores of patients, which no noise "
+            "covers, and the study promises privacy: remove it (where it collapses, the run says so all the same), "
+            "or remove [privacy]."
+        )
+
+
 def _check_privacy(task: Task, entry: Entry, privacy: Entry | None) -> None:
-    """Noise for one person's gradient needs a gradient that is that person's alone, and that nothing else leaves."""
+    """Noise for one person's gradient needs a gradient that is that person's alone, and that nothing else leaves.
+
+    A companion that follows what is learned is worked out from noisy steps wherever a hospital takes any, and costs
+    nothing (`client.private_training`). Where it takes none, as with noise that is shared, nothing would move it, and
+    `_check_strategy` refuses that.
+    """
     if privacy is None or MECHANISMS.build(privacy).unit not in PERSONAL_UNITS:
         return
+    moved = bool(companion(task)) and not follows_parameters(task)
     reasons = {
         "compares the cases of a batch with each other, so that no gradient is one person's": couples(task),
-        f"sends a companion, {', '.join(companion(task))}, which no noise covers": companion(task),
+        f"sends a companion, {', '.join(companion(task))}, which no noise covers, for it does not declare that this "
+        "moves by what is learned alone (follows_parameters)": moved,
         f"takes steps by several losses, {', '.join(optimised(task))}, and noise is counted for one": optimised(task),
     }
     for reason, holds in reasons.items():
@@ -44,8 +82,31 @@ def _check_privacy(task: Task, entry: Entry, privacy: Entry | None) -> None:
             raise StudyError(
                 f"privacy {privacy.name!r} promises to hide one {MECHANISMS.build(privacy).unit}, and task "
                 f"{entry.name!r} {reason}: choose privacy 'hospital', which clips and noises all that a hospital "
-                "sends, or another task."
+                f"sends, or {_mended(task, moved) or _instead(task)}."
             )
+
+
+def _mended(task: Task, moved: bool) -> str:
+    """Options of its own with which it goes; "" where none are."""
+    options = private_options(task) if moved else {}
+    return f"set {', '.join(f'task.{name} = {value!r}' for name, value in options.items())}" if options else ""
+
+
+def _instead(task: Task) -> str:
+    """Tasks that learn without labels, as this one does, and go with such privacy, by what they declare."""
+    if not views(task):
+        return "another task"
+    from common.learning.tasks._pretraining import Unlabelled
+
+    loaded = {name: TASKS.load(name) for name in TASKS.names()}
+    private = [(name, one) for name, one in loaded.items() if issubclass(one, Unlabelled) and not couples(one)]
+    fit = [_named(name, one) for name, one in private if not hasattr(one, "companion") or hasattr(one, FOLLOWS)]
+    return f"a task without labels that has it: {', '.join(fit)}" if fit else "another task"
+
+
+def _named(name: str, task: Task) -> str:
+    options = ", ".join(f"{option} = {value!r}" for option, value in private_options(task).items())
+    return f"'{name}' (with {options})" if options else f"'{name}'"
 
 
 def _check_strategy(task: Task, entry: Entry, strategy: Entry) -> None:

@@ -18,6 +18,8 @@ OF_GRADIENTS_TOO = (
     "freeze",
     "personal",
     "bootstrap",
+    "label_share",
+    "label_draw",
 )
 """Options that also say what one gradient is of; all others are of local steps."""
 PERSONAL_UNITS = ("patient", "sample")

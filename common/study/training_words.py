@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from common.learning.client_work import CURVATURE, REACH
 from common.study.catalogue import STRATEGIES
 from common.study.study import Study
+from common.study.truth_checks import reads_labels_for_nothing
 
 BESIDE = {
     REACH: "how many gradients its change is the sum of, which follows from its steps",
@@ -53,6 +54,11 @@ def training_remarks(study: Study) -> tuple[str, ...]:
 
 def _remarks(study: Study) -> Iterator[str]:
     training = study.training
+    if reads_labels_for_nothing(study.build_task(), study.source, study.partition):
+        yield (
+            f"Task {study.task.name!r} looks at no label, and source {study.source.name!r} reads them: a case whose "
+            "label is absent or broken is put aside. source.unlabelled = true reads images alone."
+        )
     if training.class_weights == "own":
         yield (
             "Each hospital weighs classes by its own counts (training.class_weights = 'own'): every hospital "
@@ -70,6 +76,12 @@ def _remarks(study: Study) -> Iterator[str]:
         yield (
             f"Hospitals train on draw {training.bootstrap} of their patients, with replacement (training.bootstrap): "
             "the model is to show how much depends on who was there."
+        )
+    if training.label_share is not None:
+        yield (
+            f"Of each hospital's training persons {100 * training.label_share:g} % are learned from, class by class, "
+            f"by draw {training.label_draw or 0} (training.label_share, training.label_draw); the labels of the "
+            "others are not used, and no step sees them."
         )
     if study.start is not None and (training.freeze or training.personal):
         yield (

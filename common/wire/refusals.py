@@ -56,6 +56,7 @@ OF_QUESTIONS: Mapping[str, str] = {
     "changed": "its data, or whose they are, are not those of exact answers before; with noise it answers",
     "questions": "it answered as many questions of these data as its policy permits (questions.most)",
     "query": "what it was asked is no query of this analysis, or more than a hospital answers",
+    "encoder": "it has not the encoder whose features the question reads ([start]), or its cases do not fit it",
     "columns": "its records lack a column that the question names, or hold words where numbers are needed",
     "numbers": "a number of its part is so large that no sum can hold it",
 }

@@ -28,6 +28,12 @@ from common.sums.cohorts import reveals
 OF_QUESTIONS = ("difference", "noise")
 """Words of refusals that a study without any policy can meet."""
 
+ENCODERS = {
+    "start": "For it every case here is shown to the encoder of the model that the study begins from, which comes to "
+    "this hospital and has the digest in the study (start.sha256).",
+    "random": "For it every case here is shown to an encoder that was never trained.",
+}
+
 
 def question_sentences(study: Study, folder: Path) -> Sequence[str]:
     """What each question tells, of whom, and how; () of a study that asks none."""
@@ -59,6 +65,8 @@ def _one(question: Question, levels: Levels) -> str:
         parts.append("It is answered as it is, without noise.")
     if tells_hospitals(question):
         parts.append("It tells of SINGLE hospitals.")
+    if question.encoder:
+        parts.append(ENCODERS[question.encoder])
     return " ".join(parts)
 
 

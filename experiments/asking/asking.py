@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from client.hospital import site_names
-from common.asking.question import Question
+from common.asking.question import Question, demand_encoder
 from common.errors import StudyError, TooFewHospitalsError
 from common.files.access import if_there, is_there, read_text
 from common.files.locks import held
@@ -62,7 +62,8 @@ def questions_of(study: Study) -> tuple[Question, ...]:
 def ask_study(study: Study, name: str, folder: Path, questions: Sequence[Question]) -> Answered:
     """Ask, and write the page. Raises WardroundError where the hospitals could not be asked at all."""
     study = with_whole_folder(study)
-    if study.engine in REAL_NODES:
+    if study.engine in REAL_NODES or any(one.encoder == "start" for one in questions):
+        demand_encoder(questions, study.start is not None)
         study = _listing(study, questions)
     with held(folder, LOCK, "is in use by another run; give each a folder of its own"):
         if is_there(folder, "about.json"):
@@ -90,7 +91,8 @@ def _last_error(text: str) -> str:
 
 
 def _listing(study: Study, questions: Sequence[Question]) -> Study:
-    """With those among its [[analyses]] that are not there yet, since its hospitals approve it as it is sent."""
+    """With those among its [[analyses]] that are not there yet: its hospitals approve it as it is sent, and are given
+    an encoder where a listed question reads it."""
     known = {Question.of(entry).json for entry in study.analyses}
     more = tuple(one.entry for one in questions if one.json not in known)
     return replace(study, analyses=(*study.analyses, *more))

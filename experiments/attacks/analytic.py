@@ -86,6 +86,8 @@ def _frozen(layer: Layer) -> list[str]:
 
 
 def _described(layer: Layer) -> str:
+    if isinstance(layer.module, nn.Linear) and layer.module.bias is not None and layer.seen.ndim > 2:
+        return "shown parts of an input one by one, as patches, which this attack does not tell apart"
     if isinstance(layer.module, nn.Linear) and layer.module.bias is not None:
         return "not shown the inputs (those before it are frozen, or have nothing to learn)"
     return f"a {type(layer.module).__name__}, not a linear one"

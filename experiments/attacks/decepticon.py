@@ -14,6 +14,7 @@ from torch import nn
 from common.learning.parameters import new_network
 from experiments.access import Need
 from experiments.attack import UNTRIED, Attack, Finding, Sees
+from experiments.attacks.inversion.token_spans import embedding_of
 from experiments.observation import Observation
 
 
@@ -31,6 +32,9 @@ class Decepticon:
         """Whether the study's network has what it needs; a stranger's with attention is said to be untried."""
         study = observed.study
         network = new_network(study.build_task(), observed.shape, study.seed, study.training)
+        if embedding_of(network.double(), observed.shape) is not None:
+            reason = "the study's network has attention, of patches, and this attack takes words as tokens: not tried"
+            return Finding("decepticon", observed.observer, False, reason, settings={UNTRIED: True})
         if not any(isinstance(module, nn.MultiheadAttention) for module in network.modules()):
             reason = "the study's network has no attention, whose tokens this attack tells apart"
             return Finding("decepticon", observed.observer, False, reason)

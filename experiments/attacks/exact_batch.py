@@ -109,7 +109,7 @@ def _unsuitable(observed: Observation) -> str:
     study, shape = observed.study, observed.shape
     task = study.build_task()
     if reason := no_soft_loss(task):
-        return f"what a case would add cannot be computed: its loss is not known ({reason})"
+        return f"what a case would add cannot be computed: {reason}"
     if len(truth_shape(task, shape, 1)) != 2 or truth_shape(task, shape, 1)[1] < 1:
         return "what a case would add cannot be computed: the truth of a case is not one class"
     if study.training.optimiser != "sgd":

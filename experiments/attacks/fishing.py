@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from common.errors import StudyError
+from common.learning.abilities import can
 from common.learning.parameters import Layout, new_network, read, write
 from common.study.study import Study
 from experiments.access import Answers, Need
@@ -51,6 +52,8 @@ class Fishing:
         return finding_of("fishing", observed, asdict(self), self._played, budget_seconds, own_network_of)
 
     def _played(self, observed: Observation, study: Study, answers: Answers, budget: Budget) -> Played:
+        if not can(study.build_task(), "label_evidence"):
+            raise StudyError("fishing counts whose gradients are left by their diagnosis, and the study learns none.")
         if not observed.classes or work_of(study).sends != "gradient":
             raise StudyError("fishing counts whose gradients are left, and takes gradients of classes.")
         network = new_network(study.build_task(), observed.shape, study.seed, study.training)

@@ -9,6 +9,7 @@ hospitals it gives the counts of all of them together. After several local steps
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from math import prod
 from typing import ClassVar
 
 import numpy as np
@@ -48,6 +49,8 @@ class LabelCounts:
         task = observed.study.build_task()
         if reason := no_case_loss(task):
             return self._impossible(observed, reason)
+        if can(task, "label_space") and not prod(abilities(task).label_space(observed.shape)):
+            return self._impossible(observed, "the study learns no diagnosis, so there is nothing to count")
         if not can(task, "label_evidence"):
             return self._impossible(observed, "a case has no single class here, so there is nothing to count")
         if not captured:

@@ -51,6 +51,7 @@ def asked_study(study: str, overrides: Sequence[str] | None) -> Asked:
     from common.study.study import keys_of, parse
     from experiments.places import with_whole_folder, with_whole_network, with_whole_start
     from experiments.running.few_hospitals import with_readable_updates
+    from experiments.start_elsewhere import remark_on_start
 
     beside = Path(study).parent if is_file_name(study) else None
     parsed = with_whole_folder(parse(text, overrides or (), beside), Path(study))
@@ -58,7 +59,7 @@ def asked_study(study: str, overrides: Sequence[str] | None) -> Asked:
     if whole.engine == "simulation":
         demand("engine 'simulation'", "ray")
     found, remark = with_readable_updates(whole, keys_of(text, overrides or ()))
-    return Asked(found, name, (remark,) if remark else ())
+    return Asked(found, name, tuple(one for one in (remark, remark_on_start(found)) if one))
 
 
 def read_study(study: str) -> tuple[str, str]:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 PEERS_PYTHON = "WARDROUND_PEERS_PYTHON"
+SHORT = {"ssl": "self-supervision"}
+"""A file ssl.py beside others would stand in the way of Python's own, where one of them is run as a program."""
 
 
 def bench(
@@ -37,7 +39,7 @@ def bench(
 
         files.demand_writable(json_file)
         names = {one.replace("_", "-"): one for one in BENCHMARKS.names()}
-        spelled, other = name.replace("_", "-"), Reference.of(name) or name in BENCHMARKS.plugged()
+        spelled, other = SHORT.get(name, name).replace("_", "-"), Reference.of(name) or name in BENCHMARKS.plugged()
         if spelled not in names and not other:
             raise unknown("benchmark", name, names)
         found = names.get(spelled) or resolved(name, Path.cwd())

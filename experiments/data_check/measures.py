@@ -104,6 +104,8 @@ def _thumbnails(inputs: NDArray[np.float32]) -> NDArray[np.float16]:
 
 def _of_targets(block: Cases) -> Measured:
     """class_counts: (n, classes) cases or voxels of each; beyond: values that are no class. Else range or number."""
+    if block.unlabelled:
+        return {}
     if block.classes:
         return _counted(block)
     values = [np.asarray(one, np.float64) for one in block.columns["targets"].gather()]

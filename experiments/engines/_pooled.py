@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from multiprocessing import get_context
@@ -49,20 +49,27 @@ def train_pooled(study: Study, sites: Collection[SiteId] | None = None) -> dict[
     own = [index for index, site in enumerate(site_names(study)) if sites is None or site in sites]
     hospitals = [open_hospital(study.json, index) for index in own]
     task = study.build_task()
-    cases = concatenate([hospital.train for hospital in hospitals])
     device = chosen(share=len(own))
-    network = placed(first_network(study, task, cases.shape), device)
-    rng = generator(study.seed, "pooled")
     with repeatable(device):
-        for training in baseline_trainings(study):
-            steps = training.steps if study.training.steps is None else (training.steps or 0) * len(hospitals)
-            Trainer(task, network, cases, replace(training, steps=steps), rng).train()
+        network = pooled_network(study, hospitals, device)
         scores = {hospital.site: _test_scores(hospital, network) for hospital in hospitals}
     return {
         "pooled": {site: _values(task, means) for site, means in scores.items()},
         "pooled_all": _values(task, merge(scores.values())),
         "seconds": {"pooled": perf_counter() - begin},
     }
+
+
+def pooled_network(study: Study, hospitals: Sequence[Hospital], device: torch.device) -> torch.nn.Module:
+    """Trained on all their training cases together, from the federation's initial parameters, and as often."""
+    task = study.build_task()
+    cases = concatenate([hospital.train for hospital in hospitals])
+    network = placed(first_network(study, task, cases.shape), device)
+    rng = generator(study.seed, "pooled")
+    for training in baseline_trainings(study):
+        steps = training.steps if study.training.steps is None else (training.steps or 0) * len(hospitals)
+        Trainer(task, network, cases, replace(training, steps=steps), rng).train()
+    return network
 
 
 def _test_scores(hospital: Hospital, network: torch.nn.Module) -> dict[str, Mean]:

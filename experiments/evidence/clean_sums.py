@@ -23,7 +23,7 @@ from common.data.cases import Batch
 from common.learning.class_weights import with_weights
 from common.learning.device import autocast
 from common.learning.losses import augmented
-from common.learning.parameters import Layout, trainable, write
+from common.learning.parameters import shared, trainable, write
 from common.learning.task import Task
 from common.sums.update import Vector
 from experiments.evidence.promised_noise import Promise
@@ -41,7 +41,7 @@ class CleanSums:
     def next(self, parameters: Vector) -> tuple[Floats, tuple[int, ...], int]:
         """Of the next step, at these parameters: (P,) the sum, which cases are in it, and of how many units."""
         drawn, units = self._drawn()
-        total = np.zeros(parameters.size)
+        total = np.zeros(sum(parameter.numel() for _, parameter in trainable(self.hospital.network)))
         if drawn:
             batches = self._shown(drawn)
             write(self.hospital.network, parameters)
@@ -98,7 +98,7 @@ def clipped(gradient: Floats, clip_norm: float) -> Floats:
 
 
 def blocks_of(network: nn.Module) -> dict[str, slice]:
-    """Where each layer's parameters stand in a sum, by name."""
-    shapes = Layout.of(network).shapes
+    """Where each layer's parameters stand in a sum of gradients, by name; a companion has no part in it."""
+    shapes = {name: tuple(parameter.shape) for name, parameter in shared(network)}
     ends = np.cumsum([0, *(prod(shape) for shape in shapes.values())]).tolist()
     return {name: slice(*pair) for name, pair in zip(shapes, pairwise(ends), strict=True)}

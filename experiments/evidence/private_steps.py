@@ -15,7 +15,7 @@ from client.clipping import Whole, clip_and_add
 from client.hospital import Hospital
 from client.private_training import PrivateTrainer
 from common.data.cases import Cases, concatenate
-from common.learning.parameters import Layout, read
+from common.learning.parameters import read, trainable
 from common.privacy.abilities import abilities, no_noisy_steps
 from common.privacy.mechanism import Mechanism
 from common.privacy.noise import SeededNoise
@@ -64,13 +64,18 @@ class HandedTrainer(PrivateTrainer):
 
     def clipped_sum(self) -> Vector:
         """(P,) of the sampled units, the auditor's among them."""
-        length = Layout.of(self.network).length
+        length = learned_values(self.network)
         self.hand.own = own = np.zeros(length + self.idle, np.float32)
         if not self.alone:
             own[:length] = super().clipped_sum()
         units = cast(Cases, _Units(np.arange(len(self.hand.signals))))
         drawn = self.hand.signals.take(replace(self, cases=units).sample())
         return own + clipped_signals(drawn, len(own), self.clip_norm)
+
+    def follow(self) -> None:
+        """As in training, but where there is no network to speak of."""
+        if not self.alone:
+            super().follow()
 
     def noisy_sum(self) -> Vector:
         """The network's part of what is released."""
@@ -86,6 +91,11 @@ class _Units:
 
     def __len__(self) -> int:
         return len(self.patients)
+
+
+def learned_values(network: nn.Module) -> int:
+    """How many numbers a gradient has: a companion is exchanged, and no gradient has a part in it."""
+    return sum(parameter.numel() for _, parameter in trainable(network))
 
 
 def clipped_signals(signals: Signals, length: int, clip_norm: float) -> Vector:
@@ -117,7 +127,7 @@ class TrainerSteps:
     @property
     def length(self) -> int:
         """P."""
-        return Layout.of(self.trainer.network).length + self.trainer.idle
+        return learned_values(self.trainer.network) + self.trainer.idle
 
     def step(self, signals: Signals) -> tuple[Vector, Vector]:
         """The released sum, and the hospital's own part of it before noise."""
@@ -175,7 +185,7 @@ class Repeatable:
     def alone(self) -> TrainerSteps:
         """On the auditor's units, with next to no network beside the places for signals: as quick for all."""
         network = nn.Linear(1, 1)
-        idle = ROOM_FOR_SIGNALS - Layout.of(network).length
+        idle = ROOM_FOR_SIGNALS - learned_values(network)
         return self._steps(replace(self._trainer(self.hospital.train), network=network, idle=idle, alone=True))
 
     def _steps(self, trainer: HandedTrainer) -> TrainerSteps:
@@ -198,7 +208,7 @@ class Repeatable:
             sampling_rate=abilities(self.mechanism).poisson(facts).rate,
             rng=self.fault.draws(self._drawn("audit sampling")),
             public_size=expected_patients(study.federation, hospital.site),
-            idle=max(0, ROOM_FOR_SIGNALS - Layout.of(hospital.network).length),
+            idle=max(0, ROOM_FOR_SIGNALS - learned_values(hospital.network)),
         )
 
     def _honest(self, number: int) -> NoiseSource:

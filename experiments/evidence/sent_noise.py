@@ -165,7 +165,8 @@ class _Answer:
             return
         expected = expected_units(self.hospital, self.promise)
         for index, step in enumerate(self.replay.steps):
-            released = (step.gradient.astype(np.float64) - self._beside(step.parameters)) * expected
+            beside = self._beside(step.parameters)[: step.gradient.size]
+            released = (step.gradient.astype(np.float64) - beside) * expected
             without, claimed, units = self.clean.next(step.parameters)
             sites, number = (self.hospital.site,), self.order.round
             yield (

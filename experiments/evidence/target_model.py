@@ -10,14 +10,19 @@ from numpy.typing import NDArray
 from torch import nn
 
 from client.training import chunk_size
-from common.data.cases import Cases
+from common.data.cases import Batch, Cases
+from common.learning.abilities import views
 from common.learning.device import home, placed
+from common.learning.losses import as_held
 from common.learning.parameters import trainable, write
 from common.learning.task import Task
 from common.sums.update import Vector
 from experiments.observation import Observation
 
 Floats = NDArray[np.float64]
+LOOKS = 4
+"""How often a case is looked at where its loss is of what augmentation draws: chance of single draws averages out
+(Choquette-Choo et al. 2021, Label-only membership inference, ask about several augmentations likewise)."""
 
 
 @dataclass(frozen=True)
@@ -33,13 +38,20 @@ class Target:
         return cls(observed.study.build_task(), placed(observed.network()))
 
     def losses(self, parameters: Vector, cases: Cases) -> Floats:
-        """(N,) the task's loss of every case, the network not in training."""
+        """(N,) the task's loss of every case, the network not in training; of a task with views, of several looks.
+
+        The looks follow from the case alone: all models, shadows among them, are asked about the same ones.
+        """
+        looks = range(LOOKS if views(self.task) else 1)
+        return np.asarray(np.mean([self._losses(parameters, cases, number) for number in looks], axis=0))
+
+    def _losses(self, parameters: Vector, cases: Cases, number: int) -> Floats:
         write(self.network, parameters)
         self.network.eval()
         found = []
         with torch.inference_mode():
             for start in range(0, len(cases), chunk_size(cases)):
-                batch = cases.batch(slice(start, start + chunk_size(cases))).to(home(self.network))
+                batch = self._shown(cases, slice(start, start + chunk_size(cases)), number)
                 found.append(self.task.loss(self.network, batch).cpu().double().numpy())
         return np.asarray(np.nan_to_num(np.concatenate(found), nan=1e6, posinf=1e6, neginf=-1e6))
 
@@ -56,8 +68,11 @@ class Target:
         wanted = wanted / wanted.norm().clamp(min=1e-30)
         return np.array([self._cosine(weights, cases, index, wanted) for index in range(len(cases))])
 
+    def _shown(self, cases: Cases, chosen: slice, number: int = 0) -> Batch:
+        return as_held(self.task, cases.batch(chosen), number).to(home(self.network))
+
     def _cosine(self, weights: list[nn.Parameter], cases: Cases, index: int, wanted: torch.Tensor) -> float:
-        batch = cases.batch(slice(index, index + 1)).to(home(self.network))
+        batch = self._shown(cases, slice(index, index + 1))
         loss = self.task.loss(self.network, batch).sum()
         parts = torch.autograd.grad(loss, weights, allow_unused=True, materialize_grads=True)
         gradient = torch.cat([part.reshape(-1) for part in parts])

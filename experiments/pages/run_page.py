@@ -9,10 +9,12 @@ from common.data.names import SiteId
 from experiments.pages.moment import Moment, Site, Standing
 from experiments.pages.sheet import badge, banner, bulleted, contents, document, heading, live, tiles
 from server.live_file import State
+from server.reporting.collapse import collapse_of
 from server.reporting.curves import evaluation_curves, training_mean
 from server.reporting.losses import Losses
 from server.reporting.markup import Child, Markup, joined, table, tag
 from server.reporting.records import Round
+from server.reporting.sections.collapse import alarm, collapse
 from server.reporting.sections.layout import section
 from server.reporting.sections.learning import learning
 from server.reporting.sections.participation import participation
@@ -84,6 +86,7 @@ def run_sections(moment: Moment) -> Sequence[Markup]:
     return (
         live("hospitals", _hospitals(moment)),
         live("scores", learning(moment.run) or section("learning", "How the model learned", nothing_yet)),
+        live("told-apart", collapse(moment.run)),
         live(
             "took-part", participation(moment.run) or section("rounds", "Who took part", nothing_yet), _last(moment)
         ),
@@ -93,6 +96,8 @@ def run_sections(moment: Moment) -> Sequence[Markup]:
 
 def _badge(moment: Moment) -> tuple[str, str]:
     look, word = BADGES[moment.standing]
+    if collapse_of(moment.run).collapsed:
+        return "bad", f"{word}, collapsed"
     if moment.standing == "completed" and Losses(moment.run).grave:
         return "warn", "Completed, with problems"
     return look, word
@@ -101,7 +106,9 @@ def _badge(moment: Moment) -> tuple[str, str]:
 def _short(moment: Moment) -> str:
     """For the tab: how far it is."""
     planned = moment.run.about.rounds_planned
-    word = {"running": "", "starting": "… "}.get(moment.standing, f"{_badge(moment)[1]}: ")
+    named = f"{_badge(moment)[1]}: "
+    word = {"running": "", "starting": "… "}.get(moment.standing, named)
+    word = named if collapse_of(moment.run).collapsed else word
     return f"{word}{moment.run.rounds_done}/{planned if planned is not None else '?'}"
 
 
@@ -118,6 +125,7 @@ def _opening(moment: Moment, around: Around) -> Markup:
         [
             tag("p", finding(moment), class_="finding"),
             bar,
+            alarm(run) if run.rounds else None,
             _trouble(moment, around.go_on),
             *problems,
             _lost(moment),

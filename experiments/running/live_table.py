@@ -92,7 +92,13 @@ class LiveTable:
 
     def _head(self) -> list[RenderableType]:
         title = Text(one_line(self.view.title), style="bold")
-        return [title, self._rounds_line(), self._figures_line(), *self._taken_back(), *self._phase_line()]
+        said = [*self._collapse(), *self._taken_back()]
+        return [title, self._rounds_line(), self._figures_line(), *said, *self._phase_line()]
+
+    def _collapse(self) -> list[RenderableType]:
+        """What the last evaluation says of collapse, for as long as it does."""
+        words = self.view.collapse
+        return [Text(one_line(words), style="bold red")] if words else []
 
     def _taken_back(self) -> list[RenderableType]:
         """What the last round told against one before it."""
@@ -114,7 +120,8 @@ class LiveTable:
 
     def _phase_line(self) -> list[RenderableType]:
         if self.view.finish is not None:
-            return [Text(finish_line(self.view.finish), style=FINISH_STYLES.get(self.view.finish.state, ""))]
+            style = "bold red" if self.view.finish.collapse else FINISH_STYLES.get(self.view.finish.state, "")
+            return [Text(finish_line(self.view.finish), style=style)]
         return [self._moving(PHASES[self.view.phase])] if self.view.phase in PHASES else []
 
     def _sites(self) -> RenderableType:

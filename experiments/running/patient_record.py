@@ -146,8 +146,8 @@ def _of_hospital(hospital: Hospital, cases: Cases) -> dict[str, Any]:
             return {}
         shares = torch.from_numpy(chances).softmax(1).numpy().round(6)
         return {"kind": "classes", **whose, "true": true.tolist(), "chances": shares.tolist()}
-    answers = _asked(hospital, cases, "predict")
-    if answers is None or cases.classes:
+    answers = None if cases.classes else _asked(hospital, cases, "predict")
+    if answers is None:
         return {}
     if targets.item == (2,) and "event" in cases.columns:
         risks = answers if answers.ndim == 1 else 1 - answers[:, -1]

@@ -18,6 +18,7 @@ from experiments.engines import _pooled as pooled
 from experiments.engines._quiet import run_quietly
 from experiments.places import data_root_of, with_whole_folder
 from experiments.running.after_run import kept_as_problem, participants
+from experiments.running.embedding import write_embedding
 from experiments.running.gallery import write_pictures
 from experiments.running.later import Later
 from experiments.running.patient_record import write_patients
@@ -63,6 +64,7 @@ def _look_at_patients(study: Study, folder: Path) -> None:
         return
     with kept_as_problem(folder, "pictures"):
         write_pictures(study, folder, None if scores is None else scores.headlines)
+        write_embedding(study, folder)
 
 
 def _audit(study: Study, folder: Path) -> None:

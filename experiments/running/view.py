@@ -43,7 +43,9 @@ class SiteView:
 
 @dataclass
 class RunView:
-    """The state of a run, changed by `hear` alone. loss and score: over all hospitals, as last recorded."""
+    """The state of a run, changed by `hear` alone. loss and score: over all hospitals, as last recorded.
+    collapse: what the last evaluation said of it.
+    """
 
     clock: Callable[[], float] = monotonic
     phase: Phase = "starting"
@@ -58,6 +60,7 @@ class RunView:
     sent: int = 0
     received: int = 0
     last: Round | None = None
+    collapse: str = ""
     finish: RunFinished | None = None
     pace: deque[float] = field(default_factory=lambda: deque(maxlen=ROUNDS_REMEMBERED_FOR_PACE))
     begun: float = field(init=False)
@@ -139,6 +142,7 @@ class RunView:
     def _take_scores(self, record: Round) -> None:
         if record.evaluation is None:
             return
+        self.collapse = record.collapse
         for site, scores in record.evaluation.sites.items():
             self._site(site).score = scores.get(self.headline)
         pooled = record.evaluation.pooled.get(self.headline)

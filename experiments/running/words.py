@@ -48,6 +48,7 @@ def _round_line(view: RunView) -> str:
         size(record.sent + record.received),
         duration(record.seconds.get("total")),
         one_line(record.taken_back),
+        one_line(record.collapse),
     )
     return "  ".join(part for part in parts if part)
 
@@ -56,6 +57,9 @@ def finish_line(event: RunFinished) -> str:
     """How the run ended and where it lies. One that completed still has its pictures and report to come; why another
     stopped is the error that follows.
     """
+    if event.collapse:
+        said = " ".join(one for one in (event.ended_early, event.collapse) if one)
+        return f"{event.state}: {said} (in {event.folder})"
     if event.state == "completed" and event.ended_early:
         return f"{event.ended_early} Pictures and report follow (in {event.folder})"
     if event.state == "completed":

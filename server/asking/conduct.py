@@ -15,7 +15,7 @@ from common.asking.analysis import IMPOSSIBLE
 from common.asking.answer import Answer
 from common.asking.pooled import conduct
 from common.asking.public import public_of
-from common.asking.question import Question
+from common.asking.question import Question, demand_encoder
 from common.asking.shared_noise import noise_of, telling
 from common.asking.small_cells import held_back
 from common.data.names import SiteId
@@ -30,7 +30,9 @@ from common.sums.wide_sums import demand_wide
 from server.asking.sums import Channel, Conversation
 from server.asking.words import SCHEMA, answer_table, opened_table, question_table
 from server.exchange import GridExchange
+from server.giving import give
 from server.handshake import gather
+from server.initial_model import Beginning
 from server.problems import Problem, keep
 from server.progress import HospitalJoined, HospitalsRefuse, ProblemFound, Progress, RunFinished, RunState
 from server.run_folder import RunFolder
@@ -62,13 +64,13 @@ class Asker:
     about: dict[str, Any] = field(default_factory=dict)
     traffic: Traffic = field(default_factory=Traffic)
     problems: dict[SiteId, str] = field(default_factory=dict)
+    simulated: bool = False
 
     def run(self) -> None:
         """All questions. Whatever ends it, the folder says how, and the error rises to the caller."""
         begin = perf_counter()
         self.about = first_words(self.study, self.name, self.grid, self.hospitals, self.sites)
         self.about |= {"questions": [one.words for one in self.questions], "run": token_hex(16)}
-        self.folder.write_text("study.toml", self.study.text)
         self.folder.write_json("question.json", [question_table(one) for one in self.questions])
         try:
             self._ask_all(begin)
@@ -84,14 +86,20 @@ class Asker:
         self._finish("completed", "", begin)
 
     def _ask_all(self, begin: float) -> None:
-        channel = self._channel()
+        demand_encoder(self.questions, self.study.start is not None)
+        beginning = Beginning(self.study)
+        if any(one.encoder == "start" for one in self.questions):
+            beginning = Beginning.of(self.study, self.folder, self.simulated, False)
+            self.study, self.about["start"] = beginning.study, beginning.told
+        self.folder.write_text("study.toml", self.study.text)
+        channel = self._channel(beginning)
         self.folder.write_json("about.json", self.about)
         answers: list[dict[str, Any]] = []
         for question in self.questions:
             answers.append(self._asked(question, channel, len(answers)))
             self.folder.write_json(ANSWERS, self._answers(channel, answers))
 
-    def _channel(self) -> Channel:
+    def _channel(self, beginning: Beginning) -> Channel:
         aggregation = cast(Aggregation, AGGREGATIONS.build(self.study.aggregation))
         demand_wide(aggregation, self.study.aggregation.name)
         transport = Transport(self.grid, largest_data=LARGEST_DATA)
@@ -116,6 +124,11 @@ class Asker:
         exchange = GridExchange(
             transport, gathered.nodes, self.traffic, self.progress, timeout_s, self.study.json, run
         )
+        if beginning.taken is not None:
+            shape = next(iter(gathered.members.values())).shape
+            model = beginning.to_send(beginning.network(self.study.build_task(), shape))
+            if model is not None:
+                give(model, self.study, gathered.members, exchange, self._note)
         self.about["reveals"] = aggregation.reveals
         return Channel(
             aggregation,

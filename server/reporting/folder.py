@@ -14,6 +14,7 @@ from common.files.json_files import lines_of
 from server.privacy_recount import counted
 from server.problems import FILE, Problem
 from server.reporting.details import details_of
+from server.reporting.embedding import embedding_of
 from server.reporting.kept_here import read_kept
 from server.reporting.parsing import (
     about_of,
@@ -50,6 +51,7 @@ def read_run(folder: Path) -> Run:
         traffic=traffic_of(reader.json("traffic.json")),
         baselines=None if baselines is None else baselines_of(baselines),
         pictures=pictures_of(reader.json("pictures.json")),
+        embedding=embedding_of(reader.json("embedding.json")),
         privacy=privacy_of(counted(reader.json("privacy.json"), folder)),
         study_text=study,
         problems=(*about.changes, *reader.problems),

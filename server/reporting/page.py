@@ -9,10 +9,12 @@ from server.reporting.comparison import compare
 from server.reporting.markup import Markup, escaped, joined, tag
 from server.reporting.records import Run
 from server.reporting.script import SCRIPT
+from server.reporting.sections.collapse import collapse
 from server.reporting.sections.datasets import holdings
 from server.reporting.sections.duration import time_spent
 from server.reporting.sections.evaluation import evaluation
 from server.reporting.sections.extremes import extremes
+from server.reporting.sections.features import features
 from server.reporting.sections.fine_tuning import fine_tuning
 from server.reporting.sections.learning import learning
 from server.reporting.sections.opening import opening
@@ -32,10 +34,12 @@ def page_of(run: Run) -> str:
     parts = {
         "Evaluation" if untrained else "Result": evaluation(run) if untrained else result(run, comparison),
         "Fine-tuning": fine_tuning(run),
+        "Collapse": collapse(run),
         "Learning": learning(run),
         **({} if untrained else {"Certainty": evaluation(run)}),
         "Groups": subgroups(run),
         "Worst and best": extremes(run),
+        "Features": features(run),
         "Pictures": pictures(run),
         "Data": holdings(run),
         "What left": departures(run),
@@ -82,9 +86,11 @@ IDS = {
     "Evaluation": "evaluation",
     "Certainty": "evaluation",
     "Fine-tuning": "tuned",
+    "Collapse": "collapse",
     "Learning": "learning",
     "Groups": "subgroups",
     "Worst and best": "extremes",
+    "Features": "features",
     "Pictures": "pictures",
     "Data": "data",
     "What left": "left",

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Mapping
 from typing import Any
 
 from server.problems import Problem
+from server.reporting.png import is_png
 from server.reporting.records import (
     About,
     Baselines,
@@ -28,13 +27,6 @@ from server.reporting.records import (
 )
 from server.reporting.values import count, counts, items, name_of, number, numbers, table, text, texts
 
-PNG_URI = "data:image/png;base64,"
-PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
-LARGEST_PICTURE_CHARACTERS = 2_000_000
-PNG_HEADER_BYTES = 24
-"""The signature, and the width and height that follow it."""
-LARGEST_PICTURE_PIXELS = 1 << 24
-"""A few bytes of PNG can say that they are gigapixels, which a browser then makes room for."""
 MOST_PANELS = 12
 
 
@@ -69,6 +61,7 @@ def about_of(value: object, rounds_planned: int | None) -> About:
         last_taken_back=_taken_back(table(raw.get("last_vote"))),
         plugins={name: text(digest) for name, digest in table(raw.get("plugins")).items()},
         program=text(raw.get("program")),
+        watched=texts(raw.get("watched")),
         programs={site: _program(table(one)) for site, one in table(raw.get("programs")).items()},
     )
 
@@ -131,6 +124,7 @@ def round_of(raw: Mapping[str, Any]) -> Round | None:
         widenings=count(ranged.get("repeats")),
         range_factor=max(1, count(ranged.get("factor"))),
         taken_back=_taken_back(raw, count(raw.get("round"))),
+        collapse=text(table(raw.get("collapse")).get("in_short")),
     )
 
 
@@ -258,21 +252,10 @@ def pictures_of(value: object) -> tuple[Picture, ...]:
 def _picture(raw: Mapping[str, Any]) -> Picture | None:
     panels = tuple((text(one.get("name")), text(one.get("picture"))) for one in map(table, items(raw.get("panels"))))
     panels = panels or tuple((key, text(raw.get(key))) for key in ("image", "truth", "prediction"))
-    if len(panels) > MOST_PANELS or not all(_is_png(uri) for _, uri in panels):
+    if len(panels) > MOST_PANELS or not all(is_png(uri) for _, uri in panels):
         return None
     return Picture(text(raw.get("site")), text(raw.get("patient")), number(raw.get("score")), panels, _rank(raw))
 
 
 def _rank(raw: Mapping[str, Any]) -> str:
     return rank if (rank := text(raw.get("rank"))) in ("worst", "best") else ""
-
-
-def _is_png(uri: str) -> bool:
-    if not uri.startswith(PNG_URI) or len(uri) > LARGEST_PICTURE_CHARACTERS:
-        return False
-    try:
-        head = base64.b64decode(uri[len(PNG_URI) :], validate=True)[:PNG_HEADER_BYTES]
-    except (binascii.Error, ValueError):
-        return False
-    width, height = (int.from_bytes(head[at : at + 4]) for at in (16, 20))
-    return head.startswith(PNG_SIGNATURE) and width * height <= LARGEST_PICTURE_PIXELS

@@ -9,6 +9,7 @@ from functools import cached_property
 from common.data.names import SiteId
 from server.problems import Problem
 from server.reporting.details import Details
+from server.reporting.embedding import Embedding
 from server.reporting.kept_here import KeptHere
 from server.reporting.patients import Cell, PatientRecord
 
@@ -29,7 +30,8 @@ class About:
     after which round the model was that is kept; None: after the last. ended_early: why not all rounds were run, and
     which model is kept, in sentences. began_from: the model that the run began from or scored, and its digest, in
     words. plugins: the SHA-256 of code that is not ours, by its module or file. programs: digest and versions of what
-    each hospital says it ran; program: digest of the coordinator's.
+    each hospital says it ran; program: digest of the coordinator's. watched: scores of which 0 means that the network
+    answers all cases alike.
     """
 
     study: str = ""
@@ -67,6 +69,7 @@ class About:
     plugins: Mapping[str, str] = field(default_factory=dict)
     program: str = ""
     programs: Mapping[SiteId, tuple[str, str]] = field(default_factory=dict)
+    watched: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -117,7 +120,8 @@ class Round:
 
     training_of_all: of all hospitals together, where single ones are not revealed. attempts: how often it was
     asked for in all. widenings: of these, repeats over a wider range of values, `range_factor` times the study's.
-    taken_back: which round was found out in this one to count for nothing, and why, as a sentence.
+    taken_back: which round was found out in this one to count for nothing, and why, as a sentence. collapse: whether
+    the model it started from answers all cases alike, in a sentence.
     """
 
     number: int
@@ -136,6 +140,7 @@ class Round:
     widenings: int = 0
     range_factor: int = 1
     taken_back: str = ""
+    collapse: str = ""
 
 
 @dataclass(frozen=True)
@@ -264,6 +269,7 @@ class Run:
     traffic: Traffic = field(default_factory=Traffic)
     baselines: Baselines | None = None
     pictures: tuple[Picture, ...] = ()
+    embedding: Embedding | None = None
     privacy: Privacy | None = None
     study_text: str = ""
     problems: tuple[str, ...] = ()

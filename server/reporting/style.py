@@ -137,6 +137,8 @@ svg text.on { dominant-baseline: central; fill: #14181d; font-size: 12px; }
 .cards { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 300px), 1fr)); gap: 24px 32px; }
 .card-head { display: flex; justify-content: space-between; gap: 12px; font-size: .9rem; margin-bottom: 6px; }
 .card-head span { color: var(--quiet); white-space: nowrap; }
+.alike { display: grid; grid-template-columns: repeat(6, minmax(0, 112px)); gap: 6px; margin: 6px 0 18px; }
+.alike figure:first-child img { outline: 2px solid var(--c1); outline-offset: 1px; }
 .triple { display: grid; grid-template-columns: repeat(3, 1fr); gap: 4px; }
 .filmstrip { display: flex; flex-wrap: wrap; gap: 10px 6px; } .filmstrip figure { width: 112px; }
 .filmstrip + .filmstrip { margin-top: 14px; }

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 from common.data.names import SiteId
+from server.collapse_words import all_well, sentences
+from server.reporting.collapse import collapse_of
 from server.reporting.comparison import Comparison, compare
 from server.reporting.losses import Losses, losses_table
 from server.reporting.records import Run
@@ -40,6 +43,7 @@ def summary_of(run: Run) -> dict[str, Any]:
         "bytes": bytes_moved(run),
         "privacy": _privacy(run),
         "hospitals": {site: _hospital(run, comparison, site) for site in run.sites},
+        "collapse": _collapse(run),
         "outcome": outcome(run, losses),
         "expected": {"hospitals": losses.expected, "sites": list(about.sites_expected)},
         "took_part": list(losses.took_part),
@@ -72,7 +76,23 @@ def _score_names(run: Run) -> list[str]:
 
 def outcome(run: Run, losses: Losses) -> str:
     """The state in which a run ended, and whether something was lost on the way."""
-    return f"{run.about.state} with problems" if run.about.state == "completed" and losses.grave else run.about.state
+    has_problems = bool(losses.grave) or collapse_of(run).collapsed
+    return f"{run.about.state} with problems" if run.about.state == "completed" and has_problems else run.about.state
+
+
+def _collapse(run: Run) -> dict[str, Any] | None:
+    """Whether the network still tells cases apart; None of a task that is not watched."""
+    found = collapse_of(run)
+    if not found.watched:
+        return None
+    return {
+        "collapsed": found.collapsed,
+        "looks": len(found.looks),
+        "last_well": found.last_well,
+        "words": " ".join(sentences(found)) or all_well(found),
+        "findings": [asdict(one) for one in found.standing],
+        "passed": [asdict(one) for one in found.passed],
+    }
 
 
 def bytes_moved(run: Run) -> dict[str, int]:

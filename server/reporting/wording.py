@@ -37,6 +37,7 @@ SCORE_NAMES = {
     "f2": "F2",
     "epe_mm": "error of the displacement in mm",
     "kappa": "Cohen's kappa",
+    "explained": "share explained",
 }
 SCORE_MEANINGS = {
     "dice": "how well the predicted area and the true area overlap: 1 is a perfect match, 0 none at all",
@@ -71,6 +72,7 @@ SCORE_MEANINGS = {
     "balanced_accuracy": "the share of correctly classified cases, averaged over the classes",
     "fidelity": "the share of an image's variance that is there again where it is made of what the model abducted",
     "composition": "how far an image lies from itself made again, in grey levels of 255: 0 is perfect",
+    "explained": "how much of the loss is gone, of that of a model that learned nothing: 1 is all of it, 0 none",
     "auc": "the chance that a sick case is ranked above a healthy one: 1 is perfect, 0.5 is guessing",
 }
 

@@ -43,6 +43,22 @@ def visits() -> Tables:
     )
 
 
+def encoded() -> Tables:
+    """With two features, and the part of the split that a case is of."""
+    return tuple(
+        replace(
+            one,
+            columns={
+                **one.columns,
+                "feature_00000": one.numbers("weight"),
+                "feature_00001": one.numbers("before"),
+                "part": np.where(np.arange(len(one)) % 3 == 0, "test", "train").astype(np.str_),
+            },
+        )
+        for one in tiny_records()
+    )
+
+
 ENTRIES: dict[str, Asked] = {
     "agreement": Asked({"first": "treated", "second": "disease"}),
     "anova": Asked({"column": "age", "group": "ward"}),
@@ -110,6 +126,12 @@ ENTRIES: dict[str, Asked] = {
     "paired_ttest": Asked({"first": "before", "second": "after"}),
     "poisson": Asked({"outcome": "pain", "covariates": ["age", "sex"], "exposure": "months"}),
     "private_quantile": Asked({"column": "age", "low": 18, "high": 100}),
+    "probe_knn": Asked({"outcome": "sex", "least": 1, "neighbours": 3, "bins": 16}, encoded),
+    "probe_logistic": Asked({"outcome": "ward", "least": 1, "bins": 16}, encoded),
+    "probe_logistic:hospitals": Asked({"outcome": "sex", "least": 1, "bins": 16, "by_hospital": True}, encoded),
+    "probe_regression": Asked({"outcome": "age", "least": 1}, encoded),
+    "probe_ridge": Asked({"outcome": "sex", "least": 1, "bins": 16}, encoded),
+    "probe_ridge:few": Asked({"outcome": "sex", "least": 1, "bins": 16, "share": 0.6}, encoded),
     "proportion": Asked({"column": "ward"}),
     "quantile_tree": Asked({"column": "age", "low": 18, "high": 100, "fan": 4, "levels": 3}),
     "quantiles": Asked({"column": "pain", "at": [0.1, 0.5], "method": "weibull"}),

@@ -13,6 +13,7 @@ from client.evaluation import evaluate
 from common.data.cases import Cases, Shape
 from common.errors import StudyError
 from common.learning.abilities import can
+from common.learning.client_work import Training
 from common.learning.parameters import new_network, read
 from common.study.catalogue import NETWORKS, TASKS
 from common.study.options import Entry
@@ -93,7 +94,10 @@ def simclr_cases() -> Made:
 
 def dino_cases() -> Made:
     return TASKS.build(
-        Entry("dino", {**ENCODED, "prototypes": 8, "momentum": 0.9, "centre_momentum": 0.99})
+        Entry(
+            "dino",
+            {**ENCODED, "prototypes": 8, "momentum": 0.9, "centre_momentum": 0.99, "teacher_temperature": 0.03},
+        )
     ), unlabelled_cases()
 
 
@@ -101,9 +105,38 @@ def byol_cases() -> Made:
     return TASKS.build(Entry("byol", {**ENCODED, "momentum": 0.9})), unlabelled_cases()
 
 
+def halves() -> Cases:
+    """Twelve images, of which one half is bright: any few patches tell all others."""
+    rng, images = np.random.default_rng(0), np.zeros((12, 1, 8, 8), np.float32)
+    for index, image in enumerate(images[:, 0]):
+        image[...] = rng.uniform(-1, -0.8)
+        image[(np.s_[:4], np.s_[4:], np.s_[:, :4], np.s_[:, 4:])[index % 4]] = rng.uniform(0.8, 1)
+    return Cases.of(images, np.zeros(12, np.float32), [f"p{index % 6}" for index in range(12)])
+
+
+def mae_cases() -> Made:
+    options = {"network": {"name": "groupnorm_cnn", "channels": 8}, "masked": 0.5, "patch": 2, "normalised": False}
+    return TASKS.build(Entry("mae", options)), halves()
+
+
+def ijepa_cases() -> Made:
+    network = {"name": "vit", "width": 32, "depth": 1, "heads": 2, "patch": 2}
+    options = {"network": network, "blocks": 2, "predictor_depth": 1, "momentum": 0.999}
+    return TASKS.build(Entry("ijepa", options)), halves()
+
+
+def triplet_cases() -> Made:
+    mild = {"name": "grey", "smallest_crop": 0.9, "contrast": 0.05, "brightness": 0.05}
+    options = {"network": {"name": "groupnorm_cnn", "channels": 8}, "projection": 16, "augmentation": mild}
+    return TASKS.build(Entry("triplet", options)), unlabelled_cases()
+
+
 MAKERS = {
+    "mae": mae_cases,
+    "ijepa": ijepa_cases,
     "simclr": simclr_cases,
     "byol": byol_cases,
+    "triplet": triplet_cases,
     "dino": dino_cases,
     "classification": classification_cases,
     "segmentation": segmentation_cases,
@@ -115,6 +148,11 @@ MAKERS = {
 }
 
 
+TRANSFORMERS = {"ijepa"}
+PATIENT = Training(steps=300, batch_size="full", learning_rate=0.006, optimiser="adam")
+"""They do not bear the rate that convolutions learn fastest with."""
+
+
 class TestEveryTask(TaskTests):
     loss_left = 0.2
 
@@ -122,6 +160,7 @@ class TestEveryTask(TaskTests):
     def made(self, request: pytest.FixtureRequest) -> Made:
         maker = MAKERS.get(request.param)
         assert maker is not None, f"task {request.param!r} has no tiny cases: add them to MAKERS of this file"
+        self.training = PATIENT if request.param in TRANSFORMERS else TaskTests.training
         return maker()
 
     def test_every_loss_is_scored_too(self, made: Made) -> None:
@@ -162,6 +201,7 @@ SHAPES = {
     "mcmahan_2nn": Shape((1, 28, 28), 10),
     "mcmahan_cnn": Shape((1, 28, 28), 10),
     "groupnorm_cnn": Shape((1, 64, 64), 2),
+    "vit": Shape((1, 28, 28), 10),
     "unet": Shape((1, 32, 32), 4),
     "two_pathway": Shape((1, 32, 32), 4),
     "dilated": Shape((1, 32, 32), 4),

@@ -259,4 +259,22 @@ def _told(logits: Tensor, truth: float) -> Tensor:
     return binary_cross_entropy_with_logits(logits, torch.full_like(logits, truth), reduction="none")
 
 
-tasks: list[type[Task]] = [SimCLR, BYOL, GAN, Masked, Taught, Bare]
+@dataclass(frozen=True)
+class Fading(Embedding):
+    """Whose embeddings all become one, as its loss wants them to: a collapse that is planted."""
+
+    watched: ClassVar[tuple[str, ...]] = ("spread",)
+
+    def build_network(self, shape: Shape) -> nn.Module:
+        return encoder(shape)
+
+    def loss(self, network: nn.Module, batch: Batch) -> Tensor:
+        return torch.stack([network(batch.tensor(name)).square().sum(1) for name in self.views]).mean(0)
+
+    def score(self, network: nn.Module, batch: Batch) -> Mapping[str, Mean]:
+        """How far embeddings lie from 0."""
+        sizes = network(batch.inputs).norm(dim=1).clamp(max=1)
+        return {**super().score(network, batch), "spread": Mean.of(sizes.tolist())}
+
+
+tasks: list[type[Task]] = [SimCLR, BYOL, GAN, Masked, Taught, Bare, Fading]

@@ -33,13 +33,17 @@ DIGITS = "{name='morpho', hospitals=3, patients=[4]}"
 GRAPH = "graph='thickness -> intensity; thickness & intensity -> image'"
 CAUSES = "causes=[{name='thickness', center=2.5}, {name='intensity', center=160, spread=55}]"
 LADDER = "network={name='conditional_ladder', channels=[2], latents=[1], top=2}"
+ENCODER = "network={name='groupnorm_cnn', channels=2}, projection=4"
 STUDIES = {
+    "simclr": (DIGITS, f"{{name='simclr', {ENCODER}}}"),
+    "triplet": (DIGITS, f"{{name='triplet', {ENCODER}}}"),
     "regression": ("target='number', label='number'", f"{{name='regression', {MLP}, center=50, spread=6}}"),
     "survival": (TIMES, f"{{name='survival', {MLP}, cuts=[2.0, 3.0]}}"),
     "cox": (TIMES, f"{{name='cox', {MLP}}}"),
     "registration": (PAIRS, "{name='registration', network={name='voxelmorph', channels=2, depth=2}}"),
+    "mae": ("", "{name='mae', network={name='vit', width=8, depth=1, heads=2}, decoder_width=8, decoder_heads=2}"),
+    "ijepa": ("", "{name='ijepa', network={name='vit', width=8, depth=1, heads=2}, predictor_width=8}"),
     "deep_scm": (DIGITS, f"{{name='deep_scm', {GRAPH}, {CAUSES}, {LADDER}}}"),
-    "simclr": ("", "{name='simclr', network={name='groupnorm_cnn', channels=4}, projection=8}"),
     "dino": ("", "{name='dino', network={name='groupnorm_cnn', channels=4}, projection=8, hidden=8, prototypes=8}"),
     "byol": ("", "{name='byol', network={name='groupnorm_cnn', channels=4}, projection=8, hidden=8}"),
     "a stranger's": ("", f"{{name='{OWN}:Bare'}}"),

@@ -189,7 +189,7 @@ def test_a_task_whose_loss_asks_for_no_truth_or_is_of_no_case_is_said_not_to_be_
     class Coupled(Classification):
         couples = True
 
-    for cls, words in ((Untrue, "asks for no truth"), (Coupled, "compares the cases")):
+    for cls, words in ((Untrue, "learns no diagnosis or other truth"), (Coupled, "compares the cases")):
         task: Task = cls(network=Entry("logistic"))
         study: Any = SimpleNamespace(build_task=lambda task=task: task)
         found = Fgsm().run(replace(run.observed, study=study), np.random.default_rng(0), 1.0)

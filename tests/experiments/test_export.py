@@ -26,6 +26,7 @@ from tests.experiments.trained_runs import trained_run, write_balls
 
 SMALL = {"unet": {"channels": 2, "depth": 2}, "voxelmorph": {"channels": 2, "depth": 2}}
 SMALL |= {"two_pathway": {"widths": [2, 2], "hidden": 2}, "dilated": {}}
+SMALL |= {"vit": {"width": 8, "depth": 1, "heads": 2}}
 SMALL |= {"refinement": {"base": Entry("unet", {"channels": 2, "depth": 2})}}
 PLANE, TABLE, PAIR = (1, 8, 12), (5,), (2, 8, 8)
 SHAPES = dict.fromkeys(("logistic", "mlp"), TABLE) | dict.fromkeys(("affine_pair", "voxelmorph"), PAIR)

@@ -36,6 +36,7 @@ MAY_IMPORT: dict[tuple[str, ...], set[str]] = {
     ("--version",): set(),
     ("describe", "study", "training"): {"numpy", "torch"},
     ("data", "list"): set(),
+    ("views", "absent.toml"): {"numpy"},
     ("check", "absent.toml"): {"numpy"},
     ("report", "."): {"numpy"},
     ("privacy", "ledger", "."): {"numpy"},

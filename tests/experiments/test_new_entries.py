@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from common.asking.pooled import ask_tables
+from common.errors import StudyError
 from common.study.catalogue import ANALYSES
 from common.study.options import Entry
-from common.study.plugins import ANYTHING, trusting
+from common.study.plugins import ANYTHING, NOTHING, trusting
 from common.study.study import Study
 from experiments.commands.new import USES
 from experiments.engines._quiet import run_quietly
@@ -64,6 +65,25 @@ def test_the_parts_of_learning_that_were_written_run_together(
     outcome = run_quietly(study, tmp_path / "run")
     assert outcome.about["plugins"] == study.plugins and outcome.about["model_sha256"]
     assert float((tmp_path / "run" / "seconds.txt").read_text()) > 0
+
+
+def test_an_augmentation_that_was_written_is_known_by_its_digest_and_makes_the_views_of_a_study(
+    written: Callable[[str], str], tiny: Callable[..., Study], wardround: Wardround, tmp_path: Path
+) -> None:
+    file = written("augmentation")
+    options = f"augmentation={{name='{file}', strength=0.3}}, network={{name='mlp', hidden=[8]}}"
+    chosen = ("rounds=1", f"task={{name='simclr', projection=8, {options}}}", "baselines={local=false, pooled=false}")
+    study = tiny(*chosen)
+    assert list(study.plugins) == [str(tmp_path / file)]
+    outcome = run_quietly(study, tmp_path / "run")
+    assert outcome.about["plugins"] == study.plugins and outcome.about["model_sha256"]
+    code, said = wardround("export", "run", "--torchscript", "encoder.pt", "--trust-code")
+    assert code == 0, said
+    with trusting(NOTHING), pytest.raises(StudyError, match="names code of its own, file"):
+        tiny(*chosen)
+    Path(file).write_text(Path(file).read_text().replace("shown = images", "shown = images[:, :, 1:]"))
+    with pytest.raises(StudyError, match="must give views of shape"):
+        run_quietly(tiny(*chosen), tmp_path / "other")
 
 
 def test_a_mechanism_that_was_written_hides_patients(

@@ -16,12 +16,12 @@ from client.private_training import LocalTerms, PrivateTrainer
 from client.training import Trainer
 from common.data.cases import Cases, Shape
 from common.learning.client_work import Training
-from common.learning.device import home, placed
+from common.learning.device import home, placed, repeatable
 from common.learning.parameters import new_network, read, write
 from common.privacy.noise import SeededNoise, gaussian
 from common.registration.learned.similarity import _window_means
 from common.registration.learned.spatial_transformer import gathered, warp
-from common.study.catalogue import NETWORKS, TASKS
+from common.study.catalogue import AUGMENTATIONS, NETWORKS, TASKS
 from common.study.options import Entry
 from experiments.attacks.bottleneck import Bottleneck
 from experiments.attacks.deep_image_prior import DeepImagePrior
@@ -172,6 +172,26 @@ def test_what_a_gpu_reads_by_gathering_is_what_grid_sample_reads(sizes: tuple[in
     wanted = torch.autograd.grad((expected * weights).sum(), [images, field])
     for one, other in zip(torch.autograd.grad((found * weights).sum(), [images, field]), wanted, strict=True):
         torch.testing.assert_close(one, other)
+
+
+@pytest.mark.parametrize("name", AUGMENTATIONS.names())
+@pytest.mark.parametrize("shape", [(2, 9, 8), (1, 6, 7, 8)])
+def test_views_and_their_gradients_are_the_cpus_and_can_be_repeated(name: str, shape: tuple[int, ...]) -> None:
+    made = AUGMENTATIONS.build(Entry(name, {} if name == "none" else {"cut_out": 0.2, "noise": 0.1}))
+    images = torch.randn(3, *shape, generator=torch.Generator().manual_seed(0))
+    drawn = torch.from_numpy(np.stack([made.draw(np.random.default_rng(seed), shape) for seed in range(3)]))
+
+    def seen(images: torch.Tensor, drawn: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        given = images.requires_grad_()
+        views = made.apply(given, drawn, shape[1:])
+        return views.detach(), torch.autograd.grad(views.square().sum(), [given])[0]
+
+    ours = seen(images.clone(), drawn)
+    with pretended_gpu() as asked, repeatable(GPU):
+        found = [one.cpu() for one in seen(images.clone().to(GPU), drawn.to(GPU))]
+    assert not asked & set(NOT_REPEATABLE)
+    for one, other in zip(found, ours, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
 
 
 def test_windows_of_volumes_on_a_gpu_have_the_cpus_means() -> None:

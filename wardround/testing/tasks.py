@@ -13,8 +13,9 @@ from torch import Tensor, nn
 from client.evaluation import evaluate
 from client.training import Trainer
 from common.data.cases import Batch, Cases
-from common.learning.abilities import couples, scored_whole
+from common.learning.abilities import can, couples, scored_whole
 from common.learning.client_work import Training
+from common.learning.judging import joined, judge
 from common.learning.parameters import new_network, read, read_gradient
 from common.learning.task import Task
 from common.sums.mean import Mean, merge
@@ -128,6 +129,22 @@ class TaskTests:
             # Where patients are compared with each other, those of two hospitals never are.
             wanted = merge(parts) if scored_whole(task) else whole
             assert merged == wanted, f"three hospitals' scores add up to {_shown(merged)}, not to {_shown(wanted)}"
+
+    def test_what_scores_are_made_of_is_of_each_case_alone(self, made: Tried) -> None:
+        """A network is asked once, in pieces, whatever is then scored. Mend: `answered` of a case must not depend on
+        the others, and `score` be made of it alone; compute in float64."""
+        task, cases = made
+        if not can(task, "answered"):
+            pytest.skip("the task does not say what its scores are made of")
+        network = _network(made).eval()
+        with torch.no_grad():
+            whole = task.answered(network, cases.batch())
+            singly = joined(task.answered(network, cases.batch(np.array([index]))) for index in range(len(cases)))
+            assert judge(task, whole) == task.score(network, cases.batch()), "score is made of something else"
+        for name, values in whole.items():
+            torch.testing.assert_close(
+                values.cpu(), singly[name], rtol=1e-7, atol=1e-9, msg=f"{name} of a case depends on the other cases"
+            )
 
     def test_augmentation_depends_on_its_generator_alone(self, made: Tried) -> None:
         """The same study trains the same model on every engine. Mend: take every draw from `rng`, and return a new

@@ -10,6 +10,11 @@ def refuse_unusable(network: str, shape: Shape) -> None:
     """Raise StudyError where there is nothing to answer, or where a case holds no number."""
     if shape.classes < 1:
         raise StudyError(f"network {network!r} needs classes or numbers to answer; it is asked for {shape.classes}.")
+    if len(shape.inputs) > 1 and shape.inputs[0] > 0 and 0 in shape.inputs[1:]:
+        raise StudyError(
+            f"network {network!r} needs cases of one shape, and these differ (source.size = 0): name source.size, to "
+            "which all are cropped or filled, or choose a task that draws patches (segmentation, with task.patch)."
+        )
     if not shape.inputs or min(shape.inputs) < 1:
         raise StudyError(f"network {network!r} needs inputs that are not empty; their shape is {shape.inputs}.")
 

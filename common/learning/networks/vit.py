@@ -82,8 +82,8 @@ class Vit:
         if any(side % length for side, length in zip(sides, patch, strict=True)):
             fitting = (-(-side // length) * length for side, length in zip(sides, patch, strict=True))
             raise StudyError(
-                f"network 'vit' needs images that its patches of {_by(patch)} divide; they are {_by(sides)}. Pad them "
-                f"to {_by(tuple(fitting))}, or choose another patch."
+                f"network 'vit' needs images that its patches of {_by(patch)} divide; they are {_by(sides)}. "
+                f"Pad them to {_by(tuple(fitting))}, or choose another patch."
             )
         tokens = prod(patch_grid(sides, patch))
         if tokens > MOST_TOKENS:

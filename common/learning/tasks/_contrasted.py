@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from common.data.cases import Batch, Shape
-from common.learning.judging import numbers_of
-from common.learning.tasks._pretraining import Pretraining, Unlabelled, exactly
+from common.learning.tasks._pretraining import CaseByCase, Pretraining, exactly
 from common.selfsupervision.drawn_views import drawn_views, held_views, seen
 from common.selfsupervision.encoder import encoder_of, perceptron
 from common.selfsupervision.health import sketched
@@ -21,7 +20,6 @@ from common.selfsupervision.held import generators_of
 from common.study.catalogue import AUGMENTATIONS, NETWORKS
 from common.study.checks import WIDEST, sized
 from common.study.options import Entry
-from common.sums.mean import Mean, means_of
 
 FIRST, SECOND = VIEWS = ("first_view", "second_view")
 MOST_COMPARED = 2048
@@ -29,13 +27,14 @@ MOST_COMPARED = 2048
 
 
 @dataclass(frozen=True)
-class Contrasted(Unlabelled):
+class Contrasted(CaseByCase):
     """network: whose last layer is left out, from `common/learning/networks`. augmentation: what makes views, from
     `common/selfsupervision/augmentations`. projection: numbers that the loss compares, behind a layer as wide as the
     features.
     """
 
     views: ClassVar[tuple[str, ...]] = VIEWS
+    watched: ClassVar[tuple[str, ...]] = ("spread", "projection_spread")
     couples: ClassVar[bool] = True
     scored_whole: ClassVar[bool] = True
 
@@ -70,18 +69,18 @@ class Contrasted(Unlabelled):
             return {FIRST: first, SECOND: second, "features": exact(inputs), "order": order}
 
     def judged_each(self, answered: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
-        """Each case against all others, or of very many against those of its block: see `_blocks`."""
+        """Each case against all others, or of very many against those of its block: see `_blocks`.
+
+        A case that has nobody to be compared with has no loss.
+        """
         explained = torch.full_like(answered["order"], torch.nan)
         losses = explained.clone()
         for block in _blocks(answered["order"]):
             if len(block) > 1:
                 losses[block] = self.compared(answered[FIRST][block], answered[SECOND][block])
                 explained[block] = 1 - losses[block] / self.trivial(len(block))
-        return {"explained": explained.float(), "loss": losses.float(), **sketched(answered["features"])}
-
-    def score(self, network: nn.Module, batch: Batch) -> Mapping[str, Mean]:
-        """Means of `judged_each`. A case that has nobody to be compared with has no loss."""
-        return means_of(numbers_of(self.judged_each(self.answered(network, batch))))
+        moments = sketched(answered["features"], projection=answered[FIRST])
+        return {"explained": explained.float(), "loss": losses.float(), **moments}
 
     def projected(self, network: nn.Module, inputs: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
         """(N, projection) of both views."""

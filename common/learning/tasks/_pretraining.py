@@ -8,9 +8,13 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
+from common.data.cases import Batch
 from common.learning.device import exact_copy, home
-from common.selfsupervision.health import feature_sums, presented_health
-from common.sums.mean import Mean
+from common.learning.judging import numbers_of
+from common.selfsupervision.health import presented_health, sketched
+from common.sums.mean import Mean, means_of
+
+ANSWERED = ("losses", "trivial", "features")
 
 
 class Pretraining(nn.Module):
@@ -36,6 +40,8 @@ class Unlabelled:
     """
 
     headline: ClassVar[str] = "explained"
+    unlabelled: ClassVar[bool] = True
+    watched: ClassVar[tuple[str, ...]] = ("spread",)
 
     def presented(self, scores: Mapping[str, float | None]) -> Mapping[str, float | None]:
         """Rank and spread in the place of sums of features."""
@@ -59,12 +65,35 @@ class Unlabelled:
         return "features of the image, as the encoder learned them without labels; they have no unit"
 
 
-def pretraining_scores(losses: Tensor, trivial: float | Tensor, features: Tensor) -> dict[str, Mean]:
-    """Scores of cases. losses: (N,) float64. trivial: the loss where nothing was learned, of all or of each."""
-    explained = (1 - losses / trivial).float()
-    return {"explained": Mean.of(explained.tolist()), "loss": Mean.of(losses.float().tolist())} | feature_sums(
-        features
-    )
+class CaseByCase(Unlabelled):
+    """And of those whose scores are means of a number a case: a task says how it answers, `answered`."""
+
+    def answered(self, network: nn.Module, batch: Batch) -> Mapping[str, Tensor]:
+        """As `answer` makes it, of views, masks or crops that follow from each case alone."""
+        raise NotImplementedError
+
+    def judged_each(self, answered: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        """Each case's part in the scores."""
+        losses, explained = answered["losses"], 1 - answered["losses"] / answered["trivial"]
+        beside = {name: values for name, values in answered.items() if name not in ANSWERED}
+        return {
+            "explained": explained.float(),
+            "loss": losses.float(),
+            **sketched(answered["features"], **beside),
+        }
+
+    def score(self, network: nn.Module, batch: Batch) -> Mapping[str, Mean]:
+        """Means over cases."""
+        return means_of(numbers_of(self.judged_each(self.answered(network, batch))))
+
+
+def answer(losses: Tensor, trivial: float | Tensor, features: Tensor, **beside: Tensor) -> dict[str, Tensor]:
+    """What scores are made of. losses: (N,) float64. trivial: what they are where nothing was learned. beside:
+    (N, F) what else is answered and must differ from case to case: a task that hands on `projection` is `watched` by
+    `projection_spread`.
+    """
+    known = trivial if isinstance(trivial, Tensor) else torch.full_like(losses, trivial)
+    return {"losses": losses, "trivial": known, "features": features, **beside}
 
 
 def exactly(network: nn.Module, inputs: Tensor) -> tuple[nn.Module, Tensor]:

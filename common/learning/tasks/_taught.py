@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import cast
+from typing import ClassVar, cast
 
 import numpy as np
 import torch
@@ -15,9 +15,10 @@ from common.learning.judging import numbers_of
 from common.learning.tasks._pretraining import Unlabelled, exactly
 from common.selfsupervision.drawn_views import drawn_views, held_views, seen
 from common.selfsupervision.health import sketched
-from common.selfsupervision.teacher import Centre, Moments, move_teacher
+from common.selfsupervision.probed_centre import CentreKind, move_centre
+from common.selfsupervision.teacher import Moments, move_teacher
 from common.study.catalogue import AUGMENTATIONS, NETWORKS
-from common.study.checks import WIDEST, between, sized
+from common.study.checks import WIDEST, between, one_of, sized
 from common.study.options import Entry
 from common.sums.mean import Mean, means_of
 
@@ -30,9 +31,14 @@ class Taught(Unlabelled):
     """network: whose last layer is left out, from `common/learning/networks`. augmentation: what makes views, from
     `common/selfsupervision/augmentations`. projection: numbers that stand for a view, behind a layer of `hidden`.
     momentum: what the teacher keeps of itself in a step. centre_momentum: the same of the mean of what it says, which
-    is taken from that, lest it say the same of everybody. standardised: whether features, before they are projected,
-    are taken less their moving mean and over their moving spread, in the place of batch normalisation.
+    is taken from that, lest it say the same of everybody. centre: whether that is of "cases", or of images of "noise",
+    which no person moves: privacy for one patient needs those (`common.selfsupervision.probed_centre`). standardised:
+    whether features, before they are projected, are taken less their moving mean and over their moving spread, in the
+    place of batch normalisation; cases move those, and with a centre of noise there are none.
     """
+
+    private_options: ClassVar[Mapping[str, object]] = {"centre": "noise"}
+    watched: ClassVar[tuple[str, ...]] = ("spread", "answer_spread")
 
     network: Entry = field(default_factory=lambda: Entry("groupnorm_cnn"))
     augmentation: Entry = field(default_factory=lambda: Entry("grey"))
@@ -41,17 +47,29 @@ class Taught(Unlabelled):
     momentum: float = 0.99
     centre_momentum: float = 0.9
     standardised: bool = True
+    centre: CentreKind = "cases"
 
     def __post_init__(self) -> None:
         NETWORKS.build(self.network)
         AUGMENTATIONS.build(self.augmentation)
         sized("task", WIDEST, projection=self.projection, hidden=self.hidden)
+        one_of("task", ("cases", "noise"), centre=self.centre)
         between("task", 0, 1, momentum=self.momentum, centre_momentum=self.centre_momentum)
 
     @property
     def companion(self) -> tuple[str, ...]:
         """What follows, and is averaged like the model."""
-        return ("teacher", "centre", "moments") if self.standardised else ("teacher", "centre")
+        return ("teacher", "centre", "moments") if self.standardises else ("teacher", "centre")
+
+    @property
+    def standardises(self) -> bool:
+        """Whether there are moments."""
+        return self.standardised and self.centre == "cases"
+
+    @property
+    def follows_parameters(self) -> bool:
+        """Whether no case moves teacher or centre."""
+        return self.centre == "noise"
 
     @property
     def views(self) -> tuple[str, ...]:
@@ -67,6 +85,10 @@ class Taught(Unlabelled):
         """(N,). drawn: what makes each view."""
         raise NotImplementedError
 
+    def answers(self, network: nn.Module, inputs: Tensor, features: Tensor) -> Tensor:
+        """(N, K) what the loss is of, of whole images: where it is alike for all, the network has collapsed."""
+        raise NotImplementedError
+
     def trivial(self) -> float:
         """The loss of a student that knows nothing of a case."""
         raise NotImplementedError
@@ -76,17 +98,19 @@ class Taught(Unlabelled):
         return self.losses(network, batch.inputs, held_views(self.augmentations, batch, self.views))
 
     def answered(self, network: nn.Module, batch: Batch) -> Mapping[str, Tensor]:
-        """Losses of views that follow from each case alone, and features, in float64."""
+        """Losses of views that follow from each case alone, features and answers, in float64."""
         exact, inputs = exactly(network, batch.inputs)
         drawn = held_views(self.augmentations, batch, self.views)
         with torch.no_grad():
-            return {"losses": self.losses(exact.eval(), inputs, drawn), "features": exact(inputs)}
+            losses, features = self.losses(exact.eval(), inputs, drawn), exact(inputs)
+            return {"losses": losses, "features": features, "answers": self.answers(exact, inputs, features)}
 
     def judged_each(self, answered: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
         """As of any task without labels."""
         losses = answered["losses"]
         explained = 1 - losses / self.trivial()
-        return {"explained": explained.float(), "loss": losses.float(), **sketched(answered["features"])}
+        moments = sketched(answered["features"], answer=answered["answers"])
+        return {"explained": explained.float(), "loss": losses.float(), **moments}
 
     def score(self, network: nn.Module, batch: Batch) -> Mapping[str, Mean]:
         """Means of `judged_each`."""
@@ -98,19 +122,21 @@ class Taught(Unlabelled):
 
     def begin(self, network: nn.Module) -> None:
         """The teacher is the student, and nothing is taken from what it says."""
-        move_teacher(network, 0.0)
-        cast(Centre, network.get_submodule("centre")).mean.zero_()
+        for name, part in network.get_submodule("teacher").named_children():
+            part.load_state_dict(network.get_submodule(name).state_dict())
+        for value in network.get_submodule("centre").state_dict().values():
+            value.zero_()
 
     def follow(self, network: nn.Module) -> None:
         """The teacher and the centre, a little of the way."""
         move_teacher(network, self.momentum)
-        for module in network.modules():
-            if isinstance(module, Centre):
-                module.move(self.centre_momentum)
+        move_centre(network, self.centre_momentum)
+        for name in ("moments", "teacher.moments") if self.standardises else ():
+            cast(Moments, network.get_submodule(name)).move(self.centre_momentum)
 
     def moments(self, width: int) -> nn.Module:
         """Of so many features."""
-        return Moments(width) if self.standardised else nn.Identity()
+        return Moments(width) if self.standardises else nn.Identity()
 
     def shown(self, inputs: Tensor, drawn: Mapping[str, Tensor], names: Sequence[str]) -> Tensor:
         """(len(names) * N, ...) views of one size, one after another."""

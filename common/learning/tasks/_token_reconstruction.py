@@ -8,8 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from common.learning.tasks._pretraining import Pretraining
-from common.learning.tokens import chosen, sincos_positions
-from common.learning.transformer import SPREAD, TransformerBlock, linear
+from common.learning.transformer import EVEN, FixedPositions, TransformerBlock, learned, linear
 from common.selfsupervision.tokenised import TokenEncoder, module_of
 
 
@@ -26,7 +25,7 @@ class TokenReconstruction(Pretraining):
     def painted(self, inputs: Tensor, visible: Tensor, hidden: Tensor) -> Tensor:
         """(N, M, P) patches at the places `hidden` (N, M), of those at `visible` (N, K)."""
         encoder = cast(TokenEncoder, self.encoder)
-        shown = encoder.encoded(chosen(encoder.tokens(inputs), visible))
+        shown = encoder.encoded(encoder.tokens(inputs, visible))
         painted: Tensor = self.get_submodule("decoder")(shown, visible, hidden)
         return painted
 
@@ -38,31 +37,19 @@ class TokenDecoder(nn.Module):
         self, encoder: TokenEncoder, grid: tuple[int, ...], values: int, *, width: int, depth: int, heads: int
     ) -> None:
         super().__init__()
-        self.leading, self.places = encoder.leading, sincos_positions(grid, width)
+        self.leading, self.position = encoder.leading, FixedPositions(grid, width)
         self.embed = linear(encoder.width, width)
-        self.hidden = HiddenTokens(width)
+        self.hidden = learned(1, width)
         self.blocks = nn.ModuleList(TransformerBlock(width, heads, 4.0) for _ in range(depth))
-        self.norm = nn.LayerNorm(width)
+        self.norm = nn.LayerNorm(width, EVEN)
         self.paint = linear(width, values)
 
     def forward(self, encoded: Tensor, visible: Tensor, hidden: Tensor) -> Tensor:
         """The hidden patches, in the order of `hidden`."""
-        tokens = self.hidden(self.embed(encoded), hidden.shape[1])
-        placed = tokens[:, self.leading :] + self.places.to(tokens)[torch.cat([visible, hidden], dim=1)]
+        tokens = torch.cat([self.embed(encoded), self.hidden(torch.zeros_like(hidden))], dim=1)
+        placed = tokens[:, self.leading :] + self.position(torch.cat([visible, hidden], dim=1)).to(tokens)
         tokens = torch.cat([tokens[:, : self.leading], placed], dim=1) if self.leading else placed
-        for block in self.blocks:
+        for block in self.blocks[:-1]:
             tokens = block(tokens)
-        painted: Tensor = self.paint(self.norm(tokens[:, -hidden.shape[1] :]))
+        painted: Tensor = self.paint(self.norm(self.blocks[-1](tokens, hidden.shape[1])))
         return painted
-
-
-class HiddenTokens(nn.Module):
-    """Puts one learned token behind all others, as often as patches are hidden."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.token = nn.Parameter(torch.randn(width) * SPREAD)
-
-    def forward(self, tokens: Tensor, count: int) -> Tensor:
-        """(N, T, width) -> (N, T + count, width)."""
-        return torch.cat([tokens, self.token.expand(tokens.shape[0], count, -1)], dim=1)

@@ -13,7 +13,8 @@ from common.learning.tasks._pretraining import Pretraining
 from common.learning.tasks._taught import GLOBAL_VIEWS, Taught, projected, taught
 from common.selfsupervision.distillation import regression_loss
 from common.selfsupervision.encoder import encoder_of, perceptron
-from common.selfsupervision.teacher import Centre, Moments, teacher_of
+from common.selfsupervision.probed_centre import centre_of
+from common.selfsupervision.teacher import Moments, teacher_of
 
 
 @dataclass(frozen=True)
@@ -24,14 +25,14 @@ class Byol(Taught):
         """`encoder`, `projector` and `predictor`; `teacher`, of the first two, and `centre`."""
         encoder = encoder_of(self.network, shape)
         projector = perceptron(encoder.width, self.hidden, self.projection)
-        moments = self.moments(encoder.width)
+        moments, centre = self.moments(encoder.width), centre_of(self.centre, self.projection, shape.inputs)
         return Pretraining(
             encoder.network,
             moments=moments,
             projector=projector,
             predictor=perceptron(self.projection, self.hidden, self.projection),
             teacher=teacher_of(encoder=encoder.network, moments=moments, projector=projector),
-            centre=Moments(self.projection) if self.standardised else Centre(self.projection),
+            centre=Moments(self.projection) if self.standardises else centre,
         )
 
     def losses(self, network: nn.Module, inputs: Tensor, drawn: Mapping[str, Tensor]) -> Tensor:
@@ -40,6 +41,11 @@ class Byol(Taught):
         first, second = network.get_submodule("predictor")(projected(network, images)).chunk(2)
         of_first, of_second = taught(network, images)
         return regression_loss(first, of_second) + regression_loss(second, of_first)
+
+    def answers(self, network: nn.Module, inputs: Tensor, features: Tensor) -> Tensor:
+        """The student's projections."""
+        projected: Tensor = network.get_submodule("projector")(features)
+        return projected
 
     def trivial(self) -> float:
         """Of predictions at right angles to what the teacher says."""

@@ -19,8 +19,9 @@ from common.learning.tasks._taught import GLOBAL_VIEWS, Taught, projected, taugh
 from common.selfsupervision.distillation import cross_entropy_of_views, sharpened
 from common.selfsupervision.drawn_views import seen
 from common.selfsupervision.encoder import encoder_of, perceptron
+from common.selfsupervision.probed_centre import centre_of
 from common.selfsupervision.prototypes import Prototypes
-from common.selfsupervision.teacher import Centre, teacher_of
+from common.selfsupervision.teacher import teacher_of
 from common.selfsupervision.warps import side_of
 from common.study.catalogue import AUGMENTATIONS
 from common.study.checks import WIDEST, between, non_negative, positive, sized
@@ -39,10 +40,10 @@ class Dino(Taught):
     takes one size alone.
     """
 
-    momentum: float = 0.996
-    prototypes: int = 256
+    momentum: float = 0.97
+    prototypes: int = 64
     temperature: float = 0.1
-    teacher_temperature: float = 0.03
+    teacher_temperature: float = 0.01
     local_crops: int = 0
     local_augmentation: Entry = field(
         default_factory=lambda: Entry("grey", {"smallest_crop": 0.1, "largest_crop": 0.3})
@@ -79,7 +80,9 @@ class Dino(Taught):
             "prototypes": Prototypes(self.projection, self.prototypes),
         }
         teacher = teacher_of(encoder=encoder.network, **parts)
-        return Pretraining(encoder.network, **parts, teacher=teacher, centre=Centre(self.prototypes))
+        return Pretraining(
+            encoder.network, **parts, teacher=teacher, centre=centre_of(self.centre, self.prototypes, shape.inputs)
+        )
 
     def losses(self, network: nn.Module, inputs: Tensor, drawn: Mapping[str, Tensor]) -> Tensor:
         """(N,) nats."""
@@ -89,6 +92,11 @@ class Dino(Taught):
             answered += _answered(network, self._local(inputs, drawn)).chunk(self.local_crops)
         probabilities = [sharpened(one, self.teacher_temperature) for one in taught(network, images)]
         return cross_entropy_of_views(probabilities, answered, self.temperature)
+
+    def answers(self, network: nn.Module, inputs: Tensor, features: Tensor) -> Tensor:
+        """The teacher's probabilities: at ln K even for all cases, and where one prototype has all, one for all."""
+        centred = network.get_submodule("centre")(network.get_submodule("teacher")(inputs))
+        return sharpened(centred, self.teacher_temperature)
 
     def trivial(self) -> float:
         """Of answers that are all alike."""

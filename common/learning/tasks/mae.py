@@ -17,16 +17,17 @@ from common.learning.abilities import Drawn
 from common.learning.networks._shapes import channels_of_grid
 from common.learning.task import Task
 from common.learning.tasks._pixel_reconstruction import PixelReconstruction
-from common.learning.tasks._pretraining import Unlabelled, exactly, pretraining_scores
+from common.learning.tasks._pretraining import CaseByCase, answer, exactly
 from common.learning.tasks._token_reconstruction import TokenDecoder, TokenReconstruction
 from common.learning.tokens import chosen, patchify, unpatchify
+from common.selfsupervision.augmentation import Augmentation
+from common.selfsupervision.drawn_views import seen
 from common.selfsupervision.feature_maps import mapped_encoder
-from common.selfsupervision.masks import MASK, count_of_visible, held_masks, parted, with_masks
+from common.selfsupervision.masks import MASK, VIEW, count_of_visible, held_masks, parted, with_masks
 from common.selfsupervision.tokenised import grid_of, has_tokens, own_patch, token_encoder_of
-from common.study.catalogue import NETWORKS
+from common.study.catalogue import AUGMENTATIONS, NETWORKS
 from common.study.checks import probability, sized
 from common.study.options import Entry
-from common.sums.mean import Mean
 
 EVEN = 1e-6
 """Added to the variance of a patch that its values are divided by the root of (He et al. 2022, their code)."""
@@ -36,39 +37,47 @@ Reconstruction = TokenReconstruction | PixelReconstruction
 
 
 @dataclass(frozen=True)
-class Mae(Unlabelled):
+class Mae(CaseByCase):
     """network: whose last layer is left out, from `common/learning/networks`. A transformer is shown the visible
     patches alone, and a decoder of its own paints the others; any other network is shown an image with gaps, and one
     linear layer paints (Xie et al. 2022).
 
     masked: share of patches that are hidden. patch: side of a patch where the network has none of its own.
     normalised: whether each patch is to be painted less its mean and over its spread. decoder_width, decoder_depth,
-    decoder_heads: of a transformer's decoder, which is left behind after pretraining.
+    decoder_heads: of a transformer's decoder, which is left behind after pretraining. augmentation: what every case
+    is shown changed by in training, from `common/selfsupervision/augmentations`; not given: it is not.
 
     loss: mean squared error of hidden pixels. The trivial one is that of each image's mean; of patches that are
     normalised, that of their mean: 1 but where a patch is even.
     """
 
-    views: ClassVar[tuple[str, ...]] = (MASK,)
     drawn: ClassVar[Drawn] = "panels"
 
     network: Entry = field(default_factory=lambda: Entry("vit"))
     masked: float = 0.75
     patch: int = 4
-    normalised: bool = False
-    decoder_width: int = 64
+    normalised: bool = True
+    decoder_width: int = 32
     decoder_depth: int = 1
     decoder_heads: int = 4
+    augmentation: Entry | None = None
 
     def __post_init__(self) -> None:
         NETWORKS.build(self.network)
+        self._pipeline()
         probability("task", masked=self.masked)
         sized("task", 1 << 12, patch=self.patch, decoder_width=self.decoder_width, decoder_heads=self.decoder_heads)
         sized("task", 64, decoder_depth=self.decoder_depth)
         if self.decoder_width % self.decoder_heads:
             raise StudyError(
-                f"task.decoder_heads must divide task.decoder_width, {self.decoder_width}; it is {self.decoder_heads}."
+                f"task.decoder_heads must divide task.decoder_width, {self.decoder_width}; it is "
+                f"{self.decoder_heads}."
             )
+
+    @property
+    def views(self) -> tuple[str, ...]:
+        """Which patches are hidden, and how the case is changed."""
+        return (MASK,) if self.augmentation is None else (MASK, VIEW)
 
     def build_network(self, shape: Shape) -> nn.Module:
         """`encoder` and `decoder`; of a network without tokens, `blank` too."""
@@ -88,20 +97,23 @@ class Mae(Unlabelled):
 
     def loss(self, network: nn.Module, batch: Batch) -> Tensor:
         """(N,) float32."""
-        return self._losses(network, batch.inputs, batch)[0]
+        seen_inputs = batch.inputs
+        if self.augmentation is not None and VIEW in batch.columns:
+            seen_inputs = seen(self.augmentation, seen_inputs, batch.tensor(VIEW))
+        return self._losses(network, seen_inputs, batch)[0]
 
-    def score(self, network: nn.Module, batch: Batch) -> Mapping[str, Mean]:
+    def answered(self, network: nn.Module, batch: Batch) -> Mapping[str, Tensor]:
         """With patches hidden that follow from each case alone."""
         exact, inputs = exactly(network, batch.inputs)
         with torch.no_grad():
             losses, truth = self._losses(exact, inputs, batch)
             trivial = self._trivial(truth)
             known = torch.where(trivial > LEAST_TRIVIAL, trivial, losses.clamp(min=LEAST_TRIVIAL))
-            return pretraining_scores(losses, known, exact(inputs))
+            return answer(losses, known, exact(inputs))
 
     def augment(self, batch: Batch, rng: np.random.Generator) -> Batch:
-        """Beside the batch, which patches of each case are hidden."""
-        return with_masks(batch, self._patches(batch.inputs), self.masked, rng)
+        """Beside the batch, which patches of each case are hidden, and how it is changed."""
+        return with_masks(batch, self._patches(batch.inputs), self.masked, rng, self._pipeline())
 
     def panels(self, network: nn.Module, batch: Batch) -> Mapping[str, Tensor]:
         """The first channel of an image, what was shown of it, and the image with what was painted in the gaps."""
@@ -144,6 +156,9 @@ class Mae(Unlabelled):
         patches = self._patches(inputs)
         mask = held_masks(batch, patches, self.masked).to(inputs.device)
         return parted(mask, count_of_visible(patches, self.masked))
+
+    def _pipeline(self) -> Augmentation | None:
+        return None if self.augmentation is None else cast(Augmentation, AUGMENTATIONS.build(self.augmentation))
 
     def _patches(self, inputs: Tensor) -> int:
         shape = _shape_of(inputs)

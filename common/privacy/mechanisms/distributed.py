@@ -26,6 +26,10 @@ for by epsilon is made for the other 99/100. What comes after is a function of t
 *Weight.* What travels is the expected number of patients, sampling_rate times all of them: a public number where the
 study names federation.expected_patients, else the hospital's own, which is then taken to be public.
 
+*Companion.* No single hospital's steps have noise enough, so that a teacher that followed them would be exact: it
+would give away what the sum hides. Rounds are of one gradient, in which no companion moves; studies with one are
+refused.
+
 *Composition* is over rounds, by `common.privacy.accounting`. Where an aggregation lets the coordinator read single
 updates, it sees one share of noise alone: the release is then counted with noise_multiplier / sqrt(fewest -
 colluding), and that is what the report promises.

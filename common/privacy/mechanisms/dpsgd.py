@@ -6,6 +6,12 @@ each is clipped to `clip_norm` in L2, so that adding or removing one patient, wi
 sum by at most clip_norm; the sum gets Gaussian noise of standard deviation noise_multiplier * clip_norm in every
 coordinate. Whatever follows (momentum, proximal terms, rounding, sums with others) is worked out from noisy sums.
 
+*Companion.* A teacher that declares to follow what is learned (`follows_parameters`) moves after each noisy step and
+by nothing else: it is a function of noisy sums (post-processing), and leaves without noise of its own. A centre of
+cases' features would not be: whatever a loss does to it is undone (`client.private_training`).
+
+*Views.* However many views a task draws of a case, its loss is one number and its gradient is clipped once.
+
 The promise holds towards everyone, the coordinator included. Counts of patients and cases are public, and weights
 follow from them; training's loss is not told. Scores of evaluation are of other patients, and are not covered.
 """

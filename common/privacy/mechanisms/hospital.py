@@ -4,6 +4,9 @@ Adding or removing all of one hospital's data changes the sum of clipped updates
 al. 2018, "Learning differentially private recurrent language models"). The promise holds towards whoever sees the
 models, and not towards the coordinator, which adds the noise itself; nor does it cover scores of evaluation.
 
+A companion, a teacher or a centre, is a part of the update like any other: clipped with it, in one norm, and noised
+in every coordinate, whatever moved it.
+
 With H hospitals the noise on the mean update has standard deviation noise_multiplier * clip_norm / H in every
 coordinate: with few hospitals it drowns what is learnt, and `wardround privacy plan` says by how much. Hospitals are
 drawn by a seed all know, so drawing a share of them buys nothing: each is counted as often as it was asked.

@@ -34,7 +34,7 @@ def warp(
 
 
 def gathered(images: Tensor, points_voxels: Tensor, padding: Literal["zeros", "border"]) -> Tensor:
-    """(N, C, *S) read linearly at (N, D, *S) points: as grid_sample, by gathering the corners of each point's voxel.
+    """(N, C, *S) read linearly at (N, D, *R) points: as grid_sample, by gathering the corners of each point's voxel.
 
     Its gradients a GPU adds up in a fixed order; those of grid_sample it does not.
     """
@@ -43,7 +43,8 @@ def gathered(images: Tensor, points_voxels: Tensor, padding: Literal["zeros", "b
         axes = [points_voxels[:, axis].clamp(0, size - 1) for axis, size in enumerate(sizes)]
     else:
         axes = list(points_voxels.unbind(1))
-    lower, values, read = [axis.floor() for axis in axes], images.flatten(2), images.new_zeros(images.shape)
+    shape = (*images.shape[:2], *points_voxels.shape[2:])
+    lower, values, read = [axis.floor() for axis in axes], images.flatten(2), images.new_zeros(shape)
     for corner in product((0, 1), repeat=len(sizes)):
         index, weight = torch.zeros_like(lower[0], dtype=torch.int64), torch.ones_like(lower[0])
         for step, size, place, low in zip(corner, sizes, axes, lower, strict=True):
@@ -51,7 +52,7 @@ def gathered(images: Tensor, points_voxels: Tensor, padding: Literal["zeros", "b
             weight = weight * (1 - (place - there).abs()) * ((there >= 0) & (there < size))
             index = index * size + there.clamp(0, size - 1).long()
         at = index.flatten(1)[:, None].expand(-1, images.shape[1], -1)
-        read = read + values.gather(2, at).reshape(images.shape) * weight[:, None]
+        read = read + values.gather(2, at).reshape(shape) * weight[:, None]
     return read
 
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from common.data.cases import Batch, Cases, SiteId
 from common.errors import StudyError
-from common.learning.abilities import abilities, can, no_case_loss
+from common.learning.abilities import abilities, can, no_guessed_loss
 from common.learning.device import home, placed
 from common.learning.parameters import write
 from common.learning.task import Task
@@ -145,11 +145,9 @@ def _missing(observed: Observation) -> str:
     if not observed.access.tests:
         return "no hospital has test cases"
     task = observed.study.build_task()
-    if reason := no_case_loss(task):
-        return reason
     if can(task, "label_space") and not prod(abilities(task).label_space(observed.shape)):
-        return "the task's loss asks for no truth (label_space), so there is none to be led away from"
-    return ""
+        return "the study learns no diagnosis or other truth, so there is none to be led away from"
+    return no_guessed_loss(task)
 
 
 def _told(allowed: Range) -> list[float]:

@@ -52,11 +52,11 @@ class Pool:
         return tuple(Membership(scores[part], site) for site, part in self.parts.items())
 
 
-def missing(observed: Observation) -> str:
+def missing(observed: Observation, by_loss: bool = True) -> str:
     """Why nobody can be asked about; empty where somebody can."""
     if not observed.access.candidates:
         return "no hospital keeps patients for tests, so there is nobody to tell members from"
-    return no_case_loss(observed.study.build_task())
+    return no_case_loss(observed.study.build_task()) if by_loss else ""
 
 
 def by_hospital(
@@ -66,9 +66,13 @@ def by_hospital(
     seconds: float,
     scored: Callable[[SiteId, Cases, Budget], Floats | None],
     knowledge: str,
+    by_loss: bool = True,
 ) -> Finding:
-    """The finding of an attack that asks about one hospital's candidates after the other, each with its share."""
-    if reason := missing(observed):
+    """The finding of an attack that asks about one hospital's candidates after the other, each with its share.
+
+    by_loss: whether it asks for the loss of one case.
+    """
+    if reason := missing(observed, by_loss):
         return Finding(name, observed.observer, False, reason)
     budget, claims, candidates = Budget(seconds), [], observed.access.candidates
     for place, (site, cases) in enumerate(candidates.items()):

@@ -93,14 +93,14 @@ class WhoWasTrainedOn:
     def standing(self, site: SiteId, trials: Sequence[Trial], run: Run) -> Iterator[Reason]:
         """What all attacks say together, and whether any could have been seen to succeed."""
         if reason := no_case_loss(run.study.build_task()):
-            yield "amber", f"Whether one can tell who was a patient was not tried: {reason}.", ""
-            return
+            words = "Attacks that ask for a case's own loss were not tried, and may tell who was a patient"
+            yield "amber", f"{words}: {reason}.", ""
         asked = samples_of(run.observed).candidates
         tried = [trial for trial in trials if trial.possible and trial.site in ("", site)]
         if tried and site in asked and not any(one.settings[COULD_SEE] for one in tried if one.site == site):
             words = "So few patients of this hospital were asked about that no attack could have been seen to tell"
             yield "amber", f"{words} them apart, whatever all hospitals show together: {NOT_POWERFUL}.", MORE
-        elif site not in asked:
+        elif site not in asked and not reason:
             words = "Whether one can tell who was a patient of this hospital was not tried: it keeps none for tests"
             yield "amber", f"{words} who is in no hospital's training.", MORE
         found = exposed(site, trials, 1 - run.study.audit.confidence, len(asked))

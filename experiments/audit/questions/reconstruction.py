@@ -13,7 +13,7 @@ import numpy as np
 
 from common.data.cases import SiteId
 from common.errors import StudyError
-from common.learning.abilities import no_case_loss
+from common.learning.abilities import no_guessed_loss
 from common.study.audit_settings import Audit
 from experiments.attack import Finding, Reconstruction
 from experiments.audit.questions._pairs import pictured
@@ -66,7 +66,7 @@ class ReconstructionOfCases:
 
     def standing(self, site: SiteId, trials: Sequence[Trial], run: Run) -> Iterator[Reason]:
         """An attack that this program does not have is no proof that there is none."""
-        if reason := no_case_loss(run.study.build_task()):
+        if reason := no_guessed_loss(run.study.build_task()):
             yield "amber", f"Attacks that ask for a case's own loss were not tried, and may succeed: {reason}.", ""
 
     def happening(self, site: SiteId, light: Light, trials: Sequence[Trial]) -> str:

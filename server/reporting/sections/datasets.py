@@ -131,7 +131,12 @@ def _labels(roster: Roster) -> Markup:
     names = class_names(roster)
     if roster.shape and not names:
         return figure(
-            "Labels", tag("p", "What is learned are numbers: there are no classes to count.", class_="quiet")
+            "Labels",
+            tag(
+                "p",
+                "There are no classes to count: what is learned are numbers, or images without labels.",
+                class_="quiet",
+            ),
         )
     if not any(holding.labels for holding in roster.holdings) or not names:
         return figure("Labels", tag("p", "No label distribution was told.", class_="quiet"))

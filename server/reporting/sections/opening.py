@@ -6,6 +6,7 @@ from server.reporting.comparison import LEVEL, TOGETHER, Comparison
 from server.reporting.losses import Losses
 from server.reporting.markup import Child, Markup, tag
 from server.reporting.records import Run
+from server.reporting.sections.collapse import alarm
 from server.reporting.sections.left_out import left_out
 from server.reporting.sections.promise import promise_in_short
 from server.reporting.summary import bytes_moved, outcome
@@ -34,6 +35,7 @@ def opening(run: Run, comparison: Comparison) -> Markup:
         ),
         tag("h1", about.title or about.study or run.name),
         tag("p", finding(run, comparison), class_="finding"),
+        alarm(run),
         _state_note(run),
         *(tag("p", problem, class_="banner warn") for problem in run.problems),
         left_out(losses),

@@ -1,0 +1,105 @@
+"""The studies of the benchmark of pretraining: what each method is trained with, and on which hospitals' images."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from common.data.cases import Cases
+
+
+@dataclass(frozen=True)
+class Method:
+    """task, training: TOML tables in a line each. rounds: of the federation. peer: FedEMA's rule fits it."""
+
+    name: str
+    task: str
+    training: str
+    rounds: int
+    strategy: str = '"fedavg"'
+    peer: bool = False
+
+
+@dataclass(frozen=True)
+class Set:
+    """Images of hospitals. lines: of the study, where they are and how they are parted. labels: 0 and 1 of cases.
+
+    seeds: how many there is time for. pooled: methods whose pooled bound is measured with every seed; others' with
+    one. share: of a method's rounds that there is time for.
+    """
+
+    name: str
+    data: str
+    lines: str
+    labels: Callable[[Cases], NDArray[np.int64]]
+    seeds: int
+    pooled: tuple[str, ...] = ()
+    share: float = 1.0
+
+
+def study_text(method: Method, images: Set, folder: str, seed: int) -> str:
+    """Of one pretraining. No score is asked for on the way: labels are looked at afterwards."""
+    rounds = max(1, round(method.rounds * images.share))
+    return f"""
+title = "Pretraining: {method.name} on {images.name}"
+rounds = {rounds}
+seed = {seed}
+engine = "inline"
+strategy = {method.strategy}
+aggregation = "plain"
+task = {method.task}
+training = {method.training}
+federation = {{ evaluate_every = 0 }}
+baselines = {{ local = false, pooled = false }}
+{images.lines.format(folder=folder)}
+"""
+
+
+def _class_of_case(cases: Cases) -> NDArray[np.int64]:
+    return cases.targets.astype(np.int64)
+
+
+def _shows_any(cases: Cases) -> NDArray[np.int64]:
+    """Whether anything is outlined in a slice."""
+    return np.array([bool(piece.any()) for piece in cases.pieces("targets")], np.int64)
+
+
+CNN = "network = { name = 'groupnorm_cnn' }"
+COMPARING = "{ epochs = 1, batch_size = 32, learning_rate = 0.003, warm_up_steps = 3, optimiser = 'adamw' }"
+"""Small batches: a hospital takes many steps before the mean is taken, and a round of few leaves Adam no time."""
+METHODS = (
+    Method(
+        "simclr",
+        f"{{ name = 'simclr', {CNN} }}",
+        COMPARING,
+        20,
+    ),
+    Method(
+        "triplet",
+        f"{{ name = 'triplet', {CNN} }}",
+        COMPARING,
+        20,
+    ),
+)
+SETS = (
+    Set(
+        "PneumoniaMNIST",
+        "pneumoniamnist",
+        "source = {{ name = 'medmnist', folder = '{folder}', classes = ['normal', 'pneumonia'] }}\n"
+        "partition = {{ name = 'dirichlet', hospitals = 6, alpha = 0.3 }}",
+        _class_of_case,
+        seeds=3,
+        pooled=("simclr", "mae"),
+    ),
+    Set(
+        "glioma slices",
+        "lgg-mri-5site",
+        "source = {{ name = 'lgg', folder = '{folder}', size = 32 }}\nsplit = {{ validation = 0.0, test = 0.3 }}",
+        _shows_any,
+        seeds=1,
+        share=0.5,
+    ),
+)

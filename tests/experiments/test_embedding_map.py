@@ -1,0 +1,87 @@
+"""What a simulated run without labels shows of its encoder: a map, and neighbours within a hospital."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from common.study.study import parse
+from experiments.running.run import run_study
+from server.report import write_report
+from server.reporting.embedding import embedding_of
+from tests.server.sample_run import write_sample
+
+STUDY = """
+title = "Without labels"
+rounds = 1
+engine = "inline"
+aggregation = "plain"
+source = { name = "phantom", hospitals = 3, size = 16, patients = [6, 6, 6], slices_per_patient = 1 }
+task = { name = "simclr", network = { name = "groupnorm_cnn", channels = 4 }, projection = 4 }
+training = { steps = 1, batch_size = 4, learning_rate = 0.001 }
+baselines = { local = false, pooled = false }
+"""
+PIXEL = (
+    "data:image/png;base64,"
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("run")
+    run_study(parse(STUDY), "unlabelled", folder)
+    return folder
+
+
+def test_every_case_is_a_point_and_no_neighbour_is_of_the_same_person(run: Path) -> None:
+    found = json.loads((run / "embedding.json").read_text())
+    assert found["cases"] == len(found["points"]) > 2
+    assert len({point["site"] for point in found["points"]}) == 3
+    assert 0 < sum(found["shares"]) <= 1 + 1e-9
+    for row in found["neighbours"]:
+        likeness = [card["likeness"] for card in row["found"]]
+        assert likeness == sorted(likeness, reverse=True)
+        assert row["asked"]["picture"] not in [card["picture"] for card in row["found"]]
+
+
+def test_the_report_shows_the_map_and_says_that_labels_were_not_used(run: Path) -> None:
+    page = (run / "report.html").read_text()
+    assert "What the encoder tells apart" in page
+    assert "Labels were not used in training" in page
+    assert "Nearest neighbours within a hospital" in page
+
+
+def test_a_run_with_labels_has_no_such_section(tmp_path: Path) -> None:
+    page = write_report(write_sample(tmp_path / "run", rounds=2)).read_text()
+    assert "What the encoder tells apart" not in page
+
+
+def test_what_a_file_says_is_shown_as_text_and_only_pictures_are_pictures(tmp_path: Path) -> None:
+    evil = "<script>alert(1)</script>"
+    card = {"picture": PIXEL, "label": evil, "likeness": 0.5}
+    table: dict[str, Any] = {
+        "cases": "many",
+        "width": -3,
+        "shares": [float("nan"), 2],
+        "points": [{"site": evil, "label": evil, "place": [1, 2]}, {"place": ["x", None]}, 7, {"place": [1e300]}],
+        "neighbours": [
+            {"site": evil, "asked": card, "found": [card, {"picture": "https://example.org/a.png"}]},
+            {"site": "a", "asked": {"picture": "data:image/svg+xml,<svg/>"}, "found": [card]},
+        ],
+    }
+    folder = write_sample(tmp_path / "run", rounds=2)
+    (folder / "embedding.json").write_text(json.dumps(table))
+    page = write_report(folder).read_text()
+    assert evil not in page and "example.org" not in page
+    found = embedding_of(table)
+    assert found is not None
+    assert len(found.points) == 1 and len(found.alike) == 1 and len(found.alike[0].found) == 1
+
+
+@pytest.mark.parametrize("value", [None, 3, [], {}, {"points": "x"}, {"points": [{"place": []}]}])
+def test_of_nothing_that_can_be_shown_there_is_no_section(value: object) -> None:
+    assert embedding_of(value) is None
