@@ -20,7 +20,7 @@ from experiments.exporting.answering import answering
 TEXT = """
 title = "Of a teacher"
 engine = "inline"
-source = { name = "phantom", hospitals = 3, size = 8, patients = [4, 4, 4], slices_per_patient = 1 }
+source = { name = "phantom", hospitals = 3, size = 16, patients = [4, 4, 4], slices_per_patient = 1 }
 task = "byol"
 training = { batch_size = 2, steps = 2, learning_rate = 0.001, optimiser = "adamw" }
 federation = { start_timeout_s = 600, round_timeout_s = 600 }
