@@ -73,6 +73,7 @@ TRANSFORMER = (
     "{ epochs = 1, batch_size = 32, learning_rate = 0.004, optimiser = 'adamw', weight_decay = 0.05, "
     "warm_up_steps = 4, schedule = { kind = 'cosine', warm_up_rounds = 3 } }"
 )
+COMPARING = "{ epochs = 1, batch_size = 128, learning_rate = 0.001, optimiser = 'adamw' }"
 METHODS = (
     Method(
         "simclr",
