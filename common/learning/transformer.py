@@ -116,7 +116,8 @@ class VisionTransformer(nn.Module):
         else:
             patches = chosen(patches, places)
         embedded: Tensor = self.embed(patches)
-        return embedded + self.position(places).to(embedded)
+        placed: Tensor = embedded + self.position(places).to(embedded)
+        return placed
 
     def encoded(self, tokens: Tensor) -> Tensor:
         """(N, leading + K, width) of any K of the tokens, in any order: what the blocks make of them."""

@@ -113,7 +113,7 @@ def _of_seed(kept: KeptRows, seed: int) -> list[Row]:
     fit, middle = VIEWS["fit"], BATCHES[1]
     base = _study("simclr", seed, fit, middle)
     for one in TEMPERATURES:
-        names = {"claim": TEMPERATURE, "method": "simclr", "value": f"{one:g}", "seed": seed}
+        names: dict[str, str | int] = {"claim": TEMPERATURE, "method": "simclr", "value": f"{one:g}", "seed": seed}
         rows.append(kept.row(names, base.json, lambda one=one: _weights(base, one)))  # type: ignore[misc]
     settings = [(SIZE, method, str(size), fit, size) for method in METHODS for size in BATCHES]
     settings += [(AUGMENTATION, "simclr", name, views, middle) for name, views in VIEWS.items()]

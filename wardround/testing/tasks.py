@@ -184,7 +184,7 @@ class TaskTests:
             task.loss(network, augmented(task, cases.batch(half), np.random.default_rng(0)))
             follow(task, network)
             ends.append(read(network))
-        assert np.array_equal(*ends), "the companion is another after a step on other cases"
+        assert np.array_equal(ends[0], ends[1]), "the companion is another after a step on other cases"
 
     def test_predictions_are_one_a_case_classes_or_numbers(self, made: Tried) -> None:
         """Whoever uses the model reads them. Mend: argmax over axis 1 where classes are learned, int64; float32
