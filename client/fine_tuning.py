@@ -17,6 +17,7 @@ from common.files.tensor_files import write_tensors
 from common.learning.abilities import presented
 from common.learning.client_work import Training
 from common.learning.freezing import only
+from common.learning.parameters import kept
 from common.learning.task import Task
 from common.metrics.roc import with_areas
 from common.seeding import generator
@@ -48,7 +49,7 @@ def keep(
     if folder is None:
         return
     place = private_folder(folder / FOLDER, f"{study[:STUDY_DIGITS]}-{run or 'run'}", durable=True)
-    tensors = {name: np.array(one.detach().cpu().numpy()) for name, one in network.named_parameters()}
+    tensors = {name: np.array(one.detach().cpu().numpy()) for name, one in kept(network)}
     write_tensors(place, MODEL, tensors, durable=True)
     found = {"before": before, "after": after}
     scores = {name: dict(presented(task, with_areas(means))) for name, means in found.items()}

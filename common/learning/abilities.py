@@ -95,6 +95,14 @@ class Abilities(Protocol):
         """Move the companion after a step, in place and without a gradient, by what the network holds alone."""
         ...
 
+    def begin(self, network: nn.Module) -> None:
+        """Set the companion as it is before the first step, in place, by the parameters that are learned.
+
+        Asked where these come from another model and the companion does not: a new teacher of an encoder that has
+        learned. As the task builds it, a network has begun.
+        """
+        ...
+
     def answered(self, network: nn.Module, batch: Batch) -> Mapping[str, Tensor]:
         """(N, ...) by name: what scores are made of, of each case alone; `score` is made of nothing else.
 
@@ -163,6 +171,7 @@ class Abilities(Protocol):
 NAMES = tuple(name for name in (*Abilities.__annotations__, *vars(Abilities)) if not name.startswith("_"))
 TOGETHER = (
     ("follow", "companion"),
+    ("begin", "companion"),
     ("follows_parameters", "companion"),
     ("private_options", "follows_parameters"),
     ("loss_of", "optimised"),

@@ -104,3 +104,10 @@ def follow(task: Task, network: nn.Module) -> None:
     if can(task, "follow"):
         with torch.no_grad():
             abilities(task).follow(network)
+
+
+def begin(task: Task, network: nn.Module) -> None:
+    """Set the network's companion as it is before the first step, where the task says how."""
+    if can(task, "begin"):
+        with torch.no_grad():
+            abilities(task).begin(network)

@@ -19,6 +19,7 @@ from torch import nn
 from common.data.cases import Shape
 from common.errors import FileError, StudyError
 from common.files.tensor_files import read_tensors
+from common.learning.losses import begin
 from common.learning.parameters import Layout, new_network, read
 from common.learning.task import Task
 from common.study.spelling import nearest
@@ -41,7 +42,9 @@ def first_network(study: Study, task: Task, shape: Shape, taken: Taken | None = 
     """
     network = new_network(task, shape, study.seed, study.training)
     if study.start is not None:
-        _put(network, study.start, read_start(study.start) if taken is None else taken)
+        found = read_start(study.start) if taken is None else taken
+        _refuse_unfit(network, study.start, found)
+        _put_and_begin(task, network, found)
     return network
 
 
@@ -141,9 +144,11 @@ def begins_with(study: Study, task: Task, shape: Shape, vector: Vector, given: T
         return False
     if study.start is None:
         return not len(drawn) or bool(np.abs(drawn - vector).max() <= ROUNDING)
-    came, own = layout.tensors(vector), layout.tensors(drawn)
+    came = layout.tensors(vector)
     taken = {name: tensor for name, tensor in came.items() if study.start.takes(name)}
     stays = {name: tensor for name, tensor in (given or {}).items() if name not in came}
+    _put_and_begin(task, network, {**stays, **taken})
+    own = layout.tensors(read(network))
     others = [np.abs(came[name] - own[name]).max(initial=0) for name in came if name not in taken]
     return digest_of({**stays, **taken}) == study.start.sha256 and bool(max(others, default=0.0) <= ROUNDING)
 
@@ -153,7 +158,14 @@ def _place(model: str) -> tuple[Path, str]:
     return (path, MODEL_FILE) if path.is_dir() else (path.parent, path.name)
 
 
-def _put(network: nn.Module, start: Start, taken: Taken) -> None:
+def _put_and_begin(task: Task, network: nn.Module, taken: Taken) -> None:
+    """What is taken of a companion too stays as it was in the model."""
+    put(network, taken)
+    begin(task, network)
+    put(network, taken)
+
+
+def _refuse_unfit(network: nn.Module, start: Start, taken: Taken) -> None:
     wanted = shapes_taken(network, start)
     faults = [*_shapes(wanted, taken), *_names(wanted, taken)]
     if faults:
@@ -163,7 +175,6 @@ def _put(network: nn.Module, start: Start, taken: Taken) -> None:
             "Let the network and its options be those that the model was trained with, take parts of it with "
             'start.only, such as ["encoder.*"], or draw a new last layer with start.fresh.'
         )
-    put(network, taken)
 
 
 def _shapes(wanted: Mapping[str, tuple[int, ...]], taken: Taken) -> list[str]:

@@ -115,7 +115,7 @@ def _instead(task: Task) -> str:
         return "another task"
     loaded = {name: TASKS.load(name) for name in TASKS.names()}
     private = [(name, one) for name, one in loaded.items() if unlabelled(one) and not couples(one)]
-    fit = [_named(name, one) for name, one in private if not companion(one) or hasattr(one, FOLLOWS)]
+    fit = [_named(name, one) for name, one in private if not hasattr(one, "companion") or hasattr(one, FOLLOWS)]
     return f"a task without labels that has it: {', '.join(fit)}" if fit else "another task"
 
 
@@ -133,7 +133,8 @@ def _check_strategy(task: Task, entry: Entry, strategy: Entry) -> None:
             f"{entry.name!r}'s {what} with each step: choose strategy 'fedavg'."
         )
     if companion(task) and not averages_companion(built):
+        fitting = ", ".join(repr(one) for one in STRATEGIES.names() if averages_companion(STRATEGIES.load(one)))
         raise StudyError(
             f"strategy {strategy.name!r} does not average a companion, and task {entry.name!r} has one, "
-            f"{', '.join(companion(task))}: choose 'fedavg', 'fedavgm' or 'fedprox'."
+            f"{', '.join(companion(task))}: choose one of {fitting}."
         )

@@ -68,8 +68,7 @@ def _shows_any(cases: Cases) -> NDArray[np.int64]:
 
 
 CNN = "network = { name = 'groupnorm_cnn' }"
-COMPARING = "{ epochs = 1, batch_size = 32, learning_rate = 0.003, warm_up_steps = 3, optimiser = 'adamw' }"
-"""Small batches: a hospital takes many steps before the mean is taken, and a round of few leaves Adam no time."""
+COMPARING = "{ epochs = 1, batch_size = 128, learning_rate = 0.001, optimiser = 'adamw' }"
 METHODS = (
     Method(
         "simclr",

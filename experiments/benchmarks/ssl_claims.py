@@ -7,7 +7,7 @@ Rows are kept in `runs/bench/ssl-claims` of the folder it is called in; called a
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
 import torch
@@ -109,20 +109,23 @@ def targets_of(rows: Sequence[Row]) -> list[Target]:
 
 
 def _of_seed(kept: KeptRows, seed: int) -> list[Row]:
-    rows = []
     fit, middle = VIEWS["fit"], BATCHES[1]
     base = _study("simclr", seed, fit, middle)
-    for one in TEMPERATURES:
-        names: dict[str, str | int] = {"claim": TEMPERATURE, "method": "simclr", "value": f"{one:g}", "seed": seed}
-        rows.append(kept.row(names, base.json, lambda one=one: _weights(base, one)))  # type: ignore[misc]
+    rows = [
+        kept.row(_names(TEMPERATURE, "simclr", f"{one:g}", seed), base.json, partial(_weights, base, one))
+        for one in TEMPERATURES
+    ]
     settings = [(SIZE, method, str(size), fit, size) for method in METHODS for size in BATCHES]
     settings += [(AUGMENTATION, "simclr", name, views, middle) for name, views in VIEWS.items()]
     for claim, method, value, views, size in settings:
         study = _study(method, seed, views, size)
-        names = {"claim": claim, "method": method, "value": value, "seed": seed}
-        rows.append(kept.row(names, study.json, lambda study=study: _probed(study)))  # type: ignore[misc]
-    names = {"claim": AUGMENTATION, "method": "untrained", "value": "", "seed": seed}
-    return [*rows, kept.row(names, base.json, lambda: _probed(base, trained=False))]
+        rows.append(kept.row(_names(claim, method, value, seed), study.json, partial(_probed, study)))
+    untrained = partial(_probed, base, trained=False)
+    return [*rows, kept.row(_names(AUGMENTATION, "untrained", "", seed), base.json, untrained)]
+
+
+def _names(claim: str, method: str, value: str, seed: int) -> Mapping[str, str | int]:
+    return {"claim": claim, "method": method, "value": value, "seed": seed}
 
 
 def _study(method: str, seed: int, views: str, size: int) -> Study:

@@ -29,7 +29,7 @@ SEEDS = 3
 SIDE = 32
 """Pixels: a quarter of the slices as they are published, so that all of it takes an hour of one core."""
 ROUNDS, EPOCHS = 10, 10
-RATES = (0.003, 0.01)
+RATES = (0.005, 0.01)
 SCRATCH, PRETRAINED, PRETRAINING = "from scratch", "pretrained", "pretraining"
 TEST, VALIDATION = "Dice", "validation Dice"
 GAIN = 0.03

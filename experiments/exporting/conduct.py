@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from common.errors import StudyError
 from common.files.access import demand_writable, write_to
+from experiments.exporting.answering import answering
 from experiments.exporting.bundle import write_bundle
 from experiments.exporting.facts import facts_of
-from experiments.exporting.networks import onnx_of, torchscript_of
+from experiments.exporting.networks import example_of, onnx_of, torchscript_of
 from experiments.prediction.trained import BUNDLED, Trained
 
 ENDINGS = {"onnx": (".onnx",), "torchscript": (".ts", ".pt", ".torchscript")}
@@ -35,6 +37,7 @@ def export(
     for form, path in wanted.items():
         if path is not None:
             _demand_free(form, path, overwrite)
+    trained = replace(trained, network=answering(trained.network, example_of(trained)))
     facts = facts_of(trained)
     made = [
         (path, make(trained, facts))

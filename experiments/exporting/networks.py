@@ -44,7 +44,7 @@ def onnx_of(trained: Trained, facts: Mapping[str, Any]) -> bytes:
             import_module(name)
     except ImportError as error:
         raise StudyError(f"{error.name or 'onnx'} is not installed here: {INSTALL}") from error
-    example = _example(trained)
+    example = example_of(trained)
     *ways, alone = _ways(trained.network, example)
     for free in ways:
         with suppress(StudyError):  # too hard to follow, or lengths are written into it: then of this size alone
@@ -120,7 +120,7 @@ def torchscript_of(trained: Trained, facts: Mapping[str, Any]) -> bytes:
 
     Raises StudyError where the network cannot be traced, or answers otherwise afterwards.
     """
-    example = _example(trained)
+    example = example_of(trained)
     packed = io.BytesIO()
     with _quiet(), torch.no_grad():
         try:
@@ -148,7 +148,8 @@ def demand_same(trained: Trained, inputs: Tensor, answers: np.ndarray[Any, Any],
         )
 
 
-def _example(trained: Trained) -> Tensor:
+def example_of(trained: Trained) -> Tensor:
+    """Inputs with which a network is traced."""
     generator = torch.Generator().manual_seed(0)
     return torch.randn(CASES, *trained.learned.shape.inputs, generator=generator)
 

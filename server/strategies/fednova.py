@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from common.learning.client_work import REACH, Work
 from common.study.checks import non_negative
@@ -25,6 +26,9 @@ class FedNova(FedAvg):
     Local training must be 'sgd'. proximal_mu: of FedProx' term, 0 for none. learning_rate: eta, share of the change
     that the model takes.
     """
+
+    averages_companion: ClassVar[bool] = False
+    """Changes are not averaged: a teacher would be moved beyond all of the hospitals' teachers."""
 
     proximal_mu: float = 0.0
 

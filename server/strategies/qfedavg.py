@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from common.learning.client_work import CURVATURE, Work
 from common.study.checks import non_negative
@@ -24,6 +25,9 @@ class QFedAvg(FedAvg):
     n_k F_k^q D_k and, as a mean weighed n_k, h_k / L: two sums. q: 0 is FedAvg; the larger, the more alike the
     hospitals' losses become. learning_rate: eta, 1 in the paper.
     """
+
+    averages_companion: ClassVar[bool] = False
+    """Changes are not averaged, and a teacher's would count in |D_k|."""
 
     q: float = 1.0
 

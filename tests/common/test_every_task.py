@@ -93,11 +93,16 @@ def simclr_cases() -> Made:
 
 
 def dino_cases() -> Made:
-    return TASKS.build(Entry("dino", {**ENCODED, "prototypes": 8, "momentum": 0.9})), unlabelled_cases()
+    return TASKS.build(
+        Entry(
+            "dino",
+            {**ENCODED, "prototypes": 8, "momentum": 0.9, "centre_momentum": 0.99, "teacher_temperature": 0.03},
+        )
+    ), unlabelled_cases()
 
 
 def byol_cases() -> Made:
-    return TASKS.build(Entry("byol", ENCODED)), unlabelled_cases()
+    return TASKS.build(Entry("byol", {**ENCODED, "momentum": 0.9})), unlabelled_cases()
 
 
 def halves() -> Cases:

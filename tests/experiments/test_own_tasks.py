@@ -165,7 +165,11 @@ DPSGD = 'privacy={name="dpsgd", clip_norm=1.0, noise_multiplier=1.0, delta=1e-5}
             [DPSGD],
             "sends a companion, teacher, centre, which no noise covers, .* \\(follows_parameters",
         ),
-        ("BYOL", ["strategy=scaffold"], "'scaffold' does not average a companion.* choose 'fedavg'"),
+        (
+            "BYOL",
+            ["strategy=scaffold"],
+            "'scaffold' does not average a companion.* choose one of .*'fedavg', 'fedavgm'",
+        ),
         ("BYOL", ["strategy=fedadam"], "'fedadam' does not average a companion"),
         ("BYOL", ["strategy=fedsgd", "training={}"], "companion, teacher, centre, moves with each step"),
         ("GAN", [DPSGD], "takes steps by several losses, critic, generator"),

@@ -17,12 +17,12 @@ def test_each_way_has_the_rate_of_its_own_validation_and_gains_are_of_the_same_s
     rows = [
         row(SCRATCH, "0.01", 0, 0.4, 0.5),
         row(SCRATCH, "0.01", 1, 0.5, 0.5),
-        row(SCRATCH, "0.003", 0, 0.9, 0.1),
-        row(SCRATCH, "0.003", 1, 0.9, 0.1),
+        row(SCRATCH, "0.005", 0, 0.9, 0.1),
+        row(SCRATCH, "0.005", 1, 0.9, 0.1),
         row(PRETRAINED, "0.01", 0, 0.0, 0.2),
         row(PRETRAINED, "0.01", 1, 0.0, 0.2),
-        row(PRETRAINED, "0.003", 0, 0.45, 0.6),
-        row(PRETRAINED, "0.003", 1, 0.55, 0.6),
+        row(PRETRAINED, "0.005", 0, 0.45, 0.6),
+        row(PRETRAINED, "0.005", 1, 0.55, 0.6),
     ]
     found = measured(rows)
     assert found.targets[0].ours == pytest.approx(0.05) and found.targets[0].met

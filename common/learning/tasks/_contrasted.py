@@ -8,7 +8,6 @@ from typing import ClassVar
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from common.data.cases import Batch, Shape
@@ -98,7 +97,6 @@ class Contrasted(CaseByCase):
         raise NotImplementedError
 
 
-def _blocks(order: Tensor) -> list[NDArray[np.int64]]:
+def _blocks(order: Tensor) -> tuple[Tensor, ...]:
     """As few as MOST_COMPARED allows, of almost one size. Who is with whom follows from the cases alone."""
-    places = np.argsort(order.cpu().numpy(), kind="stable")
-    return np.array_split(places, max(1, -(-len(places) // MOST_COMPARED)))
+    return order.argsort(stable=True).tensor_split(max(1, -(-len(order) // MOST_COMPARED)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import ClassVar, cast
 
 import numpy as np
 import torch
@@ -16,7 +16,7 @@ from common.learning.tasks._pretraining import Unlabelled, exactly
 from common.selfsupervision.drawn_views import drawn_views, held_views, seen
 from common.selfsupervision.health import sketched
 from common.selfsupervision.probed_centre import CentreKind, move_centre
-from common.selfsupervision.teacher import move_teacher
+from common.selfsupervision.teacher import Moments, move_teacher
 from common.study.catalogue import AUGMENTATIONS, NETWORKS
 from common.study.checks import WIDEST, between, one_of, sized
 from common.study.options import Entry
@@ -31,11 +31,12 @@ class Taught(Unlabelled):
     """network: whose last layer is left out, from `common/learning/networks`. augmentation: what makes views, from
     `common/selfsupervision/augmentations`. projection: numbers that stand for a view, behind a layer of `hidden`.
     momentum: what the teacher keeps of itself in a step. centre_momentum: the same of the mean of what it says, which
-    is taken from that, lest it say the same of all. centre: whether that is the mean of "cases", or of images of
-    "noise", which no person moves: privacy for one patient needs these (`common.selfsupervision.probed_centre`).
+    is taken from that, lest it say the same of everybody. centre: whether that is of "cases", or of images of
+    "noise", which no person moves: privacy for one patient needs those (`common.selfsupervision.probed_centre`).
+    standardised: whether features, before they are projected, are taken less their moving mean and over their moving
+    spread, in the place of batch normalisation; cases move those, and with a centre of noise there are none.
     """
 
-    companion: ClassVar[tuple[str, ...]] = ("teacher", "centre")
     private_options: ClassVar[Mapping[str, object]] = {"centre": "noise"}
     watched: ClassVar[tuple[str, ...]] = ("spread", "answer_spread")
 
@@ -45,6 +46,7 @@ class Taught(Unlabelled):
     hidden: int = 128
     momentum: float = 0.99
     centre_momentum: float = 0.9
+    standardised: bool = True
     centre: CentreKind = "cases"
 
     def __post_init__(self) -> None:
@@ -53,6 +55,16 @@ class Taught(Unlabelled):
         sized("task", WIDEST, projection=self.projection, hidden=self.hidden)
         one_of("task", ("cases", "noise"), centre=self.centre)
         between("task", 0, 1, momentum=self.momentum, centre_momentum=self.centre_momentum)
+
+    @property
+    def companion(self) -> tuple[str, ...]:
+        """What follows, and is averaged like the model."""
+        return ("teacher", "centre", "moments") if self.standardises else ("teacher", "centre")
+
+    @property
+    def standardises(self) -> bool:
+        """Whether there are moments."""
+        return self.standardised and self.centre == "cases"
 
     @property
     def follows_parameters(self) -> bool:
@@ -108,18 +120,37 @@ class Taught(Unlabelled):
         """Beside the batch, what makes the views of each case."""
         return batch.with_columns(**drawn_views(self.augmentations, batch.inputs, self.views, rng))
 
+    def begin(self, network: nn.Module) -> None:
+        """The teacher is the student, and nothing is taken from what it says."""
+        for name, part in network.get_submodule("teacher").named_children():
+            part.load_state_dict(network.get_submodule(name).state_dict())
+        for value in network.get_submodule("centre").state_dict().values():
+            value.zero_()
+
     def follow(self, network: nn.Module) -> None:
         """The teacher and the centre, a little of the way."""
         move_teacher(network, self.momentum)
         move_centre(network, self.centre_momentum)
+        for name in ("moments", "teacher.moments") if self.standardises else ():
+            cast(Moments, network.get_submodule(name)).move(self.centre_momentum)
+
+    def moments(self, width: int) -> nn.Module:
+        """Of so many features."""
+        return Moments(width) if self.standardises else nn.Identity()
 
     def shown(self, inputs: Tensor, drawn: Mapping[str, Tensor], names: Sequence[str]) -> Tensor:
         """(len(names) * N, ...) views of one size, one after another."""
         return torch.cat([seen(self.augmentations[name], inputs, drawn[name]) for name in names])
 
 
+def projected(network: nn.Module, images: Tensor) -> Tensor:
+    """(N, projection) of the student."""
+    found: Tensor = network.get_submodule("projector")(network.get_submodule("moments")(network(images)))
+    return found
+
+
 def taught(network: nn.Module, images: Tensor) -> tuple[Tensor, Tensor]:
-    """What the teacher says of both global views, without the centre."""
+    """What the teacher says of both global views, less the centre."""
     with torch.no_grad():
         first, second = network.get_submodule("centre")(network.get_submodule("teacher")(images)).chunk(2)
     return first, second

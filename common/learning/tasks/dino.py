@@ -13,7 +13,7 @@ from common.data.cases import Shape
 from common.errors import StudyError, first_line
 from common.learning.task import Task
 from common.learning.tasks._pretraining import Pretraining
-from common.learning.tasks._taught import GLOBAL_VIEWS, Taught, taught
+from common.learning.tasks._taught import GLOBAL_VIEWS, Taught, projected, taught
 from common.selfsupervision.distillation import cross_entropy_of_views, sharpened
 from common.selfsupervision.drawn_views import seen
 from common.selfsupervision.encoder import encoder_of, perceptron
@@ -38,10 +38,10 @@ class Dino(Taught):
     takes one size alone.
     """
 
-    momentum: float = 0.996
-    prototypes: int = 256
+    momentum: float = 0.97
+    prototypes: int = 64
     temperature: float = 0.1
-    teacher_temperature: float = 0.03
+    teacher_temperature: float = 0.01
     local_crops: int = 0
     local_augmentation: Entry = field(
         default_factory=lambda: Entry("grey", {"smallest_crop": 0.1, "largest_crop": 0.3})
@@ -73,6 +73,7 @@ class Dino(Taught):
         if self.local_crops:
             self._refuse_one_size(encoder.network, shape)
         parts: dict[str, nn.Module] = {
+            "moments": self.moments(encoder.width),
             "projector": perceptron(encoder.width, self.hidden, self.projection),
             "prototypes": Prototypes(self.projection, self.prototypes),
         }
@@ -120,8 +121,7 @@ class Dino(Taught):
 
 
 def _answered(network: nn.Module, images: Tensor) -> Tensor:
-    projected = network.get_submodule("projector")(network(images))
-    answers: Tensor = network.get_submodule("prototypes")(projected)
+    answers: Tensor = network.get_submodule("prototypes")(projected(network, images))
     return answers
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 from torch import nn
 
-from common.selfsupervision.teacher import Centre, move_teacher, teacher_of
+from common.selfsupervision.teacher import Centre, Moments, move_teacher, teacher_of
 
 
 class Pupil(nn.Module):
@@ -43,3 +44,30 @@ def test_a_centre_forgets_nothing_and_moves_nowhere_where_nothing_was_learned() 
     centre.move(0.5)
     assert centre.mean.item() == 2.0
     assert centre.state_dict().keys() == {"mean"}
+
+
+def test_moments_are_those_of_all_answers_and_none_before_the_first_step() -> None:
+    moments, answers = Moments(1), torch.tensor([[1.0], [3.0], [5.0]])
+    for piece in (answers[:1], answers[1:]):
+        torch.testing.assert_close(moments(piece), piece)
+    moments.move(0.9)
+    torch.testing.assert_close(moments(answers), (answers - 3) / (8 / 3) ** 0.5)
+
+
+def test_moments_of_two_hospitals_average_to_those_of_all_their_answers() -> None:
+    here, there, both = Moments(1), Moments(1), Moments(1)
+    answers = torch.tensor([[1.0], [2.0], [7.0], [9.0]])
+    for moments, own in ((here, answers[:2]), (there, answers[2:]), (both, answers)):
+        moments(own)
+        moments.move(0.9)
+    for name, value in both.state_dict().items():
+        torch.testing.assert_close(value, (here.state_dict()[name] + there.state_dict()[name]) / 2)
+
+
+@pytest.mark.parametrize("kind", [Centre, Moments])
+def test_what_a_step_that_came_to_no_end_answered_is_forgotten(kind: type[Centre]) -> None:
+    one = kind(1)
+    one(torch.ones(3, 1))
+    one.train()
+    one.move(0.5)
+    assert not any(value.any() for value in one.state_dict().values())
