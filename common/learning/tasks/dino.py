@@ -1,6 +1,4 @@
-"""DINO: a student answers what its own moving average, centred and sharpened, answers of other views (Caron et al.
-2021).
-"""
+"""DINO: a student answers what its moving average, sharpened, says of other views of a case (Caron et al. 2021)."""
 
 from __future__ import annotations
 
