@@ -1,4 +1,4 @@
-"""Abnormalities planted into images that have none known: a soft-edged blob, brighter or darker than what is there."""
+"""Abnormalities planted into images: a blob with a soft edge, brighter or darker than what is there."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 """Outlines from a tenth of the labels, after learning without any and from scratch: gliomas of four institutions.
 
 The shipped studies `pretrain_lgg` and `finetune_lgg`, each way with its own learning rate, chosen by the validation
-patients of the first seed. Rows are kept in `runs/bench/ssl-outlines` of the folder it is called in; called again, it goes on.
+patients of the first seed. Rows are kept in `runs/bench/ssl-outlines` of the folder it is called in; called again, it
+goes on.
 """
 
 from __future__ import annotations
@@ -57,7 +58,7 @@ def measured(rows: Sequence[Row]) -> Measured:
     said = "" if spread is None else f" The gain of a seed differs with a standard error of {spread:.3f}."
     return Measured("Outlines from a tenth of the labels", _table(rows), [target], [
         f"LGG, slices of {SIDE} pixels; mean over institutions of the mean Dice of their test patients.{said}",
-        f"Both ways {ROUNDS} rounds of {EPOCHS} epochs, and the learning rate of the best {VALIDATION} of the first seed.",
+        f"Both ways {ROUNDS} rounds of {EPOCHS} epochs, at the rate of the best {VALIDATION} of the first seed.",
     ])  # fmt: skip
 
 

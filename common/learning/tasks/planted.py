@@ -25,7 +25,7 @@ from common.selfsupervision.feature_maps import MappedEncoder, map_of, mapped_en
 from common.selfsupervision.held import generators_of
 from common.selfsupervision.planting import drawn_plant, planted
 from common.study.catalogue import NETWORKS
-from common.study.checks import between, one_of, positive, probability
+from common.study.checks import between, one_of, positive
 from common.study.options import Entry
 
 OUTLINE = "outline"
@@ -61,8 +61,7 @@ class Planted(CaseByCase):
 
     def __post_init__(self) -> None:
         NETWORKS.build(self.network)
-        probability("task", share=self.share)
-        between("task", 0, 1, largest_radius=self.largest_radius)
+        between("task", 0, 1, share=self.share, largest_radius=self.largest_radius)
         between("task", 0, MOST_CONTRAST, largest_contrast=self.largest_contrast)
         positive("task", least_radius=self.least_radius, least_contrast=self.least_contrast)
         one_of("task", ("none", "contrast"), augmentation=self.augmentation)
@@ -125,7 +124,7 @@ class Planted(CaseByCase):
 
 
 class PlantedOutlines(Pretraining):
-    """`encoder`, and `decoder`: one linear layer for each place of its map, which answers the pixels that lie there."""
+    """`encoder`, and `decoder`: one linear layer for each place of its map, which answers the pixels lying there."""
 
     def __init__(self, encoder: MappedEncoder) -> None:
         super().__init__(encoder.network, decoder=linear(encoder.width, prod(encoder.stride)))
