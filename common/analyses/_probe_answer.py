@@ -36,7 +36,7 @@ def probe_answer(
         numbers["hospitals"] = {site: one.numbers() for site, one in scored.items() if site != ALL}
     if fit is not None:
         numbers |= {"coefficients": fit[0].T.tolist(), "intercepts": fit[1].tolist()}
-    labels = Table("Labels used", ("class", "cases"), tuple(zip(found.classes, found.cases, strict=True)))
+    labels = Table("Labels used", ("class", "labels"), tuple(zip(found.classes, found.cases, strict=True)))
     tables = (score_table(f"{title} of {probe.outcome}", scored), labels)
     return Answer(numbers, tables, (), (*_words(probe, found, numbers), *with_labels_words(found)))
 

@@ -24,6 +24,8 @@ from common.asking.small_numbers import Path, is_size, names_of, small_paths, wi
 SIZE, CROSS, ALL, GROUPS, COUNTS, OUTSIDE = "n", " / ", "all", "groups", "counts", ("below", "above")
 BY_NAME = (GROUPS, "calibration")
 """Of an answer's numbers, by the names that rows of a table have."""
+TAKEN = "confusion"
+"""In an answer's numbers: classes by what they are taken for."""
 WITHHELD = "withheld"
 """In an answer's numbers: how many cells, or groups, are held back."""
 MOST_TRIED = 400
@@ -56,6 +58,7 @@ def held_back(answer: Answer, least: int) -> Answer:
         return Answer({WITHHELD: 1}, words=(f"The question is of fewer than {least} rows: nothing of it is shown.",))
     plan = _Plan.of(answer, least)
     answer, few = few_held_back(answer, least)
+    answer = replace(answer, numbers=_crossed_held_back(answer.numbers, least))
     if not plan.count:
         return replace(answer, numbers={**answer.numbers, WITHHELD: few}) if few else answer
     said = f"{plan.count} cells of fewer than {least} rows, or that would give such a one away, are not shown."
@@ -180,6 +183,20 @@ def _numbers(numbers: Mapping[str, Any], plan: _Plan, least: int) -> dict[str, A
         elif given.ndim == 2:
             hidden = hidden_cells(given.astype(np.int64), least)
             found[COUNTS] = [_without(row, gone) for row, gone in zip(found[COUNTS], hidden.tolist(), strict=True)]
+    return found
+
+
+def _crossed_held_back(numbers: Mapping[str, Any], least: int) -> dict[str, Any]:
+    """Who is taken for whom, without small cells; of groups beside one another all or none, since all add up."""
+    found = {
+        name: _crossed_held_back(one, least) if isinstance(one, Mapping) else one for name, one in numbers.items()
+    }
+    if isinstance(given := found.get(TAKEN), list):
+        hidden = hidden_cells(np.array(given, np.int64), least)
+        found[TAKEN] = [_without(row, gone) for row, gone in zip(given, hidden.tolist(), strict=True)]
+    groups = [name for name, one in found.items() if isinstance(one, Mapping) and TAKEN in one]
+    if any(None in row for name in groups for row in found[name][TAKEN] or ()):
+        found |= {name: {**found[name], TAKEN: None} for name in groups}
     return found
 
 

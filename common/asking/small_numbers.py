@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-SIZES = ("n", "rows", "positives", "negatives", "levels")
+SIZES = ("n", "rows", "positives", "negatives", "levels", "labels")
 """Under which an analysis says how many rows there are: a number, one of each of several, or by name."""
 PLACES = frozenset({*SIZES, "groups", "columns", "strata", "all"})
 """Keys that are no names of groups."""

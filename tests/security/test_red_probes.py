@@ -13,10 +13,12 @@ from client.asking.asked import Place, asked_of
 from client.asking.part import part_of
 from client.features import featured_records
 from client.policy import read_policy
+from common.asking.answer import Answer
 from common.asking.exact_sums import Total, object_array
 from common.asking.features import told_of_many
 from common.asking.public import public_of
 from common.asking.question import Question
+from common.asking.small_cells import held_back
 from common.errors import RefusedError
 from common.privacy.noise import SystemNoise
 from common.study.options import Entry
@@ -215,3 +217,17 @@ def test_an_encoder_that_overflows_at_one_person_is_refused(tmp_path: Path) -> N
     with np.errstate(all="ignore"):
         told = told_or_word(asker, question)
     assert told == "encoder", f"sums of {gram_of(told)[0, 0]} of {len(ages)} persons were told"
+
+
+def test_a_page_tells_no_small_cell_of_who_is_taken_for_whom() -> None:
+    """Before: of each hospital, however few there were of a class that were taken for another."""
+    taken = {"a": [[30, 1], [20, 40]], "b": [[30, 15], [20, 40]]}
+    whole = np.sum(list(taken.values()), axis=0).tolist()
+    numbers = {"n": 196, "confusion": whole, "labels": {"no": 3, "yes": 40, "maybe": 20}}
+    groups = {site: {"n": 100, "confusion": one} for site, one in taken.items()}
+    shown = held_back(Answer({**numbers, "hospitals": groups}), 10).numbers
+    assert shown["confusion"] == whole
+    assert [one["confusion"] for one in shown["hospitals"].values()] == [None, None]
+    assert shown["labels"]["no"] is None
+    alone = held_back(Answer({"n": 91, "confusion": taken["a"]}), 10).numbers["confusion"]
+    assert alone[0][1] is None
