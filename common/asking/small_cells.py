@@ -191,7 +191,8 @@ def _crossed_held_back(numbers: Mapping[str, Any], least: int) -> dict[str, Any]
     found = {
         name: _crossed_held_back(one, least) if isinstance(one, Mapping) else one for name, one in numbers.items()
     }
-    if isinstance(given := found.get(TAKEN), list):
+    given = found.get(TAKEN)
+    if isinstance(given, list) and all(type(cell) is int for row in given for cell in row):
         hidden = hidden_cells(np.array(given, np.int64), least)
         found[TAKEN] = [_without(row, gone) for row, gone in zip(given, hidden.tolist(), strict=True)]
     groups = [name for name, one in found.items() if isinstance(one, Mapping) and TAKEN in one]
