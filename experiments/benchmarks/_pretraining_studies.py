@@ -73,6 +73,11 @@ TRANSFORMER = (
     "{ epochs = 1, batch_size = 32, learning_rate = 0.004, optimiser = 'adamw', weight_decay = 0.05, "
     "warm_up_steps = 4, schedule = { kind = 'cosine', warm_up_rounds = 3 } }"
 )
+APART = "network = { name = 'groupnorm_cnn', channels = 16, standardised = true }"
+TAUGHT = (
+    "{ epochs = 1, batch_size = 64, learning_rate = 0.001, optimiser = 'adamw', warm_up_steps = 4, "
+    "schedule = { kind = 'cosine', warm_up_rounds = 1 } }"
+)
 COMPARING = "{ epochs = 1, batch_size = 128, learning_rate = 0.001, optimiser = 'adamw' }"
 METHODS = (
     Method(
@@ -82,6 +87,14 @@ METHODS = (
         20,
     ),
     Method("mae", f"{{ name = 'mae', network = {{ name = 'vit' }}, {CROPS} }}", TRANSFORMER, 20),
+    Method(
+        "byol",
+        f"{{ name = 'byol', {APART}, augmentation = {{ name = 'xray' }}, momentum = 0.97 }}",
+        TAUGHT,
+        6,
+        peer=True,
+    ),
+    Method("dino", f"{{ name = 'dino', {APART} }}", TAUGHT, 8),
 )
 SETS = (
     Set(
