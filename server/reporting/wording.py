@@ -76,7 +76,7 @@ SCORE_MEANINGS = {
     "balanced_accuracy": "the share of correctly classified cases, averaged over the classes",
     "fidelity": "the share of an image's variance that is there again where it is made of what the model abducted",
     "composition": "how far an image lies from itself made again, in grey levels of 255: 0 is perfect",
-    "explained": "how much of the loss is gone, of that of a model that learned nothing: 1 is all of it, 0 none",
+    "explained": "how much of the loss of a model that learned nothing is gone: 1 is all, 0 none, less is worse",
     "effective_rank": "in how many directions features of cases differ, of 12 numbers summed of each: 1 is one",
     "spread": "how far features of cases lie from their mean, all of unit length: at 0 all cases are one",
     "projection_spread": "the same of what the loss compares: at 0 all cases are one to it",
