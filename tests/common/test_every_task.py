@@ -125,6 +125,15 @@ def ijepa_cases() -> Made:
     return TASKS.build(Entry("ijepa", options)), halves()
 
 
+def planted_cases() -> Made:
+    """Mild noise, in which every blob is plain to see."""
+    noise = np.random.default_rng(0).normal(size=(12, 1, 8, 8)).astype(np.float32)
+    network = {"name": "unet", "channels": 8, "depth": 2}
+    size = {"least_radius": 0.25, "least_contrast": 9.0, "largest_contrast": 10.0}
+    cases = Cases.of(noise, np.zeros(12, np.float32), [f"p{index % 6}" for index in range(12)])
+    return TASKS.build(Entry("planted", {"network": network, "share": 1.0, **size})), cases
+
+
 def triplet_cases() -> Made:
     mild = {"name": "grey", "smallest_crop": 0.9, "contrast": 0.05, "brightness": 0.05}
     options = {"network": {"name": "groupnorm_cnn", "channels": 8}, "projection": 16, "augmentation": mild}
@@ -134,6 +143,7 @@ def triplet_cases() -> Made:
 MAKERS = {
     "mae": mae_cases,
     "ijepa": ijepa_cases,
+    "planted": planted_cases,
     "simclr": simclr_cases,
     "byol": byol_cases,
     "triplet": triplet_cases,
@@ -148,9 +158,9 @@ MAKERS = {
 }
 
 
-TRANSFORMERS = {"ijepa"}
+UNHURRIED = {"ijepa", "planted"}
 PATIENT = Training(steps=300, batch_size="full", learning_rate=0.006, optimiser="adam")
-"""They do not bear the rate that convolutions learn fastest with."""
+"""A transformer does not bear the rate that convolutions learn fastest with; edges take more steps than areas."""
 
 
 class TestEveryTask(TaskTests):
@@ -160,7 +170,7 @@ class TestEveryTask(TaskTests):
     def made(self, request: pytest.FixtureRequest) -> Made:
         maker = MAKERS.get(request.param)
         assert maker is not None, f"task {request.param!r} has no tiny cases: add them to MAKERS of this file"
-        self.training = PATIENT if request.param in TRANSFORMERS else TaskTests.training
+        self.training = PATIENT if request.param in UNHURRIED else TaskTests.training
         return maker()
 
     def test_every_loss_is_scored_too(self, made: Made) -> None:

@@ -43,6 +43,7 @@ STUDIES = {
     "registration": (PAIRS, "{name='registration', network={name='voxelmorph', channels=2, depth=2}}"),
     "mae": ("", "{name='mae', network={name='vit', width=8, depth=1, heads=2}, decoder_width=8, decoder_heads=2}"),
     "ijepa": ("", "{name='ijepa', network={name='vit', width=8, depth=1, heads=2}, predictor_width=8}"),
+    "planted": ("", "{name='planted', network={name='unet', channels=2, depth=2}}"),
     "deep_scm": (DIGITS, f"{{name='deep_scm', {GRAPH}, {CAUSES}, {LADDER}}}"),
     "dino": ("", "{name='dino', network={name='groupnorm_cnn', channels=4}, projection=8, hidden=8, prototypes=8}"),
     "byol": ("", "{name='byol', network={name='groupnorm_cnn', channels=4}, projection=8, hidden=8}"),
