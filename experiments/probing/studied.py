@@ -64,7 +64,7 @@ class Studied:
         found = tuple(open_hospital(self.study.json, index) for index in range(len(site_names(self.study))))
         if found[0].train.unlabelled:
             raise StudyError(
-                "the run read images alone (source.unlabelled), and a probe needs some labels: where cases have them, "
+                "the run read images alone (source.unlabelled), and a probe needs some labels: where they are, "
                 'ask [[analyses]] name = "probe_logistic" in a study of them with [start] model = this run, or '
                 "train on from it (docs/selfsupervision.md)."
             )

@@ -30,7 +30,10 @@ def probe(**options: Any) -> dict[str, Any]:
 
 def second_total(asker: Asker, **options: Any) -> Total:
     """Of the products, told that there are persons enough: the hospital cannot know how many others have."""
-    hospital, question = asker.hospital, Question.of(Entry("probe_ridge", {k: v for k, v in options.items() if k != "name"}))
+    hospital, question = (
+        asker.hospital,
+        Question.of(Entry("probe_ridge", {k: v for k, v in options.items() if k != "name"})),
+    )
     analysis = question.build()
     conversation = analysis.ask(public_of(hospital.study, hospital.roster))
     query = next(conversation)
@@ -144,7 +147,7 @@ def test_an_encoder_that_sorts_persons_into_bins_is_refused(tmp_path: Path) -> N
     asker = start_of(tmp_path, IMPRINT, question)
     inputs = asker.hospital.train.batch(np.arange(len(asker.hospital.train))).inputs.numpy()
     ages = np.sort(inputs[:, 0])
-    middle = (ages[: THRESHOLDS] + ages[1 : THRESHOLDS + 1]) / 2
+    middle = (ages[:THRESHOLDS] + ages[1 : THRESHOLDS + 1]) / 2
     weight, bias = np.zeros((THRESHOLDS + 2, inputs.shape[1])), np.zeros(THRESHOLDS + 2)
     weight[:THRESHOLDS, 0], bias[:THRESHOLDS] = -1, middle
     weight[THRESHOLDS, 1] = weight[THRESHOLDS + 1, 0] = 1
