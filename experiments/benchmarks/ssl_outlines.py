@@ -97,7 +97,7 @@ def _of(rows: Sequence[Row], way: str, rate: str) -> list[Row]:
 def _of_seed(kept: KeptRows, seed: int, rates: Mapping[str, Sequence[float]]) -> list[Row]:
     before = _study("pretrain_lgg", seed, f"rounds={PRETRAINING_ROUNDS}")
     place = FOLDER / f"pretrained-{seed}"
-    names = {"way": PRETRAINING, "rate": f"{before.training.learning_rate:g}", "seed": seed}
+    names: dict[str, str | int] = {"way": PRETRAINING, "rate": f"{before.training.learning_rate:g}", "seed": seed}
     rows = [kept.row(names, before.json, lambda: _pretrained(before, place))]
     for way, rate in ((way, rate) for way, own in rates.items() for rate in own):
         more = (f"rounds={ROUNDS}", f"training.epochs={EPOCHS}", f"training.learning_rate={rate}")

@@ -49,6 +49,10 @@ class Planted(CaseByCase):
     """
 
     drawn: ClassVar[Drawn] = "panels"
+    watched: ClassVar[tuple[str, ...]] = ()
+    """Who answers all cases alike explains nothing here. Features may well lie close together, since what lies where
+    is told by the map that they are the mean of.
+    """
     views: ClassVar[tuple[str, ...]] = (OUTLINE,)
 
     network: Entry = field(default_factory=lambda: Entry("unet"))
