@@ -7,7 +7,7 @@ order comes.
 A cheating server may still send any parameters, such as a model made to copy cases into a gradient. Three things are
 checked of them: that round 1 starts from the parameters that the study's seed gives, to rounding, or from those of
 the model whose digest the study names; that no linear layer before the last is an imprint (`imprints`); and what the
-model makes of the hospital's own cases (`singled_out`). There is no bound on how far a later
+model makes of the hospital's own cases (`singled_out`, `companion_traps`). There is no bound on how far a later
 model may be from an earlier one: a server's learning rate is free, and a hospital that was not drawn for many rounds
 has seen none of what lies between. What of this a cheating server gets past is played by every audit
 (`experiments/audit/adversaries/cheating.py`) and said in `docs/security.md`.
@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from client.companion_traps import refuse_companion_traps
 from client.hospital import Hospital
 from client.imprints import refuse_imprint
 from client.own_parts import model_in
@@ -44,6 +45,7 @@ def approve(hospital: Hospital, order: Order) -> None:
         _refuse_early_control(order.control)
     refuse_imprint(hospital, order.parameters)
     refuse_singling_out(hospital, order)
+    refuse_companion_traps(hospital, order)
 
 
 def approve_alone(hospital: Hospital, order: Order) -> None:

@@ -10,13 +10,16 @@ from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 from client.approvals import LISTED_BY_PROGRAM, approval_now, keep_approval
 from client.atomic_write import write_durably
 from common.errors import FileError, HospitalError, RefusedError
 from common.files.access import if_there, read
 from common.files.locks import held
-from common.study.study import Study
+
+if TYPE_CHECKING:
+    from common.study.study import Study
 
 APPROVED = "approved-studies.txt"
 """One line a study: the SHA-256 of its JSON as it travels, in hexadecimal, then anything that tells people which:

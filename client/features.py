@@ -2,7 +2,8 @@
 
 Each case is shown to the encoder alone and in double precision, so that its features depend on nothing else. The
 encoder is that of the model which the study begins from: it came to the hospital whole, and has the digest in the
-study that its people approved. Or it is the study's network as the seed draws it, untrained.
+study that its people approved. A case without features would be in no sum: an encoder that takes some cases and
+overflows at others would choose persons unseen, and is refused. Or it is the study's network as the seed draws it, untrained.
 """
 
 from __future__ import annotations
@@ -18,9 +19,10 @@ from torch import nn
 from client.hospital import Hospital
 from client.own_parts import model_in
 from client.records import records_of_cases
+from client.revealing_encoders import refuse_revealing
 from client.source import Source
 from client.splitting import UNLABELLED
-from common.asking.features import PART, feature_name
+from common.asking.features import PART, feature_name, features_of
 from common.asking.records import Records, joined
 from common.data.cases import Cases, Shape
 from common.errors import RefusedError, StudyError
@@ -33,14 +35,15 @@ from common.study.catalogue import SOURCES
 from common.study.study import Study
 
 WARM = b"features "
-REFUSED = "encoder"
+REFUSED, TRAIN = "encoder", "train"
 Features = NDArray[np.float64]
 
 
-def featured_records(hospital: Hospital, which: str) -> Records:
+def featured_records(hospital: Hospital, which: str, is_judged: bool = False) -> Records:
     """Every case with its features and its part. which: "start" or "random". Kept while the hospital is warm.
 
-    Raises RefusedError where the hospital has no such encoder, or cases do not fit it.
+    is_judged: whether the encoder must not be made to tell single persons, `client.revealing_encoders`.
+    Raises RefusedError where the hospital has no such encoder, cases do not fit it, or it is refused.
     """
     key = WARM + which.encode()
     kept = hospital.hashes.get(key)
@@ -53,7 +56,10 @@ def featured_records(hospital: Hospital, which: str) -> Records:
         encoder = encoder_from(hospital.study, hospital.train.shape, taken)
     except StudyError as error:
         raise RefusedError(REFUSED, str(error)) from error
-    kept = hospital.hashes[key] = records_with(hospital, encoder)
+    kept = records_with(hospital, encoder)
+    if is_judged and taken is not None:
+        refuse_revealing(encoder, hospital.everybody[TRAIN], features_of(kept.take(kept.words(PART) == TRAIN)))
+    hospital.hashes[key] = kept
     return kept
 
 
@@ -98,7 +104,10 @@ def _features(encoder: nn.Module, cases: Cases) -> Features:
         for index in range(len(cases)):
             inputs = cases.batch(np.array([index])).inputs.double()
             try:
-                found.append(encoder(inputs).reshape(-1).numpy())
+                answered = encoder(inputs).reshape(-1).numpy()
             except RuntimeError as error:
                 raise RefusedError(REFUSED, f"the encoder cannot take case {index}: {error}") from error
+            if bool(inputs.isfinite().all()) and not np.isfinite(answered).all():
+                raise RefusedError(REFUSED, f"the encoder makes no finite features of case {index}.")
+            found.append(answered)
     return np.stack(found) if found else np.zeros((0, 0))

@@ -19,7 +19,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from fcntl import LOCK_EX, flock
 from hashlib import sha256
@@ -36,6 +36,7 @@ from common.asking.records import Records
 from common.errors import FileError, HospitalError, StudyError
 from common.files.access import appending, if_there, names, private_folder, read_text
 from common.files.json_files import json_of, table_of
+from common.learning.label_draw import LabelDraw
 
 FOLDER, LOCK, TABLES = "answered-questions", "answered-questions.lock", "exact"
 LARGEST_BYTES = 1 << 26
@@ -133,6 +134,7 @@ def keep_exact(place: Place, asked: Asked, table: ExactTable, state: State) -> N
     rows = [
         {"question": one.question, "name": one.table.name, "where": one.table.where.text, "by": one.table.by}
         | {"also": [[column, list(words)] for column, words in one.table.also]}
+        | {"drawn": None if one.table.label_draw is None else asdict(one.table.label_draw)}
         | {"state": dict(one.state), "day": one.day, "queries": list(one.queries)}
         for one in answers
     ]
@@ -200,7 +202,8 @@ def _integers(numbers: list[str], part: Part) -> Integers:
 def _table(row: Mapping[str, Any]) -> ExactTable:
     where = parse_again(str(row["where"]))
     also = tuple((str(column), tuple(map(str, words))) for column, words in row["also"])
-    return ExactTable(str(row["name"]), where, str(row["by"]), also)
+    drawn = row.get("drawn")
+    return ExactTable(str(row["name"]), where, str(row["by"]), also, None if drawn is None else LabelDraw(**drawn))
 
 
 def _state(table: object) -> State:

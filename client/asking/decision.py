@@ -18,7 +18,9 @@ from client.asking.answered import ExactAnswer, query_digest, question_digest
 from client.asking.asked import Asked, Levels
 from client.asking.rules import QuestionRules
 from client.policy import Policy, RequiredNoise
+from common.asking.abilities import label_draw_of
 from common.asking.differences import Derived, ExactTable, undeclared
+from common.asking.label_shares import thin_share
 from common.asking.noise import SumNoise
 from common.asking.predicates import parse_all
 from common.asking.question import Question
@@ -35,7 +37,8 @@ MOST_KEPT = 64
 def table_of(question: Question, levels: Levels) -> ExactTable:
     """A question as the sets of rows that it is of. Raises StudyError for a condition that cannot be read."""
     where = parse_all(question.where, levels)
-    return ExactTable(question.words, where, question.by, _own_groups(question.analysis.options.values(), levels))
+    groups = _own_groups(question.analysis.options.values(), levels)
+    return ExactTable(question.words, where, question.by, groups, label_draw_of(question.build()))
 
 
 def _own_groups(options: Iterable[object], levels: Levels) -> tuple[Words, ...]:
@@ -67,7 +70,7 @@ def decide(
     _refuse_kind(asked, policy)
     _refuse_thin(asked, levels, rules, persons)
     if asked.noise is None:
-        _refuse_exact(asked, study, levels, policy, tuple(before))
+        _refuse_exact(asked, study, levels, policy, persons, tuple(before))
         return "exact"
     if not asked.is_listed and not rules.free:
         raise RefusedError("free", "questions.free = false, and the approved study does not list this question.")
@@ -128,7 +131,7 @@ def _refuse_thin(asked: Asked, levels: Levels, rules: QuestionRules, persons: in
 
 
 def _refuse_exact(
-    asked: Asked, study: Study, levels: Levels, policy: Policy, before: tuple[ExactAnswer, ...]
+    asked: Asked, study: Study, levels: Levels, policy: Policy, persons: int, before: tuple[ExactAnswer, ...]
 ) -> None:
     if not asked.is_listed:
         raise RefusedError("free", "a question that the approved study does not list is answered with noise only.")
@@ -142,7 +145,10 @@ def _refuse_exact(
     queries = {query for one in before if one.question == own for query in one.queries} | {query_digest(asked)}
     if max(len(queries), asked.number) > most:
         raise RefusedError("query", f"questions.most_queries = {most}, and so many of this question were answered.")
-    refuse_undeclared((*exact_tables(study, levels), *(one.table for one in before)), levels)
+    tables = (*exact_tables(study, levels), *(one.table for one in before))
+    if thin := thin_share(tables, persons, policy.questions.least_cell):
+        raise RefusedError("cells", f"questions.least_cell = {policy.questions.least_cell}: {thin}.")
+    refuse_undeclared(tables, levels)
 
 
 def refuse_undeclared(tables: tuple[ExactTable, ...], levels: Levels) -> None:

@@ -48,7 +48,7 @@ def part_of(
     """
     levels = levels_of(hospital.study)
     which = encoder_read(analysis)
-    records = permitted(featured_records(hospital, which) if which else records_of(hospital), policy)
+    records = permitted(featured_records(hospital, which, place is not None) if which else records_of(hospital), policy)
     if place is None:
         return _numbers(analysis, asked, chosen(records, asked, levels), source)
     with answered.alone(place):

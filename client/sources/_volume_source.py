@@ -235,8 +235,7 @@ class VolumeSource(ABC):
             affine=prepared.affines,
             removed=prepared.removed,
             unsampled=prepared.unsampled,
-            **others,
-        )
+        ).with_columns(**others)
         return cases.without_truth() if self.unlabelled else cases
 
     def _reading(self) -> Reading:

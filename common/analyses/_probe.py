@@ -76,6 +76,11 @@ class Probe:
         return self.by_hospital
 
     @property
+    def label_draw(self) -> LabelDraw | None:
+        """Whose labels are used, where not everybody's."""
+        return LabelDraw(self.share, self.draw, self.seed) if self.share < 1 else None
+
+    @property
     def whole_hospitals(self) -> bool:
         """Where each draws among its own persons."""
         return self.share < 1
@@ -87,9 +92,9 @@ class Probe:
     def drawn(self, records: Records, classes: tuple[str, ...]) -> tuple[Records, NDArray[np.int64]]:
         """Training cases whose labels are used, and their classes by place. Cases with gaps are left out."""
         kept, labels = complete(records, self.outcome, classes, TRAIN)
-        if self.share < 1 and len(kept):
+        if self.label_draw is not None and len(kept):
             strata = np.asarray(classes, np.str_)[labels]
-            used = LabelDraw(self.share, self.draw, self.seed).persons(kept.persons, strata, records.site)
+            used = self.label_draw.persons(kept.persons, strata, records.site)
             rows = np.array([person in used for person in kept.persons.tolist()], bool)
             kept, labels = kept.take(rows), labels[rows]
         return kept, labels

@@ -59,6 +59,11 @@ class ProbeRegression:
         non_negative("probe", draw=self.draw, seed=self.seed, penalty=self.penalty)
 
     @property
+    def label_draw(self) -> LabelDraw | None:
+        """Whose labels are used, where not everybody's."""
+        return LabelDraw(self.share, self.draw, self.seed) if self.share < 1 else None
+
+    @property
     def whole_hospitals(self) -> bool:
         """Where each draws among its own persons."""
         return self.share < 1
@@ -119,9 +124,9 @@ class ProbeRegression:
 
     def _drawn(self, records: Records) -> Records:
         kept = self._complete(records, TRAIN)
-        if self.share == 1 or not len(kept):
+        if self.label_draw is None or not len(kept):
             return kept
-        used = LabelDraw(self.share, self.draw, self.seed).persons(kept.persons, [""] * len(kept), records.site)
+        used = self.label_draw.persons(kept.persons, [""] * len(kept), records.site)
         return kept.take(np.array([person in used for person in kept.persons.tolist()], bool))
 
     def _demand_enough(self, rows: int, persons: int, tested: int) -> None:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import fields, is_dataclass
-from typing import Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+
+if TYPE_CHECKING:
+    from common.learning.label_draw import LabelDraw
 
 FEWEST_HOSPITALS = 1
 SITE = "site"
@@ -32,6 +35,9 @@ class AnalysisAbilities(Protocol):
     encoder: str
     """Whose features it reads: "start", of the encoder that the study begins from; "random", of an untrained one; "",
     of none. An option where it can be either."""
+
+    label_draw: LabelDraw | None
+    """Which persons' labels it uses, where not all: the sums are of these alone. A property where options decide."""
 
     whole_hospitals: bool
     """Whether a hospital's part follows from all its rows together, as where each is a stratum of its own: then it
@@ -76,3 +82,9 @@ def without_noise_of(analysis: Any) -> str:
 def encoder_read(analysis: Any) -> str:
     """Whose features it reads; "" for most, which read none."""
     return str(getattr(analysis, "encoder", ""))
+
+
+def label_draw_of(analysis: Any) -> LabelDraw | None:
+    """Whose labels it uses; None for all."""
+    found: LabelDraw | None = getattr(analysis, "label_draw", None)
+    return found

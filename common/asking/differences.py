@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 from common.asking.abilities import SITE
 from common.asking.predicates import Beyond, Joined, Missing, OneOf, Predicate, as_number, joined, tests_of
 from common.errors import StudyError
+from common.learning.label_draw import LabelDraw
 
 PRIME = 2**31 - 1
 """Elimination is done modulo it: of sets that do not follow, one in two thousand million may seem to."""
@@ -44,13 +45,15 @@ class ExactTable:
     """Sums that are told as they are, of the rows that meet `where`, in every group of `by` ("": all together).
 
     name: as people write it. by: as a `Question` has it. also: columns in whose groups the analysis itself adds up,
-    with the words of each: of two of them, as in a cross table or a regression, also together.
+    with the words of each: of two of them, as in a cross table or a regression, also together. label_draw: of whose
+    labels alone it is, where not of all (`common.asking.label_shares`).
     """
 
     name: str
     where: Predicate
     by: str = ""
     also: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    label_draw: LabelDraw | None = None
 
     def cells(self, levels: Levels, together: int = 0) -> tuple[Predicate, ...]:
         """The sets of rows that it is of; of a grouped one also whoever is in no group. A hospital is one site.

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from common.asking.abilities import (
     SITE,
     encoder_read,
+    label_draw_of,
     least_hospitals_of,
     most_rounds_of,
     of_hospitals,
@@ -25,6 +26,7 @@ from common.asking.exact_sums import Integers, Part, Total, counts
 from common.asking.groups import codes, levels_of
 from common.asking.records import Records
 from common.errors import AnalysisError
+from common.learning.label_draw import LabelDraw
 
 STEP, LEVELS, STEPS = "grouped", "levels", "steps"
 UNGROUPED = "of no group"
@@ -69,6 +71,11 @@ class Grouped:
     def encoder(self) -> str:
         """As the analysis says."""
         return encoder_read(self.analysis)
+
+    @property
+    def label_draw(self) -> LabelDraw | None:
+        """As the analysis says."""
+        return label_draw_of(self.analysis)
 
     @property
     def whole_hospitals(self) -> bool:

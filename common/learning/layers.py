@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from math import gcd
-from typing import Literal
+from typing import Literal, cast
 
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call
 
 LARGEST_NUMBER_OF_GROUPS = 4
+LEAST_VARIANCE = 1e-8
+"""Added to a kernel's, so that one of equal numbers stays finite."""
 CONVOLUTION: dict[int, type[nn.Module]] = {2: nn.Conv2d, 3: nn.Conv3d}
 MEMORY_FORMAT = {2: torch.channels_last, 3: torch.channels_last_3d}
 Normalisation = Literal["group", "instance", "none"]
@@ -35,11 +38,33 @@ def max_pooling(dimensions: int) -> nn.Module:
     return nn.MaxPool2d(2) if dimensions == 2 else nn.MaxPool3d(2)
 
 
+class StandardisedWeights(nn.Module):
+    """A convolution by its kernels less their mean and over their spread and the root of their size (Qiao et al.
+    2019, equation 4; scaled as by Brock et al. 2021, equation 1).
+
+    What comes from a ReLU has a mean, and a kernel that has one too adds the same to every place of every image. Group
+    normalisation does not take that away, as it compares channels; what differs between images then dwindles.
+    """
+
+    def __init__(self, convolution: nn.Module) -> None:
+        super().__init__()
+        self.convolution = convolution
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """As of the convolution."""
+        kernels = cast(Tensor, self.convolution.weight)
+        axes = tuple(range(1, kernels.ndim))
+        variance, mean = torch.var_mean(kernels, axes, correction=0, keepdim=True)
+        scaled = (kernels - mean) * (variance * kernels[0].numel() + LEAST_VARIANCE).rsqrt()
+        convolved: Tensor = functional_call(self.convolution, {"weight": scaled}, inputs)
+        return convolved
+
+
 class ConvolutionBlock(nn.Sequential):
     """3x3 (3x3x3) convolution that keeps the size, normalisation within the case, ReLU.
 
     (N, channels_in, H, W) -> (N, channels_out, H, W), or the same with D before H. No bias where a normalisation
-    would take it away again.
+    would take it away again. standardised: the convolution is by `StandardisedWeights`.
     """
 
     def __init__(
@@ -49,9 +74,11 @@ class ConvolutionBlock(nn.Sequential):
         dimensions: int = 2,
         dilation: int = 1,
         normalisation: Normalisation = "group",
+        standardised: bool = False,
     ) -> None:
         bias = normalisation == "none"
-        layers = [convolution(dimensions, channels_in, channels_out, 3, dilation=dilation, bias=bias)]
+        made = convolution(dimensions, channels_in, channels_out, 3, dilation=dilation, bias=bias)
+        layers = [StandardisedWeights(made) if standardised else made]
         if normalisation == "group":
             layers.append(group_norm(channels_out))
         elif normalisation == "instance":

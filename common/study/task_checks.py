@@ -38,6 +38,11 @@ def check_task(task: Task, entry: Entry, strategy: Entry, privacy: Entry | None,
     _check_strategy(task, entry, strategy)
     _check_labels(task, entry, training)
     size = training.batch_size
+    if couples(task) and size == 1:
+        raise StudyError(
+            f"task {entry.name!r} compares the cases of a batch with each other, and training.batch_size = 1 leaves "
+            "none to compare with: set it to 2 or more, such as 32."
+        )
     if couples(task) and size != "full" and size > MOST_COUPLED_CASES:
         raise StudyError(
             f"task {entry.name!r} compares the cases of a batch with each other: training.batch_size can be at most "

@@ -68,20 +68,20 @@ def _shows_any(cases: Cases) -> NDArray[np.int64]:
 
 
 CNN = "network = { name = 'groupnorm_cnn' }"
+CROPS = "augmentation = { name = 'grey', smallest_crop = 0.6, contrast = 0.0, brightness = 0.0 }"
+TRANSFORMER = (
+    "{ epochs = 1, batch_size = 32, learning_rate = 0.004, optimiser = 'adamw', weight_decay = 0.05, "
+    "warm_up_steps = 4, schedule = { kind = 'cosine', warm_up_rounds = 3 } }"
+)
 COMPARING = "{ epochs = 1, batch_size = 128, learning_rate = 0.001, optimiser = 'adamw' }"
 METHODS = (
     Method(
         "simclr",
         f"{{ name = 'simclr', {CNN} }}",
-        COMPARING,
+        "{ epochs = 1, batch_size = 128, learning_rate = 0.001, optimiser = 'adamw' }",
         20,
     ),
-    Method(
-        "triplet",
-        f"{{ name = 'triplet', {CNN} }}",
-        COMPARING,
-        20,
-    ),
+    Method("mae", f"{{ name = 'mae', network = {{ name = 'vit' }}, {CROPS} }}", TRANSFORMER, 20),
 )
 SETS = (
     Set(

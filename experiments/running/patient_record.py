@@ -20,6 +20,7 @@ from client.subgroups import cells_of_persons
 from common.data.cases import Cases, SiteId
 from common.learning.abilities import can, compares_patients, presented
 from common.learning.device import exact_copy, home
+from common.metrics.intervals import MOMENT
 from common.metrics.roc import with_areas
 from common.seeding import generator
 from common.study.study import Study
@@ -76,11 +77,18 @@ def _tested(folder: Path, sites: Sequence[SiteId]) -> int:
 
 def _patients(scores: PatientScores) -> list[dict[str, Any]]:
     """Of each its scores alone. Of a task that compares patients, only those that one patient has."""
-    rows = []
-    for (site, patient), means in zip(scores.persons, scores.means, strict=True):
-        values = presented(scores.task, with_areas(means))
-        rows.append({"site": site, "patient": patient, "scores": _finite(values)})
-    return rows
+    return [
+        {"site": site, "patient": patient, "scores": _finite(_own(scores, means))}
+        for (site, patient), means in zip(scores.persons, scores.means, strict=True)
+    ]
+
+
+def _own(scores: PatientScores, means: Mapping[str, Mean]) -> Mapping[str, float | None]:
+    """Without what is made of moments of features: how far cases lie apart says nothing of one patient's."""
+    values, known = presented(scores.task, with_areas(means)), with_areas(means)
+    if not any(name.startswith(MOMENT) for name in means):
+        return values
+    return {name: value for name, value in values.items() if name in known}
 
 
 def _finite(values: Mapping[str, float | None]) -> dict[str, float]:

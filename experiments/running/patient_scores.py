@@ -56,8 +56,11 @@ class PatientScores:
     def restricted(self, persons: Collection[Person]) -> PatientScores:
         """Of these alone."""
         kept = [place for place, person in enumerate(self.persons) if person in persons]
-        persons, means = (tuple(one[place] for place in kept) for one in (self.persons, self.means))
-        return replace(self, persons=persons, means=means)
+        return replace(
+            self,
+            persons=tuple(self.persons[place] for place in kept),
+            means=tuple(self.means[place] for place in kept),
+        )
 
     def of_all(self) -> Values:
         """The scores of all persons together, as a run tells them."""

@@ -37,7 +37,11 @@ SCORE_NAMES = {
     "f2": "F2",
     "epe_mm": "error of the displacement in mm",
     "kappa": "Cohen's kappa",
-    "explained": "share explained",
+    "explained": "share of loss explained",
+    "effective_rank": "effective rank of features",
+    "spread": "spread of features",
+    "projection_spread": "spread of projections",
+    "answer_spread": "spread of answers",
 }
 SCORE_MEANINGS = {
     "dice": "how well the predicted area and the true area overlap: 1 is a perfect match, 0 none at all",
@@ -73,6 +77,10 @@ SCORE_MEANINGS = {
     "fidelity": "the share of an image's variance that is there again where it is made of what the model abducted",
     "composition": "how far an image lies from itself made again, in grey levels of 255: 0 is perfect",
     "explained": "how much of the loss is gone, of that of a model that learned nothing: 1 is all of it, 0 none",
+    "effective_rank": "in how many directions features of cases differ, of 12 numbers that are summed of each: 1 is one",
+    "spread": "how far features of cases lie from their mean, all of unit length: at 0 all cases are one to the encoder",
+    "projection_spread": "the same of what the loss compares: at 0 all cases are one to it",
+    "answer_spread": "the same of what the loss compares: at 0 all cases are one to it",
     "auc": "the chance that a sick case is ranked above a healthy one: 1 is perfect, 0.5 is guessing",
 }
 

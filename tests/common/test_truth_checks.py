@@ -28,12 +28,16 @@ def test_images_alone_are_enough_for_a_task_without_labels() -> None:
         ("partition.name=dirichlet", "'dirichlet' divides by them: choose 'iid' or 'quantity'"),
         ("partition.name=shards", "'shards' divides by them"),
         ("training.sampling=by_class", "draws by them"),
-        ("training.label_share=0.1", "takes a share of them"),
     ],
 )
 def test_what_goes_by_labels_is_refused_where_none_are_read(override: str, said: str) -> None:
     with pytest.raises(StudyError, match=f"unlabelled = true reads no labels.*{said}"):
         parse(TEXT, [override])
+
+
+def test_a_share_of_labels_is_for_the_study_that_goes_on() -> None:
+    with pytest.raises(StudyError, match="learns without labels, and training.label_share is of labels"):
+        parse(TEXT, ["training.label_share=0.1"])
 
 
 @pytest.mark.parametrize(

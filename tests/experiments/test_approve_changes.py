@@ -228,7 +228,7 @@ def test_a_study_that_waits_is_listed_approved_as_it_came_and_waits_no_more(own:
 
 
 def test_a_study_that_waits_and_does_not_say_which_model_it_begins_from_is_not_approved(own: Path) -> None:
-    start = {"model": "any.safetensors", "only": []}
+    start = {"model": "any.safetensors", "only": [], "part": "", "fresh": []}
     asked = json.dumps({**json.loads(parse(TEXT).json), "start": start}, sort_keys=True)
     keep_waiting(asked, own)
     status, said = run(own, digest_of(asked)[:12], str(own), "--yes")

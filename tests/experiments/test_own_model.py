@@ -45,7 +45,7 @@ def test_attacks_the_question_and_the_adversary_are_part_of_an_audit(
     tmp_path: Path, wardround: Callable[..., tuple[int, str]]
 ) -> None:
     settings = ("federation.record_traffic=true", "aggregation=plain", "strategy=fedavg")
-    run_quietly(asked_study("study-1.toml", (*FAST, *settings)).study, tmp_path / "RUN")
+    run_quietly(asked_study("study-2.toml", (*FAST, *settings)).study, tmp_path / "RUN")
     commands = [line.split()[3:] for line in PAGE.splitlines() if line.startswith("wardround audit RUN")]
     named = [part for command in commands for part in command]
     code, said = wardround("audit", "RUN", *named, *named, "--seconds", "0.5")

@@ -87,7 +87,7 @@ def test_what_does_not_compare_cases_is_learned_under_privacy_for_one_patient(tm
     outcome = run_quietly(study, tmp_path)
     assert outcome.about["state"] == "completed"
     assert all(np.isfinite(values).all() for values in model(tmp_path).values())
-    assert any(part.startswith("teacher") for part in model(tmp_path)) == bool(companion(kind))
+    assert any(part.startswith("teacher") for part in model(tmp_path)) == bool(companion(study.build_task()))
     training = training_of(open_hospital(study.json, 0))
     for steps in (training.begun(), training.alone()):
         place = Signals(np.array([steps.length - 1]), np.array([5.0], np.float32))

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from common.data.cases import Batch, Shape
-from common.learning.tasks._pretraining import CaseByCase, Pretraining, exactly
+from common.learning.tasks._pretraining import CaseByCase, Pretraining, exactly, one_by_one
 from common.selfsupervision.drawn_views import drawn_views, held_views, seen
 from common.selfsupervision.encoder import encoder_of, perceptron
 from common.selfsupervision.health import sketched
@@ -85,7 +85,7 @@ class Contrasted(CaseByCase):
         """(N, projection) of both views."""
         drawn = held_views(self.augmentation, batch, VIEWS)
         images = torch.cat([seen(self.augmentation, inputs, drawn[name]) for name in VIEWS])
-        first, second = network.get_submodule("projector")(network(images)).chunk(2)
+        first, second = network.get_submodule("projector")(one_by_one(network, images, len(VIEWS))).chunk(2)
         return first, second
 
     def compared(self, first: Tensor, second: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from common.data.cases import Batch
 from common.learning.judging import numbers_of
-from common.learning.tasks._pretraining import Unlabelled, exactly
+from common.learning.tasks._pretraining import Unlabelled, exactly, one_by_one
 from common.selfsupervision.drawn_views import drawn_views, held_views, seen
 from common.selfsupervision.health import sketched
 from common.selfsupervision.probed_centre import CentreKind, move_centre
@@ -143,14 +143,16 @@ class Taught(Unlabelled):
         return torch.cat([seen(self.augmentations[name], inputs, drawn[name]) for name in names])
 
 
-def projected(network: nn.Module, images: Tensor) -> Tensor:
-    """(N, projection) of the student."""
-    found: Tensor = network.get_submodule("projector")(network.get_submodule("moments")(network(images)))
+def projected(network: nn.Module, images: Tensor, views: int = len(GLOBAL_VIEWS)) -> Tensor:
+    """(N, projection) of the student. images: so many views, one after another."""
+    features = network.get_submodule("moments")(one_by_one(network, images, views))
+    found: Tensor = network.get_submodule("projector")(features)
     return found
 
 
 def taught(network: nn.Module, images: Tensor) -> tuple[Tensor, Tensor]:
     """What the teacher says of both global views, less the centre."""
     with torch.no_grad():
-        first, second = network.get_submodule("centre")(network.get_submodule("teacher")(images)).chunk(2)
+        answers = one_by_one(network.get_submodule("teacher"), images, len(GLOBAL_VIEWS))
+        first, second = network.get_submodule("centre")(answers).chunk(2)
     return first, second

@@ -1,6 +1,4 @@
-"""DINO: a student answers what its own moving average, centred and sharpened, answers of other views (Caron et al.
-2021).
-"""
+"""DINO: a student answers what its moving average, sharpened, says of other views of a case (Caron et al. 2021)."""
 
 from __future__ import annotations
 
@@ -87,9 +85,9 @@ class Dino(Taught):
     def losses(self, network: nn.Module, inputs: Tensor, drawn: Mapping[str, Tensor]) -> Tensor:
         """(N,) nats."""
         images = self.shown(inputs, drawn, GLOBAL_VIEWS)
-        answered = [*_answered(network, images).chunk(2)]
+        answered = [*_answered(network, images, len(GLOBAL_VIEWS)).chunk(2)]
         if self.local_crops:
-            answered += _answered(network, self._local(inputs, drawn)).chunk(self.local_crops)
+            answered += _answered(network, self._local(inputs, drawn), self.local_crops).chunk(self.local_crops)
         probabilities = [sharpened(one, self.teacher_temperature) for one in taught(network, images)]
         return cross_entropy_of_views(probabilities, answered, self.temperature)
 
@@ -122,8 +120,8 @@ class Dino(Taught):
             ) from error
 
 
-def _answered(network: nn.Module, images: Tensor) -> Tensor:
-    answers: Tensor = network.get_submodule("prototypes")(projected(network, images))
+def _answered(network: nn.Module, images: Tensor, views: int) -> Tensor:
+    answers: Tensor = network.get_submodule("prototypes")(projected(network, images, views))
     return answers
 
 

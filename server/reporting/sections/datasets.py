@@ -13,6 +13,7 @@ from server.reporting.wording import NOTHING, count, percent, score
 
 SPLITS = {"train": "training", "validation": "validation", "test": "test"}
 UNTOLD = "No hospital told how many cases it holds."
+NOT_LEARNED = "Nothing is learned from them here; source.unlabelled = true does not even read them."
 MOST_CLASSES = 8
 BACKGROUND = "background"
 PICTURE_COLOURS = 6
@@ -32,7 +33,7 @@ def holdings(run: Run) -> Markup | None:
         "data",
         "What each hospital holds",
         lede.strip(),
-        beside(_sizes(roster), _labels(roster)),
+        beside(_sizes(roster), _labels(roster, learned=not run.about.watched)),
         numbers("Cases, patients and labels of every hospital", _table(roster)),
     )
 
@@ -127,17 +128,12 @@ def _label_parts(holding: Holding, names: list[str]) -> list[Part]:
     return [Part(name, share, looks[name], percent(share)) for name, share in values.items()]
 
 
-def _labels(roster: Roster) -> Markup:
+def _labels(roster: Roster, learned: bool) -> Markup | None:
+    """learned: whether the task learns from labels; None where it does not and there are none."""
     names = class_names(roster)
     if roster.shape and not names:
-        return figure(
-            "Labels",
-            tag(
-                "p",
-                "There are no classes to count: what is learned are numbers, or images without labels.",
-                class_="quiet",
-            ),
-        )
+        words = "There are no classes to count: what is learned are numbers."
+        return figure("Labels", tag("p", words, class_="quiet")) if learned else None
     if not any(holding.labels for holding in roster.holdings) or not names:
         return figure("Labels", tag("p", "No label distribution was told.", class_="quiet"))
     drawn_over = any(BACKGROUND in holding.labels for holding in roster.holdings)
@@ -148,7 +144,7 @@ def _labels(roster: Roster) -> Markup:
         ordered = dict(sorted(stacks.items(), key=lambda item: [part.value for part in item[1]], reverse=True))
         return figure("Labels", keys, columns(ordered, 1.0), note=joined(["One column a hospital. ", note]))
     rows = [row(site, stacked_bar(parts)) for site, parts in stacks.items()]
-    return figure("Labels", keys, tag("div", *rows, class_="rows"), note=note)
+    return figure("Labels", keys, tag("div", *rows, class_="rows"), note=note if learned else NOT_LEARNED)
 
 
 def _background_note(roster: Roster) -> str | None:

@@ -11,6 +11,8 @@ from server.reporting.sections.layout import figure, section
 from server.reporting.sections.pictures import card
 from server.reporting.wording import capital, named, score, score_name
 
+TITLE = "Where does it fail, and where is it best?"
+LEARNED = "Which patients does it answer worst, and which best?"
 EXTREMES = 3
 MOST_SCORES = 6
 
@@ -20,7 +22,7 @@ def extremes(run: Run) -> Markup | None:
     if not run.final:
         return None
     headline = run.about.headline
-    title = "Where does it fail, and where is it best?"
+    title = LEARNED if run.about.watched else TITLE
     record = run.patients
     if record is None:
         words = "No single patient's score leaves a hospital: only a simulation can show the worst and the best."

@@ -19,6 +19,10 @@ STATES = {
     "failed": ("Failed", "bad", "✕"),
     "running": ("Running", "warn", "…"),
 }
+OF_FEATURES = (
+    "That is how well it does what it was trained to do without labels; what its features are worth, wardround probe "
+    "says, beside those of an untrained encoder."
+)
 SPLITS = {"test": "test patients", "validation": "validation patients", "train": "training patients"}
 
 
@@ -76,7 +80,12 @@ def _state_note(run: Run) -> Child:
 
 
 def finding(run: Run, comparison: Comparison) -> str:
-    """The main figure in a sentence."""
+    """The main figure in a sentence, and of a task without labels what it leaves open."""
+    said = _finding(run, comparison)
+    return f"{said} {OF_FEATURES}" if run.about.watched and run.final else said
+
+
+def _finding(run: Run, comparison: Comparison) -> str:
     mean = comparison.mean("federated")
     if mean is None:
         if not run.rounds_done:

@@ -10,6 +10,11 @@ from server.reporting.sections.datasets import BACKGROUND, PICTURE_COLOURS, clas
 from server.reporting.sections.layout import section
 from server.reporting.wording import score, score_name
 
+NONE = (
+    "There are none. Images never leave a hospital, so this page can show pictures only of simulated hospitals whose "
+    "data are images."
+)
+OF_FEATURES = "This study's task answers features, of which there are none; see what the encoder tells apart, above."
 MOST_PICTURES = 24
 MOST_A_HOSPITAL = 2
 
@@ -21,8 +26,7 @@ def pictures(run: Run) -> Markup:
         return section(
             "pictures",
             "Pictures",
-            "There are none. Images never leave a hospital, so this page can show pictures only of simulated "
-            "hospitals whose data are images.",
+            OF_FEATURES if run.embedding is not None else NONE,
         )
     name = score_name(run.about.headline)
     lede = (

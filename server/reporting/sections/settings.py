@@ -19,7 +19,7 @@ TERMS = {
     "federated": "learned together in rounds; the data stay where they are",
     "pooled": "trained on all data in one place, which is what federated training avoids; shown to compare with",
     "test patients": "patients kept apart and never used in training",
-    "loss": "what training makes smaller: how wrong the model is on the cases it learns from",
+    "loss": "what training makes smaller, on the cases that the model learns from",
 }
 
 

@@ -1,0 +1,114 @@
+"""Steps of ours and of lightly's on one network, in turn, for a Python that has lightly; JSON on the last line.
+
+Both take views that are made already: what makes them is measured by itself. Theirs is a plain loop around lightly's
+loss and, where there is one, its moving average of the teacher. Not imported by the program.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+from time import process_time
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+
+import numpy as np
+import torch
+from lightly.loss import DINOLoss, NegativeCosineSimilarity, NTXentLoss
+from lightly.models.utils import update_momentum
+
+from common.data.cases import Batch, Cases
+from common.learning.losses import augmented, follow
+from common.learning.parameters import new_network, trainable
+from common.study.catalogue import TASKS
+from common.study.options import Entry
+
+CASES, SIDE, PAIRS, WARM = 128, 28, 15, 2
+Step = Callable[[], None]
+
+
+def main() -> None:
+    """Of every method whose loss lightly has."""
+    torch.set_num_threads(1)
+    sys.stdout.write(json.dumps({name: _ratio(name) for name in ("simclr", "byol", "dino")}) + "\n")
+
+
+def _ratio(name: str) -> dict[str, float]:
+    options = {"local_crops": 0} if name == "dino" else {}
+    task = TASKS.build(Entry(name, options))
+    images = np.random.default_rng(0).random((CASES, 1, SIDE, SIDE), dtype=np.float32)
+    cases = Cases.of(images, np.zeros(CASES, np.float32), [f"p{index}" for index in range(CASES)])
+    batch = augmented(task, cases.batch(), np.random.default_rng(0))
+    ours, theirs = _ours(task, cases, batch), _theirs(name, task, cases, batch)
+    times: dict[str, list[float]] = {"ours": [], "theirs": []}
+    for _ in range(PAIRS + WARM):
+        for side, step in (("ours", ours), ("theirs", theirs)):
+            begin = process_time()
+            step()
+            times[side].append(process_time() - begin)
+    pairs = [one / other for one, other in zip(times["ours"][WARM:], times["theirs"][WARM:], strict=True)]
+    return {
+        "ours": 1000 * median(times["ours"][WARM:]),
+        "theirs": 1000 * median(times["theirs"][WARM:]),
+        "ratio": median(pairs),
+    }
+
+
+def _ours(task: object, cases: Cases, batch: Batch) -> Step:
+    network = new_network(task, cases.shape, 1).train()
+    optimiser = torch.optim.AdamW([one for _, one in trainable(network)], lr=1e-3)
+
+    def step() -> None:
+        optimiser.zero_grad()
+        task.loss(network, batch).mean().backward()
+        optimiser.step()
+        follow(task, network)
+
+    return step
+
+
+def _theirs(name: str, task: object, cases: Cases, batch: Batch) -> Step:
+    """The same parts, of the same sizes, in lightly's usual loop."""
+    from common.selfsupervision.drawn_views import seen
+
+    network = new_network(task, cases.shape, 1).train()
+    optimiser = torch.optim.AdamW([one for _, one in trainable(network)], lr=1e-3)
+    contrast, likeness = NTXentLoss(0.2), NegativeCosineSimilarity()
+    against = DINOLoss(output_dim=getattr(task, "prototypes", 8))
+    parts = [part for part in ("moments", "projector", "predictor", "prototypes") if hasattr(network, part)]
+
+    def answered(images: torch.Tensor) -> torch.Tensor:
+        values = network.encoder(images)
+        for part in parts:
+            values = getattr(network, part)(values)
+        return values
+
+    def taught(images: torch.Tensor) -> torch.Tensor:
+        with torch.no_grad():
+            return network.teacher(images)
+
+    def loss() -> torch.Tensor:
+        first, second = (seen(task.augmentation, batch.inputs, batch.tensor(one)) for one in task.views[:2])
+        if name == "simclr":
+            return contrast(answered(first), answered(second))
+        if name == "byol":
+            one, other = taught(first), taught(second)
+            return (likeness(answered(first), other) + likeness(answered(second), one)) / 2
+        return against([taught(first), taught(second)], [answered(first), answered(second)], epoch=0)
+
+    def step() -> None:
+        optimiser.zero_grad()
+        loss().backward()
+        optimiser.step()
+        if hasattr(network, "teacher"):
+            update_momentum(network.encoder, network.teacher.encoder, 0.99)
+            update_momentum(network.projector, network.teacher.projector, 0.99)
+
+    return step
+
+
+if __name__ == "__main__":
+    main()
