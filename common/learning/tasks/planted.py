@@ -10,6 +10,7 @@ from typing import ClassVar, Literal, cast
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import interpolate
 
 from common.data.cases import Batch, Shape
 from common.errors import StudyError
@@ -33,6 +34,8 @@ OUTLINE = "outline"
 TYPICAL = 0.05
 """Share of an image that a blob takes: what is answered everywhere where nothing was learned."""
 MOST_CONTRAST = 100.0
+COARSE = 8
+"""Parts along each axis of what is watched."""
 
 
 @dataclass(frozen=True)
@@ -49,10 +52,8 @@ class Planted(CaseByCase):
     """
 
     drawn: ClassVar[Drawn] = "panels"
-    watched: ClassVar[tuple[str, ...]] = ()
-    """Who answers all cases alike explains nothing here. Features may well lie close together, since what lies where
-    is told by the map that they are the mean of.
-    """
+    watched: ClassVar[tuple[str, ...]] = ("answer_spread",)
+    """Features may well lie close together: what lies where is told by the map, and not by the means that they are."""
     views: ClassVar[tuple[str, ...]] = (OUTLINE,)
 
     network: Entry = field(default_factory=lambda: Entry("unet"))
@@ -90,7 +91,7 @@ class Planted(CaseByCase):
             shown, outlines = self._planted(batch.with_columns(inputs=inputs))
             logits = cast(PlantedOutlines, exact).outlined(shown)
             trivial = _losses(torch.full_like(logits, log(TYPICAL / (1 - TYPICAL))), outlines)
-            return answer(_losses(logits, outlines), trivial, exact(inputs))
+            return answer(_losses(logits, outlines), trivial, exact(inputs), answer=_coarse(logits.sigmoid()))
 
     def augment(self, batch: Batch, rng: np.random.Generator) -> Batch:
         """Cases with blobs, and their outlines beside them. A case alone gets what it gets among others."""
@@ -143,6 +144,12 @@ class PlantedOutlines(Pretraining):
         """(N, *S) logits of a blob."""
         features = map_of(self.encoder, self.source, inputs).flatten(2).transpose(1, 2)
         return unpatchify(self.get_submodule("decoder")(features), self.stride, tuple(inputs.shape[2:]))[:, 0]
+
+
+def _coarse(outlined: Tensor) -> Tensor:
+    """(N, F) means of (N, *S) over parts of an image: where something is seen."""
+    sides = tuple(min(COARSE, side) for side in outlined.shape[1:])
+    return interpolate(outlined[:, None], size=sides, mode="area").flatten(1)
 
 
 def _losses(logits: Tensor, outlines: Tensor) -> Tensor:
