@@ -47,7 +47,7 @@ def planted(images: Tensor, drawn: Tensor) -> tuple[Tensor, Tensor]:
     """(N, C, *S) images with their blobs, and (N, *S) int64 outlines. drawn: (N, P)."""
     axes, sides = images.ndim - 2, tuple(images.shape[2:])
     parts = (2, axes, axes, SHAPE_GRID**axes, TEXTURE_GRID**axes)
-    strength, centres, radii, bends, mottles = drawn.to(images).split(parts, dim=1)
+    strength, centres, radii, bends, mottles = torch.split(drawn.to(images), list(parts), dim=1)
     distance = _distance(centres, radii, sides) + BEND * _field(bends, SHAPE_GRID, sides)
     present = strength[:, :1].abs().reshape(-1, 1, *(1,) * axes) > 0
     inside = torch.sigmoid(STEEPNESS * (1 - distance)) * (_lit(images) & present)

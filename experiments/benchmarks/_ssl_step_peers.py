@@ -12,17 +12,19 @@ from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 from time import process_time
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 import numpy as np
 import torch
-from lightly.loss import DINOLoss, NegativeCosineSimilarity, NTXentLoss
-from lightly.models.utils import update_momentum
+from lightly.loss import DINOLoss, NegativeCosineSimilarity, NTXentLoss  # type: ignore[import-not-found]
+from lightly.models.utils import update_momentum  # type: ignore[import-not-found]
 
 from common.data.cases import Batch, Cases
 from common.learning.losses import augmented, follow
 from common.learning.parameters import new_network, trainable
+from common.learning.task import Task
 from common.study.catalogue import TASKS
 from common.study.options import Entry
 
@@ -57,51 +59,55 @@ def _ratio(name: str) -> dict[str, float]:
     }
 
 
-def _ours(task: object, cases: Cases, batch: Batch) -> Step:
+def _ours(task: Task, cases: Cases, batch: Batch) -> Step:
     network = new_network(task, cases.shape, 1).train()
     optimiser = torch.optim.AdamW([one for _, one in trainable(network)], lr=1e-3)
 
     def step() -> None:
         optimiser.zero_grad()
-        task.loss(network, batch).mean().backward()
+        task.loss(network, batch).mean().backward()  # type: ignore[no-untyped-call]
         optimiser.step()
         follow(task, network)
 
     return step
 
 
-def _theirs(name: str, task: object, cases: Cases, batch: Batch) -> Step:
+def _theirs(name: str, task: Any, cases: Cases, batch: Batch) -> Step:
     """The same parts, of the same sizes, in lightly's usual loop."""
     from common.selfsupervision.drawn_views import seen
 
-    network = new_network(task, cases.shape, 1).train()
+    network: Any = new_network(task, cases.shape, 1).train()
     optimiser = torch.optim.AdamW([one for _, one in trainable(network)], lr=1e-3)
     contrast, likeness = NTXentLoss(0.2), NegativeCosineSimilarity()
     against = DINOLoss(output_dim=getattr(task, "prototypes", 8))
     parts = [part for part in ("moments", "projector", "predictor", "prototypes") if hasattr(network, part)]
 
     def answered(images: torch.Tensor) -> torch.Tensor:
-        values = network.encoder(images)
+        values: torch.Tensor = network.encoder(images)
         for part in parts:
             values = getattr(network, part)(values)
         return values
 
     def taught(images: torch.Tensor) -> torch.Tensor:
         with torch.no_grad():
-            return network.teacher(images)
+            said: torch.Tensor = network.teacher(images)
+        return said
 
     def loss() -> torch.Tensor:
         first, second = (seen(task.augmentation, batch.inputs, batch.tensor(one)) for one in task.views[:2])
+        value: torch.Tensor
         if name == "simclr":
-            return contrast(answered(first), answered(second))
-        if name == "byol":
+            value = contrast(answered(first), answered(second))
+        elif name == "byol":
             one, other = taught(first), taught(second)
-            return (likeness(answered(first), other) + likeness(answered(second), one)) / 2
-        return against([taught(first), taught(second)], [answered(first), answered(second)], epoch=0)
+            value = (likeness(answered(first), other) + likeness(answered(second), one)) / 2
+        else:
+            value = against([taught(first), taught(second)], [answered(first), answered(second)], epoch=0)
+        return value
 
     def step() -> None:
         optimiser.zero_grad()
-        loss().backward()
+        loss().backward()  # type: ignore[no-untyped-call]
         optimiser.step()
         if hasattr(network, "teacher"):
             update_momentum(network.encoder, network.teacher.encoder, 0.99)
