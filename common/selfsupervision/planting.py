@@ -46,8 +46,8 @@ def drawn_plant(
 def planted(images: Tensor, drawn: Tensor) -> tuple[Tensor, Tensor]:
     """(N, C, *S) images with their blobs, and (N, *S) int64 outlines. drawn: (N, P)."""
     axes, sides = images.ndim - 2, tuple(images.shape[2:])
-    parts = (2, axes, axes, SHAPE_GRID**axes, TEXTURE_GRID**axes)
-    strength, centres, radii, bends, mottles = torch.split(drawn.to(images), list(parts), dim=1)
+    parts = [2, axes, axes, int(SHAPE_GRID**axes), int(TEXTURE_GRID**axes)]
+    strength, centres, radii, bends, mottles = torch.split(drawn.to(images), parts, dim=1)
     distance = _distance(centres, radii, sides) + BEND * _field(bends, SHAPE_GRID, sides)
     present = strength[:, :1].abs().reshape(-1, 1, *(1,) * axes) > 0
     inside = torch.sigmoid(STEEPNESS * (1 - distance)) * (_lit(images) & present)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from statistics import median
 from time import process_time
@@ -18,13 +19,10 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 import numpy as np
 import torch
-from lightly.loss import DINOLoss, NegativeCosineSimilarity, NTXentLoss  # type: ignore[import-not-found]
-from lightly.models.utils import update_momentum  # type: ignore[import-not-found]
 
 from common.data.cases import Batch, Cases
 from common.learning.losses import augmented, follow
 from common.learning.parameters import new_network, trainable
-from common.learning.task import Task
 from common.study.catalogue import TASKS
 from common.study.options import Entry
 
@@ -59,13 +57,13 @@ def _ratio(name: str) -> dict[str, float]:
     }
 
 
-def _ours(task: Task, cases: Cases, batch: Batch) -> Step:
-    network = new_network(task, cases.shape, 1).train()
+def _ours(task: Any, cases: Cases, batch: Batch) -> Step:
+    network: Any = new_network(task, cases.shape, 1).train()
     optimiser = torch.optim.AdamW([one for _, one in trainable(network)], lr=1e-3)
 
     def step() -> None:
         optimiser.zero_grad()
-        task.loss(network, batch).mean().backward()  # type: ignore[no-untyped-call]
+        task.loss(network, batch).mean().backward()
         optimiser.step()
         follow(task, network)
 
@@ -78,36 +76,33 @@ def _theirs(name: str, task: Any, cases: Cases, batch: Batch) -> Step:
 
     network: Any = new_network(task, cases.shape, 1).train()
     optimiser = torch.optim.AdamW([one for _, one in trainable(network)], lr=1e-3)
-    contrast, likeness = NTXentLoss(0.2), NegativeCosineSimilarity()
-    against = DINOLoss(output_dim=getattr(task, "prototypes", 8))
+    losses, update_momentum = import_module("lightly.loss"), import_module("lightly.models.utils").update_momentum
+    contrast, likeness = losses.NTXentLoss(0.2), losses.NegativeCosineSimilarity()
+    against = losses.DINOLoss(output_dim=getattr(task, "prototypes", 8))
     parts = [part for part in ("moments", "projector", "predictor", "prototypes") if hasattr(network, part)]
 
-    def answered(images: torch.Tensor) -> torch.Tensor:
-        values: torch.Tensor = network.encoder(images)
+    def answered(images: torch.Tensor) -> Any:
+        values = network.encoder(images)
         for part in parts:
             values = getattr(network, part)(values)
         return values
 
-    def taught(images: torch.Tensor) -> torch.Tensor:
+    def taught(images: torch.Tensor) -> Any:
         with torch.no_grad():
-            said: torch.Tensor = network.teacher(images)
-        return said
+            return network.teacher(images)
 
-    def loss() -> torch.Tensor:
+    def loss() -> Any:
         first, second = (seen(task.augmentation, batch.inputs, batch.tensor(one)) for one in task.views[:2])
-        value: torch.Tensor
         if name == "simclr":
-            value = contrast(answered(first), answered(second))
-        elif name == "byol":
+            return contrast(answered(first), answered(second))
+        if name == "byol":
             one, other = taught(first), taught(second)
-            value = (likeness(answered(first), other) + likeness(answered(second), one)) / 2
-        else:
-            value = against([taught(first), taught(second)], [answered(first), answered(second)], epoch=0)
-        return value
+            return (likeness(answered(first), other) + likeness(answered(second), one)) / 2
+        return against([taught(first), taught(second)], [answered(first), answered(second)], epoch=0)
 
     def step() -> None:
         optimiser.zero_grad()
-        loss().backward()  # type: ignore[no-untyped-call]
+        loss().backward()
         optimiser.step()
         if hasattr(network, "teacher"):
             update_momentum(network.encoder, network.teacher.encoder, 0.99)

@@ -101,7 +101,7 @@ def _of_seed(kept: KeptRows, seed: int, rates: Mapping[str, Sequence[float]]) ->
     rows = [kept.row(names, before.json, lambda: _pretrained(before, place))]
     for way, rate in ((way, rate) for way, own in rates.items() for rate in own):
         more = (f"rounds={ROUNDS}", f"training.epochs={EPOCHS}", f"training.learning_rate={rate}")
-        start = None if way == SCRATCH else Start(str(place), part="encoder", fresh=("body.head.*",))
+        start = None if way == SCRATCH else Start(str(place), part="encoder")
         begun = replace(_study("finetune_lgg", seed, *more, "start=none"), start=start)
         names = {"way": way, "rate": f"{rate:g}", "seed": seed}
         folder = FOLDER / f"{way.replace(' ', '-')}-{rate:g}-{seed}"

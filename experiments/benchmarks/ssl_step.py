@@ -36,7 +36,7 @@ def measure(console: Console) -> Measured:
 
 def measured(costs: Costs) -> Measured:
     """costs: milliseconds and their ratio by method; {} where there was no lightly."""
-    rows: list[dict[str, Cell]] = [
+    rows: list[Mapping[str, Cell]] = [
         {"method": name, "ours, ms": one["ours"], "lightly, ms": one["theirs"], "ratio": one["ratio"]}
         for name, one in costs.items()
     ]

@@ -42,7 +42,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     images = rng.integers(0, 255, (120, SIDE, SIDE), dtype=np.uint8)
     labels = rng.integers(0, 2, (120, 1), dtype=np.uint8)
     arrays: dict[str, Any] = {f"{part}_images": images[cut] for part, cut in cuts.items()}
-    np.savez(place / "own.npz", **arrays, **{f"{part}_labels": labels[cut] for part, cut in cuts.items()})
+    arrays |= {f"{part}_labels": labels[cut] for part, cut in cuts.items()}
+    np.savez(place / "own.npz", **arrays)
     return place
 
 

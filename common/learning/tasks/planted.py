@@ -10,16 +10,19 @@ from typing import ClassVar, Literal, cast
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import interpolate
 
 from common.data.cases import Batch, Shape
 from common.errors import StudyError
 from common.learning.abilities import Drawn
-from common.learning.task import Task
+from common.learning.parameters import refuse_unsuitable
+from common.learning.task import Network, Task
 from common.learning.tasks._pretraining import CaseByCase, Pretraining, answer, exactly
 from common.learning.tokens import unpatchify
 from common.learning.transformer import linear
 from common.seeding import case_generators
 from common.segmentation.augmentation import AugmentationDraws, augmented, draw
+from common.segmentation.deep_supervision import deep_losses, logits_of_levels
 from common.segmentation.loss import cross_entropy, soft_dice_loss
 from common.selfsupervision.feature_maps import MappedEncoder, map_of, mapped_encoder
 from common.selfsupervision.held import generators_of
@@ -33,11 +36,14 @@ OUTLINE = "outline"
 TYPICAL = 0.05
 """Share of an image that a blob takes: what is answered everywhere where nothing was learned."""
 MOST_CONTRAST = 100.0
+COARSE = 8
+"""Parts along each axis of what is watched."""
 
 
 @dataclass(frozen=True)
 class Planted(CaseByCase):
-    """network: whose last layer is left out, such as `unet`, way up included, from `common/learning/networks`.
+    """network: such as `unet`, from `common/learning/networks`. One that outlines is learned to its last layer, for
+    two classes; of any other the last layer is left out, and a linear one outlines.
 
     share: of cases into which a blob is planted. least_radius, largest_radius: of it along each axis, as shares of a
     side. least_contrast, largest_contrast: by how many of the image's standard deviations it is brighter or darker.
@@ -49,6 +55,8 @@ class Planted(CaseByCase):
     """
 
     drawn: ClassVar[Drawn] = "panels"
+    watched: ClassVar[tuple[str, ...]] = ("answer_spread",)
+    """Features may well lie close together: what lies where is told by the map, not by means of it."""
     views: ClassVar[tuple[str, ...]] = (OUTLINE,)
 
     network: Entry = field(default_factory=lambda: Entry("unet"))
@@ -71,22 +79,29 @@ class Planted(CaseByCase):
                 raise StudyError(f"task.least_{name} may be at most task.largest_{name}, {largest}; it is {least}.")
 
     def build_network(self, shape: Shape) -> nn.Module:
-        """`encoder` and `decoder`."""
-        return PlantedOutlines(mapped_encoder(self.network, shape))
+        """`encoder`; of a network that does not outline, `decoder` too."""
+        whole = cast(Network, NETWORKS.build(self.network)).build(Shape(shape.inputs, 2))
+        if _outlines(whole, shape):
+            refuse_unsuitable(whole)
+            return PlantedOutlines(whole)
+        return DecodedOutlines(mapped_encoder(self.network, shape))
 
     def loss(self, network: nn.Module, batch: Batch) -> Tensor:
         """(N,) float32."""
         inputs, outlines = self._planted(batch)
-        return _losses(cast(PlantedOutlines, network).outlined(inputs), outlines)
+        levels = cast(Outlining, network).levels(inputs)
+        return deep_losses(lambda logits: _losses(logits, outlines), levels)
 
     def answered(self, network: nn.Module, batch: Batch) -> Mapping[str, Tensor]:
         """With blobs that follow from each case alone."""
         exact, inputs = exactly(network, batch.inputs)
         with torch.no_grad():
             shown, outlines = self._planted(batch.with_columns(inputs=inputs))
-            logits = cast(PlantedOutlines, exact).outlined(shown)
-            trivial = _losses(torch.full_like(logits, log(TYPICAL / (1 - TYPICAL))), outlines)
-            return answer(_losses(logits, outlines), trivial, exact(inputs))
+            logits = cast(Outlining, exact).levels(shown)[0]
+            odds = logits.new_tensor([0.0, log(TYPICAL / (1 - TYPICAL))]).reshape(1, 2, *(1,) * (logits.ndim - 2))
+            trivial = _losses(odds.expand_as(logits), outlines)
+            seen = _coarse(logits.softmax(1)[:, 1])
+            return answer(_losses(logits, outlines), trivial, exact(inputs), answer=seen)
 
     def augment(self, batch: Batch, rng: np.random.Generator) -> Batch:
         """Cases with blobs, and their outlines beside them. A case alone gets what it gets among others."""
@@ -101,8 +116,8 @@ class Planted(CaseByCase):
     def panels(self, network: nn.Module, batch: Batch) -> Mapping[str, Tensor]:
         """The first channel of an image with a blob, the blob, and how surely the network says that it is there."""
         shown, outlines = self._planted(batch)
-        believed = cast(PlantedOutlines, network).outlined(shown).sigmoid()
-        return {"image": shown[0, 0], "planted": outlines[0].to(shown), "outlined": believed[0].to(shown)}
+        believed = cast(Outlining, network).levels(shown)[0].softmax(1)[0, 1]
+        return {"image": shown[0, 0], "planted": outlines[0].to(shown), "outlined": believed.to(shown)}
 
     def meaning(self, value: str) -> str:
         """Of the network's answer."""
@@ -124,10 +139,32 @@ class Planted(CaseByCase):
 
 
 class PlantedOutlines(Pretraining):
-    """`encoder`, and `decoder`: one linear layer for each place of its map, which answers the pixels lying there."""
+    """`encoder`: a whole network of two classes, whose last layer is worth keeping too."""
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """(N, F) features: means of what the last convolution is shown."""
+        found: list[Tensor] = []
+        layers = [part for part in self.encoder.modules() if isinstance(part, nn.Conv2d | nn.Conv3d)]
+        handles = [part.register_forward_pre_hook(lambda _part, given: found.append(given[0])) for part in layers]
+        try:
+            self.encoder(inputs)
+        finally:
+            for handle in handles:
+                handle.remove()
+        return found[-1].flatten(2).mean(2)
+
+    def levels(self, inputs: Tensor) -> tuple[Tensor, ...]:
+        """(N, 2, *S) logits, full resolution first."""
+        return logits_of_levels(self.encoder, inputs)
+
+
+class DecodedOutlines(Pretraining):
+    """`encoder` of any network that keeps a map, and `decoder`: one linear layer, which answers the pixels that lie
+    at each place of it.
+    """
 
     def __init__(self, encoder: MappedEncoder) -> None:
-        super().__init__(encoder.network, decoder=linear(encoder.width, prod(encoder.stride)))
+        super().__init__(encoder.network, decoder=linear(encoder.width, 2 * prod(encoder.stride)))
         self.stride, self.source = encoder.stride, encoder.source
 
     def forward(self, inputs: Tensor) -> Tensor:
@@ -135,15 +172,30 @@ class PlantedOutlines(Pretraining):
         answered: Tensor = self.encoder(inputs)
         return answered.flatten(2).mean(2) if answered.ndim > 2 else answered
 
-    def outlined(self, inputs: Tensor) -> Tensor:
-        """(N, *S) logits of a blob."""
+    def levels(self, inputs: Tensor) -> tuple[Tensor, ...]:
+        """(N, 2, *S) logits."""
         features = map_of(self.encoder, self.source, inputs).flatten(2).transpose(1, 2)
-        return unpatchify(self.get_submodule("decoder")(features), self.stride, tuple(inputs.shape[2:]))[:, 0]
+        return (unpatchify(self.get_submodule("decoder")(features), self.stride, tuple(inputs.shape[2:])),)
+
+
+Outlining = PlantedOutlines | DecodedOutlines
+
+
+def _outlines(network: nn.Module, shape: Shape) -> bool:
+    with torch.no_grad():
+        answered = network(torch.zeros(1, *shape.inputs))
+    return isinstance(answered, Tensor) and answered.shape == (1, 2, *shape.inputs[1:])
+
+
+def _coarse(outlined: Tensor) -> Tensor:
+    """(N, F) means of (N, *S) over parts of an image: where something is seen."""
+    sides = tuple(min(COARSE, side) for side in outlined.shape[1:])
+    return interpolate(outlined[:, None], size=sides, mode="area").flatten(1)
 
 
 def _losses(logits: Tensor, outlines: Tensor) -> Tensor:
     """(N,)."""
-    log_probabilities = torch.stack([torch.zeros_like(logits), logits], 1).log_softmax(1)
+    log_probabilities = logits.log_softmax(1)
     return cross_entropy(log_probabilities, outlines) + soft_dice_loss(log_probabilities.exp(), outlines)
 
 

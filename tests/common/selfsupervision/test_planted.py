@@ -79,17 +79,25 @@ def test_who_answers_the_typical_share_everywhere_explains_nothing() -> None:
     own = task(share=1.0)
     network: Any = new_network(own, Shape((1, 8, 8), 0), 0)
     batch = Batch.of(images(4, 1, 8, 8), torch.zeros(4, 0), ["a", "b", "c", "d"])
-    network.decoder.weight.data.zero_()
-    network.decoder.bias.data.fill_(float(np.log(0.05 / 0.95)))
+    head = network.encoder.body.head
+    head.weight.data.zero_()
+    head.bias.data.copy_(torch.log(torch.tensor([0.95, 0.05])))
     answered = own.answered(network, batch)
     assert torch.allclose(answered["losses"], answered["trivial"])
 
 
-def test_a_u_nets_way_up_is_pretrained_under_the_names_it_has_in_segmentation() -> None:
+def test_a_u_net_is_pretrained_to_its_last_layer_under_the_names_it_has_in_segmentation() -> None:
     shape = Shape((1, 8, 8), 2)
-    before = set(new_network(task(), shape, 0).state_dict())
+    before = new_network(task(), shape, 0).state_dict()
     whole = new_network(TASKS.build(Entry("segmentation", {"network": SMALL})), shape, 0).state_dict()
-    assert {f"encoder.{name}" for name in whole if "head" not in name} <= before
+    assert {f"encoder.{name}": one.shape for name, one in whole.items()} == {k: v.shape for k, v in before.items()}
+
+
+def test_a_network_of_classes_gets_a_layer_that_outlines() -> None:
+    own = task(network={"name": "groupnorm_cnn", "channels": 2})
+    network = new_network(own, Shape((1, 16, 16), 0), 0)
+    batch = Batch.of(images(2, 1, 16, 16), torch.zeros(2, 0), ["a", "b"])
+    assert own.loss(network, batch).shape == (2,) and own.predict(network, batch.inputs).ndim == 2
 
 
 @pytest.mark.parametrize(
