@@ -40,7 +40,8 @@ def drawn_plant(
     """(P,) contrast, share that is levelled, centre, radii, bends and mottles of one case's blob.
 
     share: of cases that have one; in others both first numbers are 0. radii: least and most, as shares of a side.
-    contrasts: least and most, in the image's standard deviations. darker: share of blobs darker than the body, and not brighter.
+    contrasts: least and most, in the image's standard deviations. darker: share of blobs that are
+    darker than the body, and not brighter.
     """
     begun = rng.random() < share
     sign = -1.0 if rng.random() < darker else 1.0
