@@ -7,7 +7,7 @@ a trap most numbers are moved by the same amount whoever it is, but for hardly a
 
 Every case is looked at, up to so many of them, drawn in secret: a trap for one that is not shows nothing.
 Limits are those of `singled_out`, without what is forgiven there: that a case unlike all others reaches units alone
-is honest in a gradient; a mean of answers in which one case stands a thousand times farther out than any other is not.
+is honest in a gradient; a mean in which one case stands a thousand times farther out than any other is not.
 Where no case moves the companion (`follows_parameters`), and where noise hides a case, nothing is looked at.
 """
 

@@ -3,7 +3,8 @@
 Each case is shown to the encoder alone and in double precision, so that its features depend on nothing else. The
 encoder is that of the model which the study begins from: it came to the hospital whole, and has the digest in the
 study that its people approved. A case without features would be in no sum: an encoder that takes some cases and
-overflows at others would choose persons unseen, and is refused. Or it is the study's network as the seed draws it, untrained.
+overflows at others would choose persons unseen, and is refused. Or it is the study's network as the seed draws it,
+untrained.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ from client.records import records_of
 from common.asking.abilities import encoder_read
 from common.asking.analysis import Analysis
 from common.asking.exact_sums import Integers, checked
-from common.asking.features import FEATURE, FEATURES, PART
+from common.asking.features import FEATURE, FEATURES, LEAST, PART
 from common.asking.levels import levels_of
 from common.asking.predicates import parse_all
 from common.asking.records import Records
@@ -48,9 +48,12 @@ def part_of(
     """
     levels = levels_of(hospital.study)
     which = encoder_read(analysis)
-    records = permitted(featured_records(hospital, which, place is not None) if which else records_of(hospital), policy)
+    records = permitted(
+        featured_records(hospital, which, place is not None) if which else records_of(hospital), policy
+    )
     if place is None:
         return _numbers(analysis, asked, chosen(records, asked, levels), source)
+    records = replace(records, least=LEAST) if which else records
     with answered.alone(place):
         return _decided(hospital, analysis, asked, policy, place, source, records, levels)
 
@@ -69,7 +72,7 @@ def permitted(records: Records, policy: Policy) -> Records:
         return records
     kept = {*names, PART} if FEATURES in names else {*names}
     columns = {name: values for name, values in records.columns.items() if _beginning(name) in kept}
-    return Records(columns, records.persons, records.site)
+    return replace(records, columns=columns)
 
 
 def _beginning(name: str) -> str:

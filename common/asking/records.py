@@ -22,11 +22,13 @@ class Records:
 
     columns: (N,) each; float64 where it is a number, with NaN where nothing was written down, else words with "".
     persons: (N,) words, one for each person; of one person there may be several rows. site: the hospital.
+    least: persons who must have another value of a feature than most have; what fewer have is not told. 0: whatever.
     """
 
     columns: Mapping[str, Values]
     persons: NDArray[np.str_]
     site: str = ""
+    least: int = 0
 
     def __len__(self) -> int:
         return len(self.persons)

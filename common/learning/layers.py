@@ -42,8 +42,8 @@ class StandardisedWeights(nn.Module):
     """A convolution by its kernels less their mean and over their spread and the root of their size (Qiao et al.
     2019, equation 4; scaled as by Brock et al. 2021, equation 1).
 
-    What comes from a ReLU has a mean, and a kernel that has one too adds the same to every place of every image. Group
-    normalisation does not take that away, as it compares channels; what differs between images then dwindles.
+    What comes from a ReLU has a mean, and a kernel that has one too adds the same to every place of every image.
+    Group normalisation does not take that away, as it compares channels; what differs between images then dwindles.
     """
 
     def __init__(self, convolution: nn.Module) -> None:

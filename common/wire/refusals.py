@@ -52,7 +52,7 @@ OF_QUESTIONS: Mapping[str, str] = {
     "free": "it answers no question that its approved study does not list, or only with noise (questions.free)",
     "epsilon": "its policy permits less epsilon for one question (questions.largest_epsilon)",
     "unbounded": "one row can change the analysis without bound, so that no noise hides it",
-    "cells": "the question has more groups, or shares of labels, than its persons are enough for (questions.least_cell)",
+    "cells": "its persons are too few for the question's groups, or its shares of labels (questions.least_cell)",
     "changed": "its data, or whose they are, are not those of exact answers before; with noise it answers",
     "questions": "it answered as many questions of these data as its policy permits (questions.most)",
     "query": "what it was asked is no query of this analysis, or more than a hospital answers",

@@ -28,7 +28,7 @@ HOSPITALS, ROUNDS = 3, 16
 TRAINED, SCORED = 128, 40
 """Cases of each hospital."""
 CNN = {"name": "groupnorm_cnn", "channels": 16}
-VIT = {"name": "vit", "patch": 2, "width": 32, "depth": 2}
+VIT = {"name": "vit", "patch": 2, "width": 32, "depth": 2, "heads": 4}
 
 
 @dataclass(frozen=True)

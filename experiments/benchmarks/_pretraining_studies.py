@@ -73,15 +73,34 @@ TRANSFORMER = (
     "{ epochs = 1, batch_size = 32, learning_rate = 0.004, optimiser = 'adamw', weight_decay = 0.05, "
     "warm_up_steps = 4, schedule = { kind = 'cosine', warm_up_rounds = 3 } }"
 )
-COMPARING = "{ epochs = 1, batch_size = 128, learning_rate = 0.001, optimiser = 'adamw' }"
+BLOCKS = TRANSFORMER.replace("0.004", "0.002")
+SHARPNESS = (
+    "augmentation = { name = 'grey', smallest_crop = 0.5, largest_crop = 0.5, aspect = 1.0, rotation_degrees = 10.0, "
+    "contrast = 0.1, brightness = 1.0 }"
+)
+"""Crops of one size: an opacity blurs edges, so that a magnification or contrast of its own would hide it."""
+COMPARING = (
+    "{ epochs = 1, batch_size = 32, learning_rate = 0.003, optimiser = 'adamw', warm_up_steps = 10, "
+    "schedule = { kind = 'cosine', warm_up_rounds = 1 } }"
+)
+APART = "network = { name = 'groupnorm_cnn', channels = 16, standardised = true }"
+TAUGHT = (
+    "{ epochs = 1, batch_size = 64, learning_rate = 0.001, optimiser = 'adamw', warm_up_steps = 4, "
+    "schedule = { kind = 'cosine', warm_up_rounds = 1 } }"
+)
 METHODS = (
-    Method(
-        "simclr",
-        f"{{ name = 'simclr', {CNN} }}",
-        "{ epochs = 1, batch_size = 128, learning_rate = 0.001, optimiser = 'adamw' }",
-        20,
-    ),
+    Method("simclr", f"{{ name = 'simclr', {CNN}, {SHARPNESS} }}", COMPARING, 6),
+    Method("triplet", f"{{ name = 'triplet', {CNN}, {SHARPNESS} }}", COMPARING, 6),
     Method("mae", f"{{ name = 'mae', network = {{ name = 'vit' }}, {CROPS} }}", TRANSFORMER, 20),
+    Method(
+        "byol",
+        f"{{ name = 'byol', {APART}, augmentation = {{ name = 'xray' }}, momentum = 0.97 }}",
+        TAUGHT,
+        14,
+        peer=True,
+    ),
+    Method("dino", f"{{ name = 'dino', {APART} }}", TAUGHT, 8),
+    Method("ijepa", "{ name = 'ijepa', network = { name = 'vit' }, momentum = 0.98 }", BLOCKS, 15),
 )
 SETS = (
     Set(

@@ -9,16 +9,16 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from statistics import median
 from time import process_time
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 import numpy as np
 import torch
-from lightly.loss import DINOLoss, NegativeCosineSimilarity, NTXentLoss
-from lightly.models.utils import update_momentum
 
 from common.data.cases import Batch, Cases
 from common.learning.losses import augmented, follow
@@ -57,8 +57,8 @@ def _ratio(name: str) -> dict[str, float]:
     }
 
 
-def _ours(task: object, cases: Cases, batch: Batch) -> Step:
-    network = new_network(task, cases.shape, 1).train()
+def _ours(task: Any, cases: Cases, batch: Batch) -> Step:
+    network: Any = new_network(task, cases.shape, 1).train()
     optimiser = torch.optim.AdamW([one for _, one in trainable(network)], lr=1e-3)
 
     def step() -> None:
@@ -70,27 +70,28 @@ def _ours(task: object, cases: Cases, batch: Batch) -> Step:
     return step
 
 
-def _theirs(name: str, task: object, cases: Cases, batch: Batch) -> Step:
+def _theirs(name: str, task: Any, cases: Cases, batch: Batch) -> Step:
     """The same parts, of the same sizes, in lightly's usual loop."""
     from common.selfsupervision.drawn_views import seen
 
-    network = new_network(task, cases.shape, 1).train()
+    network: Any = new_network(task, cases.shape, 1).train()
     optimiser = torch.optim.AdamW([one for _, one in trainable(network)], lr=1e-3)
-    contrast, likeness = NTXentLoss(0.2), NegativeCosineSimilarity()
-    against = DINOLoss(output_dim=getattr(task, "prototypes", 8))
+    losses, update_momentum = import_module("lightly.loss"), import_module("lightly.models.utils").update_momentum
+    contrast, likeness = losses.NTXentLoss(0.2), losses.NegativeCosineSimilarity()
+    against = losses.DINOLoss(output_dim=getattr(task, "prototypes", 8))
     parts = [part for part in ("moments", "projector", "predictor", "prototypes") if hasattr(network, part)]
 
-    def answered(images: torch.Tensor) -> torch.Tensor:
+    def answered(images: torch.Tensor) -> Any:
         values = network.encoder(images)
         for part in parts:
             values = getattr(network, part)(values)
         return values
 
-    def taught(images: torch.Tensor) -> torch.Tensor:
+    def taught(images: torch.Tensor) -> Any:
         with torch.no_grad():
             return network.teacher(images)
 
-    def loss() -> torch.Tensor:
+    def loss() -> Any:
         first, second = (seen(task.augmentation, batch.inputs, batch.tensor(one)) for one in task.views[:2])
         if name == "simclr":
             return contrast(answered(first), answered(second))

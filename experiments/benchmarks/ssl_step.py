@@ -11,7 +11,7 @@ from pathlib import Path
 from rich.console import Console
 
 from common.errors import EngineError
-from experiments.benchmark import Benchmark, Measured, Target
+from experiments.benchmark import Benchmark, Cell, Measured, Target
 
 PEERS_PYTHON = "WARDROUND_PEERS_PYTHON"
 SCRIPT = Path(__file__).with_name("_ssl_step_peers.py")
@@ -36,7 +36,7 @@ def measure(console: Console) -> Measured:
 
 def measured(costs: Costs) -> Measured:
     """costs: milliseconds and their ratio by method; {} where there was no lightly."""
-    rows = [
+    rows: list[Mapping[str, Cell]] = [
         {"method": name, "ours, ms": one["ours"], "lightly, ms": one["theirs"], "ratio": one["ratio"]}
         for name, one in costs.items()
     ]

@@ -30,7 +30,7 @@ def answering(network: nn.Module, example: Tensor) -> nn.Module:
 def _not_asked(network: nn.Module, example: Tensor) -> list[str]:
     asked: set[str] = set()
     handles = [
-        module.register_forward_pre_hook(lambda *_, name=name: asked.add(name))  # type: ignore[misc]
+        module.register_forward_pre_hook(lambda *_, name=name: asked.add(name))
         for name, child in network.named_children()
         for module in child.modules()
     ]

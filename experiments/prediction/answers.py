@@ -14,7 +14,7 @@ from torch import Tensor
 from client.new_cases import NewCase, Numbers, Place
 from client.source_abilities import label_of
 from common.errors import SourceError
-from common.learning.abilities import abilities, answer_names, can, outlines, patched
+from common.learning.abilities import abilities, answer_names, can, outlines, patched, unlabelled
 from experiments.prediction.trained import Trained
 
 MOST_VALUES_AT_ONCE = 1 << 20
@@ -72,7 +72,8 @@ def _columns(value: NDArray[np.number], trained: Trained, gives_logits: bool) ->
         return {"class": trained.classes[int(value[0])]}
     names: Sequence[str] = answer_names(trained.task)
     if len(names) != len(value):
-        names = [value_name(trained)] if len(value) == 1 else [f"value {at}" for at in range(1, len(value) + 1)]
+        word = "feature" if unlabelled(trained.task) else "value"
+        names = [value_name(trained)] if len(value) == 1 else [f"{word} {at}" for at in range(1, len(value) + 1)]
     found: dict[str, str | float] = dict(zip(names, map(float, value), strict=True))
     if can(trained.task, "summed_up"):
         found = {**abilities(trained.task).summed_up(tuple(map(float, value))), **found}

@@ -62,6 +62,12 @@ class Studied:
     def hospitals(self) -> tuple[Hospital, ...]:
         """All of the study, sorted. Raises StudyError where their cases have no classes."""
         found = tuple(open_hospital(self.study.json, index) for index in range(len(site_names(self.study))))
+        if found[0].train.unlabelled:
+            raise StudyError(
+                "the run read images alone (source.unlabelled), and a probe needs some labels: where they are, "
+                'ask [[analyses]] name = "probe_logistic" in a study of them with [start] model = this run, or '
+                "train on from it (docs/selfsupervision.md)."
+            )
         if not found[0].train.classes or found[0].train.columns["targets"].item:
             raise StudyError(
                 "the run's cases have no class each, as where they are outlined, and a probe tells classes apart: "

@@ -44,7 +44,8 @@ def test_a_standardised_kernel_is_less_its_mean_and_over_the_root_of_its_sum_of_
     made = convolution(2, 1, 1, 3, bias=False)
     kernel = torch.tensor([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0], [7.0, 8.0, 9.0]])
     with torch.no_grad():
-        made.weight.copy_(kernel[None, None])  # type: ignore[operator, union-attr]
+        for weights in made.parameters():
+            weights.copy_(kernel[None, None])
     image = torch.zeros(1, 1, 3, 3)
     image[0, 0, 1, 1] = 1.0
     shown = StandardisedWeights(made)(image)[0, 0].flip(0, 1)

@@ -36,8 +36,14 @@ def test_what_goes_by_labels_is_refused_where_none_are_read(override: str, said:
 
 
 def test_a_share_of_labels_is_for_the_study_that_goes_on() -> None:
-    with pytest.raises(StudyError, match="learns without labels, and training.label_share is of labels"):
+    with pytest.raises(StudyError, match=r"learns without labels, and training.label_share is of labels"):
         parse(TEXT, ["training.label_share=0.1"])
+
+
+def test_a_batch_of_one_is_refused_where_cases_are_compared() -> None:
+    with pytest.raises(StudyError, match="batch_size = 1 leaves none to compare with: set it to 2 or more"):
+        parse(TEXT, ["training.batch_size=1"])
+    assert parse(TEXT, ["training.batch_size=1", "task=mae"])
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
+from common.selfsupervision.health import feature_sums
+from common.study.catalogue import TASKS
+from common.study.options import Entry
 from common.study.study import parse
+from common.sums.mean import Mean
+from experiments.running.patient_record import record_of
+from experiments.running.patient_scores import PatientScores
 from experiments.running.run import run_study
 
 STUDY = """
@@ -32,6 +39,7 @@ file = "cases.csv"
 ignore = ["sex"]
 decimal = "."
 """
+SIMCLR = 'title = "Images"\nsource = "phantom"\ntask = "simclr"\n'
 
 
 @pytest.fixture(scope="module")
@@ -97,3 +105,11 @@ def test_the_page_has_it_all(run: Path) -> None:
     page = (run / "report.html").read_text(encoding="utf-8")
     for said in ("What each hospital gains by taking part", "ROC curve", "For whom does it work?", "95 % interval"):
         assert said in page
+
+
+def test_how_far_cases_lie_apart_is_no_score_of_one_patient() -> None:
+    means = {**feature_sums(torch.arange(24.0).reshape(2, 12)), "loss": Mean.of([1.0, 2.0])}
+    scores = PatientScores(TASKS.build(Entry("simclr")), (("north", "7"),), (means,), (), "test")
+    assert {"spread", "effective_rank"} < set(scores.of_all())
+    (one,) = record_of(parse(SIMCLR), scores, Path())["patients"]
+    assert set(one["scores"]) == {"loss"}

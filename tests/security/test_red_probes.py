@@ -14,6 +14,7 @@ from client.asking.part import part_of
 from client.features import featured_records
 from client.policy import read_policy
 from common.asking.exact_sums import Total, object_array
+from common.asking.features import told_of_many
 from common.asking.public import public_of
 from common.asking.question import Question
 from common.errors import RefusedError
@@ -30,7 +31,10 @@ def probe(**options: Any) -> dict[str, Any]:
 
 def second_total(asker: Asker, **options: Any) -> Total:
     """Of the products, told that there are persons enough: the hospital cannot know how many others have."""
-    hospital, question = asker.hospital, Question.of(Entry("probe_ridge", {k: v for k, v in options.items() if k != "name"}))
+    hospital, question = (
+        asker.hospital,
+        Question.of(Entry("probe_ridge", {k: v for k, v in options.items() if k != "name"})),
+    )
     analysis = question.build()
     conversation = analysis.ask(public_of(hospital.study, hospital.roster))
     query = next(conversation)
@@ -54,14 +58,14 @@ def rows_of(asker: Asker) -> np.ndarray:
 
 
 def sums_of_features(total: Total) -> np.ndarray:
-    return np.asarray(total.exact("targets"))[1:].sum(axis=1).astype(np.float64)
+    return np.asarray(total.exact("targets")[1:].sum(axis=1), np.float64)
 
 
 def is_a_row(found: np.ndarray, asker: Asker) -> bool:
     return bool(np.isclose(rows_of(asker), found, atol=1e-9).all(axis=1).any())
 
 
-def refusal_of(asker: Asker, *questions: Mapping[str, Any]) -> str | list[np.ndarray]:
+def refusal_of(asker: Asker, *questions: Mapping[str, Any]) -> Any:
     """The word by which a hospital refuses one of these; what it told otherwise."""
     try:
         return [sums_of_features(second_total(asker, **one)) for one in questions]
@@ -144,22 +148,56 @@ def test_an_encoder_that_sorts_persons_into_bins_is_refused(tmp_path: Path) -> N
     asker = start_of(tmp_path, IMPRINT, question)
     inputs = asker.hospital.train.batch(np.arange(len(asker.hospital.train))).inputs.numpy()
     ages = np.sort(inputs[:, 0])
-    middle = (ages[: THRESHOLDS] + ages[1 : THRESHOLDS + 1]) / 2
+    middle = (ages[:THRESHOLDS] + ages[1 : THRESHOLDS + 1]) / 2
     weight, bias = np.zeros((THRESHOLDS + 2, inputs.shape[1])), np.zeros(THRESHOLDS + 2)
     weight[:THRESHOLDS, 0], bias[:THRESHOLDS] = -1, middle
     weight[THRESHOLDS, 1] = weight[THRESHOLDS + 1, 0] = 1
     first = next(name for name, _ in asker.hospital.network.named_parameters()).removesuffix("weight")
     with_start(asker, {f"{first}weight": weight, f"{first}bias": bias})
-    try:
-        products = second_total(asker, **question)
-    except RefusedError as refusal:
-        assert refusal.reason == "encoder"
+    products = told_or_word(asker, question)
+    if products == "encoder":
         return
-    gram = np.zeros((THRESHOLDS + 3,) * 2)
-    gram[np.triu_indices(len(gram))] = products["products"]
-    gram = gram + np.triu(gram, 1).T
+    gram = gram_of(products)
     youngest = gram[1, 1 + THRESHOLDS] / gram[1, 0]
     pytest.fail(f"the youngest has chol {youngest}, which is {inputs[inputs[:, 0].argmin(), 1]}")
+
+
+def told_or_word(asker: Asker, question: Mapping[str, Any]) -> Total | str:
+    try:
+        return second_total(asker, **question)
+    except RefusedError as refusal:
+        return refusal.reason
+
+
+def gram_of(products: Total | str) -> np.ndarray:
+    assert isinstance(products, Total)
+    upper = products["products"]
+    size = int((np.sqrt(8 * len(upper) + 1) - 1) / 2)
+    gram = np.zeros((size, size))
+    gram[np.triu_indices(size)] = upper
+    return gram + np.triu(gram, 1).T
+
+
+def test_a_unit_that_answers_to_one_person_tells_nothing_of_them(tmp_path: Path) -> None:
+    """Before: its products with all others were that person's features, of honest encoders too."""
+    question = probe(encoder="start")
+    asker = start_of(tmp_path, NETWORK, question)
+    inputs = asker.hospital.train.batch(np.arange(len(asker.hospital.train))).inputs.numpy()
+    ages = np.sort(inputs[:, 0])
+    weight, bias = np.zeros((4, inputs.shape[1])), np.zeros(4)
+    weight[0, 0], bias[0], weight[1, 1] = -1, (ages[0] + ages[1]) / 2, 1
+    first = next(name for name, _ in asker.hospital.network.named_parameters()).removesuffix("weight")
+    gram = gram_of(second_total(with_start(asker, {f"{first}weight": weight, f"{first}bias": bias}), **question))
+    with np.errstate(all="ignore"):
+        assert not np.isclose(gram[1, 2] / np.sqrt(gram[1, 1]), inputs[inputs[:, 0].argmin(), 1])
+    assert gram[2, 2] > 0
+
+
+def test_what_few_persons_have_is_held_at_what_all_others_have() -> None:
+    persons = np.array(["a", "a", "b", "c", "d", "e"])
+    values = np.array([[1.0, 3, 0], [1, 3, 1], [0, 3, 2], [0, 3, 3], [0, 3, 4], [0, 4, 5]])
+    told = told_of_many(values, persons, 2)
+    assert told.tolist() == [[0, 3, 0], [0, 3, 1], [0, 3, 2], [0, 3, 3], [0, 3, 4], [0, 3, 5]]
 
 
 def test_an_encoder_that_overflows_at_one_person_is_refused(tmp_path: Path) -> None:
@@ -175,9 +213,5 @@ def test_an_encoder_that_overflows_at_one_person_is_refused(tmp_path: Path) -> N
     tensors[names[1]] = np.array([0.0, 0.0, -1e30 * (ages[-1] + ages[-2]) / 2])
     with_start(asker, tensors)
     with np.errstate(all="ignore"):
-        try:
-            total = second_total(asker, **question)
-        except RefusedError as refusal:
-            assert refusal.reason == "encoder"
-            return
-    pytest.fail(f"sums of {total['products'][0]} of {len(ages)} persons were told")
+        told = told_or_word(asker, question)
+    assert told == "encoder", f"sums of {gram_of(told)[0, 0]} of {len(ages)} persons were told"

@@ -56,6 +56,13 @@ def test_a_run_that_is_well_says_that_it_was_looked_at() -> None:
     assert "no collapse" in text and "has collapsed" not in text and "Spread of features, validation cases" in text
 
 
+def test_nobody_takes_the_headline_for_what_features_are_worth_or_looks_for_labels() -> None:
+    text = words(run_of([0.06, 0.05, 0.09], final=0.09))
+    assert "what it was trained to do without labels" in text and "wardround probe" in text
+    assert "Which patients does it answer worst" in text and "Where does it fail" not in text
+    assert "no classes to count" not in text and "No label distribution" not in text
+
+
 def test_the_last_model_is_looked_at_too() -> None:
     assert summary_of(run_of([0.06, 0.05], final=0.0))["collapse"]["collapsed"]
 

@@ -40,7 +40,7 @@ class Taught(Unlabelled):
     private_options: ClassVar[Mapping[str, object]] = {"centre": "noise"}
     watched: ClassVar[tuple[str, ...]] = ("spread", "answer_spread")
 
-    network: Entry = field(default_factory=lambda: Entry("groupnorm_cnn"))
+    network: Entry = field(default_factory=lambda: Entry("groupnorm_cnn", {"standardised": True}))
     augmentation: Entry = field(default_factory=lambda: Entry("grey"))
     projection: int = 64
     hidden: int = 128

@@ -183,7 +183,7 @@ def _risks(sheet: Sheet) -> Markup:
             one.severity,
             one.before,
             one.after,
-            _why(one),
+            coded(_why(one)),
         ]
         for number, one in enumerate(sheet.risks, 1)
     ]
@@ -237,7 +237,7 @@ def _marks(before: Sequence[int], after: Sequence[int]) -> str:
 
 
 def _anonymous(sheet: Sheet) -> Markup:
-    rows = [[capital(one.test), _badge(one.light), one.fact] for one in sheet.bearings]
+    rows = [[capital(one.test), _badge(one.light), coded(one.fact)] for one in sheet.bearings]
     return section(
         "anonymous",
         "Personal data, or anonymous?",

@@ -41,7 +41,7 @@ class WhoWasTrainedOn:
     heading: ClassVar[str] = "Membership hidden?"
     share: ClassVar[float] = 0.25
     place: ClassVar[int] = 30
-    feared: ClassVar[str] = "Somebody learns that a patient was in the study, and so what they suffer from."
+    feared: ClassVar[str] = "Somebody learns that a patient was in the study, and so what that says of them."
     severity: ClassVar[Severity] = "significant"
     bears_on: ClassVar[tuple[Test, ...]] = ("singling out", "inference")
     happened: ClassVar[str] = "one can tell who was a patient of the study"

@@ -135,7 +135,7 @@ def _labels(roster: Roster, learned: bool) -> Markup | None:
         words = "There are no classes to count: what is learned are numbers."
         return figure("Labels", tag("p", words, class_="quiet")) if learned else None
     if not any(holding.labels for holding in roster.holdings) or not names:
-        return figure("Labels", tag("p", "No label distribution was told.", class_="quiet"))
+        return figure("Labels", tag("p", "No label distribution was told.", class_="quiet")) if learned else None
     drawn_over = any(BACKGROUND in holding.labels for holding in roster.holdings)
     keys = legend(class_looks(names, drawn_over).items())
     note = _background_note(roster)
