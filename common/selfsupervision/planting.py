@@ -29,15 +29,23 @@ def numbers_of_plant(axes: int) -> int:
 
 
 def drawn_plant(
-    rng: np.random.Generator, axes: int, *, share: float, radii: tuple[float, float], contrasts: tuple[float, float]
+    rng: np.random.Generator,
+    axes: int,
+    *,
+    share: float,
+    radii: tuple[float, float],
+    contrasts: tuple[float, float],
+    darker: float = 0.5,
 ) -> NDArray[np.float32]:
     """(P,) contrast, share that is levelled, centre, radii, bends and mottles of one case's blob.
 
     share: of cases that have one; in others both first numbers are 0. radii: least and most, as shares of a side.
-    contrasts: least and most, in the image's standard deviations; as often darker as brighter.
+    contrasts: least and most, in the image's standard deviations. darker: share of blobs that are
+    darker than the body, and not brighter.
     """
     begun = rng.random() < share
-    contrast, levelled = rng.uniform(*contrasts) * rng.choice((-1.0, 1.0)), rng.uniform(0, REPLACED)
+    sign = -1.0 if rng.random() < darker else 1.0
+    contrast, levelled = sign * rng.uniform(*contrasts), rng.uniform(0, REPLACED)
     where = [rng.uniform(*CENTRES, axes), rng.uniform(*radii, axes)]
     fields = rng.standard_normal(SHAPE_GRID**axes + TEXTURE_GRID**axes)
     return np.concatenate([[begun * contrast, begun * levelled], *where, fields]).astype(np.float32)

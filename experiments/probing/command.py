@@ -23,7 +23,7 @@ SHOWN = (0, 1, 2, 3, 4, 6)
 def probe_run(run: Path, asked: Asked, folder: Path, console: Console) -> tuple[Probed, Path]:
     """Measure, and write the page. Raises WardroundError where the run cannot be probed."""
     if is_there(folder, FIGURES):
-        raise StudyError(f"{folder} already holds a probe; name another folder.")
+        raise StudyError(f"{folder} already holds a probe: name another folder with --folder, or remove this one.")
     studied = Studied.of(run)
     probe = METHODS[asked.method](**asked.options)
     if studied.study.federation.withhold_test and (probe.evaluated == "test" or asked.scratch or asked.tuned):

@@ -186,9 +186,9 @@ def _chart(found: Sequence[Cell], encoders: Sequence[str]) -> Markup:
         lines,
         bands,
         describe="Area under the curve by share of labels",
-        x_word="labels: 0 is 1 %, 1 is 10 %, 2 is 100 %",
+        x_word="labels used",
         words=score,
-        whole_x=False,
+        x_names={_place(share): f"{100 * share:g} %" for share in sorted({one.share for one in found})},
     )
 
 

@@ -78,8 +78,8 @@ def _lines(figure: Mapping[str, Any], series: Sequence[Mapping[str, Any]]) -> Ma
         for one, look in zip(series, ("outer", *LOOKS[1:]), strict=False)
         if one["low"] and one["high"] and len(series) == 1
     ]
-    words = {"describe": str(figure["title"]), "x_word": str(figure["x_label"])}
-    chart = line_chart(lines, bands, **words, words=cell, whole_x=False)
+    title, x_word = str(figure["title"]), str(figure["x_label"])
+    chart = line_chart(lines, bands, describe=title, x_word=x_word, words=cell, whole_x=False)
     return joined([tag("p", str(figure["y_label"]), class_="note"), chart])
 
 

@@ -45,7 +45,8 @@ class Planted(CaseByCase):
     """network: such as `unet`, from `common/learning/networks`. One that outlines is learned to its last layer, for
     two classes; of any other the last layer is left out, and a linear one outlines.
 
-    share: of cases into which a blob is planted. least_radius, largest_radius: of it along each axis, as shares of a
+    share: of cases into which a blob is planted. darker: share of blobs that are darker than the body around; 0 where
+    what is sought is bright. least_radius, largest_radius: of it along each axis, as shares of a
     side. least_contrast, largest_contrast: by how many of the image's standard deviations it is brighter or darker.
     augmentation: "contrast" shows a planted case as some other scanner might have taken it, as in segmentation.
 
@@ -61,6 +62,7 @@ class Planted(CaseByCase):
 
     network: Entry = field(default_factory=lambda: Entry("unet"))
     share: float = 0.7
+    darker: float = 0.5
     least_radius: float = 0.06
     largest_radius: float = 0.28
     least_contrast: float = 0.6
@@ -69,7 +71,7 @@ class Planted(CaseByCase):
 
     def __post_init__(self) -> None:
         NETWORKS.build(self.network)
-        between("task", 0, 1, share=self.share, largest_radius=self.largest_radius)
+        between("task", 0, 1, share=self.share, darker=self.darker, largest_radius=self.largest_radius)
         between("task", 0, MOST_CONTRAST, largest_contrast=self.largest_contrast)
         positive("task", least_radius=self.least_radius, least_contrast=self.least_contrast)
         one_of("task", ("none", "contrast"), augmentation=self.augmentation)
@@ -134,7 +136,8 @@ class Planted(CaseByCase):
     def _drawn(self, generators: list[np.random.Generator], shape: tuple[int, ...]) -> Tensor:
         radii, contrasts = (self.least_radius, self.largest_radius), (self.least_contrast, self.largest_contrast)
         axes = len(shape) - 1
-        rows = [drawn_plant(one, axes, share=self.share, radii=radii, contrasts=contrasts) for one in generators]
+        shares = {"share": self.share, "darker": self.darker}
+        rows = [drawn_plant(one, axes, radii=radii, contrasts=contrasts, **shares) for one in generators]
         return torch.from_numpy(np.stack(rows))
 
 

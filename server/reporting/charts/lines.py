@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from types import MappingProxyType
 
 from server.reporting.charts.bars import legend
 from server.reporting.charts.scale import Scale, extent, spread, ticks
@@ -15,6 +16,7 @@ from server.reporting.wording import NOTHING, plain
 WIDTH, HEIGHT = 490.0, 290.0
 LEFT, RIGHT, TOP, BOTTOM = 44.0, 146.0, 14.0, 40.0
 LABEL_GAP = 14.5
+NO_NAMES: Mapping[float, str] = MappingProxyType({})
 LABEL_CHARACTERS, LABEL_CHARACTER_WIDTH, ROOM_BESIDE_LABEL = 23, 6.9, 27.0
 """Where a name is longer, all stand above the chart, whole, and none at a line's end."""
 MOST_HOVER_COLUMNS = 250
@@ -54,8 +56,11 @@ def line_chart(
     x_word: str,
     words: Callable[[float], str],
     whole_x: bool = True,
+    x_names: Mapping[float, str] = NO_NAMES,
 ) -> Markup:
-    """One chart. describe: what it shows, for who cannot see it. words: writes a value. whole_x: x counts from 0."""
+    """One chart. describe: what it shows, for who cannot see it. words: writes a value. whole_x: x counts from 0.
+    x_names: places on the x axis that are called so; the axis then has no others.
+    """
     every = [point for line in lines for point in line.points]
     every += [point for band in bands for side in (band.low, band.high) for point in side]
     values, rounds = [y for _, y in every if y is not None], sorted({x for x, _ in every})
@@ -68,11 +73,11 @@ def line_chart(
     frame = _Frame(Scale(low, high, LEFT, WIDTH - right), Scale(*extent(values), HEIGHT - BOTTOM, TOP))
     drawn = tag(
         "svg",
-        _axes(frame, x_word, whole_x),
+        _axes(frame, x_word, x_names or _numbers(frame.x, whole_x)),
         *(_area(band, frame) for band in bands),
         *(_path(line, frame) for line in lines),
         _end_labels(lines, frame) if at_ends else None,
-        _hover(lines, bands, frame, rounds, x_word, words),
+        _hover(lines, bands, frame, {x: f"{x_word} {x_names.get(x, f'{x:g}')}" for x in rounds}, words),
         viewBox=f"0 0 {WIDTH:g} {HEIGHT:g}",
         class_="chart",
         role="img",
@@ -81,15 +86,19 @@ def line_chart(
     return drawn if at_ends else joined([legend((line.label, line.look) for line in lines if line.label), drawn])
 
 
-def _axes(frame: _Frame, x_word: str, whole_x: bool) -> Markup:
+def _numbers(x: Scale, whole: bool) -> dict[float, str]:
+    return {value: plain(value) for value in ticks(max(x.low, 0) if whole else x.low, x.high, most=6, whole=whole)}
+
+
+def _axes(frame: _Frame, x_word: str, x_names: Mapping[float, str]) -> Markup:
     x_end, y_end = frame.x.end, HEIGHT - BOTTOM
     parts: list[Markup] = []
     for value in ticks(frame.y.low, frame.y.high):
         y = frame.y(value)
         parts.append(tag("line", x1=LEFT, x2=x_end, y1=y, y2=y, class_="grid"))
         parts.append(tag("text", plain(value), x=LEFT - 7, y=y + 4, text_anchor="end"))
-    for value in ticks(max(frame.x.low, 0) if whole_x else frame.x.low, frame.x.high, most=6, whole=whole_x):
-        parts.append(tag("text", plain(value), x=frame.x(value), y=y_end + 17, text_anchor="middle"))
+    for value, name in x_names.items():
+        parts.append(tag("text", name, x=frame.x(value), y=y_end + 17, text_anchor="middle"))
     parts.append(tag("line", x1=LEFT, x2=x_end, y1=y_end, y2=y_end, class_="axis"))
     parts.append(tag("text", x_word, x=(LEFT + x_end) / 2, y=HEIGHT - 6, text_anchor="middle", class_="axis-word"))
     return joined(parts)
@@ -145,18 +154,18 @@ def _hover(
     lines: Sequence[Line],
     bands: Sequence[Band],
     frame: _Frame,
-    rounds: Sequence[float],
-    x_word: str,
+    said: Mapping[float, str],
     words: Callable[[float], str],
 ) -> Markup:
-    """One transparent column a round whose title names every value there."""
+    """One transparent column a round whose title names every value there. said: how each x is spoken of."""
+    rounds = list(said)
     kept = rounds[:: len(rounds) // MOST_HOVER_COLUMNS + 1]
     values = [(line.label, dict(line.points)) for line in lines if line.label][:MOST_LINES_NAMED_ON_HOVER]
     ranges = [(band.label, dict(band.low), dict(band.high)) for band in bands]
     edges = [frame.x.start, *((frame.x(a) + frame.x(b)) / 2 for a, b in pairwise(kept)), frame.x.end]
     columns = []
     for k, x in enumerate(kept):
-        tip = [f"{x_word} {x:g}"]
+        tip = [said[x]]
         tip += [f"{label}: {words(y)}" for label, at in values if (y := at.get(x)) is not None]
         tip += [f"{label}: {_range(low.get(x), high.get(x), words)}" for label, low, high in ranges]
         place = {"x": edges[k], "width": max(edges[k + 1] - edges[k], 1.0), "y": TOP, "height": HEIGHT - TOP - BOTTOM}

@@ -61,6 +61,13 @@ def test_nothing_is_planted_outside_the_body_nor_where_the_share_is_0() -> None:
     assert torch.equal(untouched, given) and not none.any()
 
 
+@pytest.mark.parametrize(("darker", "sign"), [(0.0, 1.0), (1.0, -1.0)])
+def test_blobs_are_as_bright_as_is_said(darker: float, sign: float) -> None:
+    rng = np.random.default_rng(0)
+    told = {"share": 1.0, "radii": (0.1, 0.2), "contrasts": (1.0, 2.0), "darker": darker}
+    assert all(1 <= sign * drawn_plant(rng, 2, **told)[0] <= 2 for _ in range(20))  # type: ignore[arg-type]
+
+
 def test_a_black_image_stays_finite() -> None:
     found, _ = planted(torch.zeros(2, 1, 8, 8), plants(2, 2))
     assert torch.isfinite(found).all()
