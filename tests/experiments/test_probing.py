@@ -50,7 +50,7 @@ ROUNDS = ("plain", "secagg", "bfv")
 STUDY = """
 title = "Without labels"
 rounds = 1
-seed = 4
+seed = 12
 aggregation = "plain"
 engine = "inline"
 task = { name = "simclr", network = { name = "mlp", hidden = [4] }, projection = 4, augmentation = "AUGMENTATION" }
