@@ -79,10 +79,16 @@ def drawn_by_class(labels: Labels, share: float, seed: int, draw: int) -> Labels
     return np.sort(np.concatenate([rng.permutation(np.flatnonzero(labels == label))[:each] for label in classes]))
 
 
+def auc(scores: NDArray[np.float64], labels: Labels) -> float:
+    """Area under the ROC curve."""
+    from sklearn.metrics import roc_auc_score
+
+    return float(roc_auc_score(labels, scores))
+
+
 def _auc(train: Labelled, test: Labelled, chosen: Labels) -> float:
     from sklearn.linear_model import LogisticRegression
-    from sklearn.metrics import roc_auc_score
 
     model = LogisticRegression(max_iter=2000, class_weight="balanced")
     model.fit(train.features[chosen], train.labels[chosen])
-    return float(roc_auc_score(test.labels, model.decision_function(test.features)))
+    return auc(model.decision_function(test.features), test.labels)

@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 
 from common.data.cases import Cases
 
+CNN = "network = { name = 'groupnorm_cnn' }"
+SUPERVISED = "steps = 15, batch_size = 32, learning_rate = 0.002, optimiser = 'adam', sampling = 'by_class'"
+
 
 @dataclass(frozen=True)
 class Method:
@@ -27,8 +30,9 @@ class Method:
 class Set:
     """Images of hospitals. lines: of the study, where they are and how they are parted. labels: 0 and 1 of cases.
 
-    seeds: how many there is time for. pooled: methods whose pooled bound is measured with every seed; others' with
-    one. share: of a method's rounds that there is time for.
+    classes: whether the cases are of two, which a classifier learns from scratch. seeds: how many there is time for.
+    pooled: methods whose pooled bound is measured with every seed; others' with one. share: of a method's rounds that
+    there is time for.
     """
 
     name: str
@@ -36,6 +40,7 @@ class Set:
     lines: str
     labels: Callable[[Cases], NDArray[np.int64]]
     seeds: int
+    classes: bool = False
     pooled: tuple[str, ...] = ()
     share: float = 1.0
 
@@ -58,6 +63,23 @@ baselines = {{ local = false, pooled = false }}
 """
 
 
+def supervised_text(images: Set, folder: str, seed: int, share: float) -> str:
+    """Of one classifier that learns from a share of the labels alone. Of every share as many steps are taken."""
+    return f"""
+title = "Supervised from scratch on {images.name}"
+rounds = 10
+seed = {seed}
+engine = "inline"
+strategy = "fedavg"
+aggregation = "plain"
+task = {{ name = "classification", {CNN} }}
+federation = {{ evaluate_every = 0 }}
+baselines = {{ local = false, pooled = false }}
+training = {{ {SUPERVISED}{f", label_share = {share:g}" if share < 1 else ""} }}
+{images.lines.format(folder=folder)}
+"""
+
+
 def _class_of_case(cases: Cases) -> NDArray[np.int64]:
     return cases.targets.astype(np.int64)
 
@@ -67,7 +89,6 @@ def _shows_any(cases: Cases) -> NDArray[np.int64]:
     return np.array([bool(piece.any()) for piece in cases.pieces("targets")], np.int64)
 
 
-CNN = "network = { name = 'groupnorm_cnn' }"
 CROPS = "augmentation = { name = 'grey', smallest_crop = 0.6, contrast = 0.0, brightness = 0.0 }"
 TRANSFORMER = (
     "{ epochs = 1, batch_size = 32, learning_rate = 0.004, optimiser = 'adamw', weight_decay = 0.05, "
@@ -110,6 +131,7 @@ SETS = (
         "partition = {{ name = 'dirichlet', hospitals = 6, alpha = 0.3 }}",
         _class_of_case,
         seeds=3,
+        classes=True,
         pooled=("simclr", "mae"),
     ),
     Set(

@@ -1,4 +1,4 @@
-"""An encoder by several ways: as it was drawn, by a federation, of pooled images, and by FedEMA's rule."""
+"""An encoder by several ways: as it was drawn, by a federation, of pooled images, by FedEMA's rule; or none."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from client.hospital import Hospital, open_hospital, site_names
@@ -88,6 +90,18 @@ def fedema(study: Study, hospitals: Sequence[Hospital]) -> nn.Module:
         shared = {name: tensor / sum(counts.values()) for name, tensor in sums.items()}
     _put_mean(whole, shared, 0.0)
     return whole
+
+
+def supervised(study: Study, hospitals: Sequence[Hospital]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """How sure a federated classifier of two classes is of the second, and the truth, of all test cases."""
+    with TemporaryDirectory() as temporary:
+        folder = Path(temporary) / "run"
+        run_quietly(study, folder)
+        network = load_trained(folder).network
+    cases = concatenate([one.splits["test"] for one in hospitals])
+    with torch.no_grad():
+        logits: Tensor = network(cases.batch().inputs).double()
+    return (logits[:, 1] - logits[:, 0]).numpy(), cases.targets.astype(np.int64)
 
 
 def _learned(network: nn.Module) -> Tensors:

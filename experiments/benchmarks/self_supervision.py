@@ -18,12 +18,13 @@ from experiments.benchmark import Benchmark, Cell, Measured, Target
 from experiments.benchmarks import _pretraining_ways as ways
 from experiments.benchmarks._data import find
 from experiments.benchmarks._kept_rows import CPU_S, KeptRows, Row, mean_of
-from experiments.benchmarks._label_efficiency import DRAWS, SHARES, STANDARDISED, efficiency, name_of
-from experiments.benchmarks._pretraining_studies import METHODS, SETS, Method, Set, study_text
+from experiments.benchmarks._label_efficiency import DRAWS, SHARES, STANDARDISED, auc, efficiency, name_of
+from experiments.benchmarks._pretraining_studies import METHODS, SETS, Method, Set, study_text, supervised_text
 
 FOLDER = Path("runs") / "bench" / "ssl"
 BUDGET_CPU_S = 3600.0
 FLOOR, FEDERATED, POOLED, PEER = "untrained", "federated", "pooled", "FedEMA's rule"
+SCRATCH = "from scratch, federated"
 AT_LEAST = {"mae": 0.90, "simclr": 0.75}
 """Share of the way from the floor to pooled pretraining, at 1 % of labels."""
 REACHED = {"byol": 0.90, "dino": 0.90}
@@ -53,6 +54,7 @@ def rows_of(kept: KeptRows) -> list[Row]:
         for seed in range(images.seeds):
             for method in METHODS:
                 found += _of_method(kept, images, method, seed)
+            found += [_from_scratch(kept, images, seed)] if images.classes else []
     return found
 
 
@@ -140,6 +142,19 @@ def _of_method(kept: KeptRows, images: Set, method: Method, seed: int) -> list[R
     return [
         kept.row({**names, "trained": way}, study.json, _of_way(study, make, images)) for way, make in trained.items()
     ]
+
+
+def _from_scratch(kept: KeptRows, images: Set, seed: int) -> Row:
+    texts = {share: supervised_text(images, str(find(images.data)), seed, share) for share in SHARES}
+    studies = {share: parse(text) for share, text in texts.items()}
+
+    def measure_row() -> Mapping[str, float]:
+        torch.set_num_threads(1)
+        hospitals = ways.hospitals_of(studies[1.0])
+        return {name_of(share): auc(*ways.supervised(study, hospitals)) for share, study in studies.items()}
+
+    names: dict[str, str | int] = {"images": images.name, "method": "supervised", "seed": seed, "trained": SCRATCH}
+    return kept.row(names, "".join(study.json for study in studies.values()), measure_row)
 
 
 def _of_way(study: Study, make: Make, images: Set) -> Callable[[], Mapping[str, float]]:
