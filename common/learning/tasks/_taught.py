@@ -29,12 +29,13 @@ GLOBAL_VIEWS = ("first_view", "second_view")
 @dataclass(frozen=True)
 class Taught(Unlabelled):
     """network: whose last layer is left out, from `common/learning/networks`. augmentation: what makes views, from
-    `common/selfsupervision/augmentations`. projection: numbers that stand for a view, behind a layer of `hidden`.
-    momentum: what the teacher keeps of itself in a step. centre_momentum: the same of the mean of what it says, which
-    is taken from that, lest it say the same of everybody. centre: whether that is of "cases", or of images of
-    "noise", which no person moves: privacy for one patient needs those (`common.selfsupervision.probed_centre`).
-    standardised: whether features, before they are projected, are taken less their moving mean and over their moving
-    spread, in the place of batch normalisation; cases move those, and with a centre of noise there are none.
+    `common/selfsupervision/augmentations`. projection: numbers that stand for a view. hidden: width of the layer
+    before them. momentum: what the teacher keeps of itself in a step. centre_momentum: the same of the mean of what
+    it says, which is taken from that, lest it say the same of everybody. centre: whether that is of "cases", or of
+    images of "noise", which no person moves: privacy for one patient needs those
+    (`common.selfsupervision.probed_centre`). standardised: whether features, before they are projected, are taken
+    less their moving mean and over their moving spread, in the place of batch normalisation; cases move those, and
+    with a centre of noise there are none.
     """
 
     private_options: ClassVar[Mapping[str, object]] = {"centre": "noise"}

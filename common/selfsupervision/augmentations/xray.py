@@ -17,7 +17,7 @@ from common.selfsupervision.warps import Crop
 class Xray(Pipeline):
     """smallest_crop, largest_crop: least and greatest share of an image that a view shows; 1 is all of it. aspect: by
     which factor the sides of a crop may differ; 1 for none. left_right: whether half of the views are mirrored, which
-    puts the heart on the other side. rotation_degrees: at most.
+    puts the heart on the other side. rotation_degrees: either way, at most.
 
     contrast: by which share greys are stretched about their mean, more or less, at most. brightness: by how many of
     their standard deviations they are moved at most. gamma: exposure, the most that an exponent of greys differs from
