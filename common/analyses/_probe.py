@@ -43,9 +43,10 @@ class Probe:
     `grade=low|high`, where nobody named them. encoder: "start", of the model that the study begins from; "random",
     the same network as the seed draws it, never trained: the floor that a probe must stand beside. share: of each
     hospital's training persons, those whose labels are used, class by class, as `training.label_share`; draw, seed:
-    which persons these are. evaluated: the part that is predicted. by_hospital: answers of each hospital as well. least: fewest persons
-    of a class whose labels are used, over all hospitals; of fewer the sums would tell their features. bins: in which
-    scores count as tied for the area under the curve, the answer saying by how much that may move it.
+    which persons these are. evaluated: the part that is predicted. by_hospital: answers of each hospital as well.
+    least: fewest persons of a class whose labels are used, over all hospitals; of fewer the sums would tell their
+    features. bins: in which scores count as tied for the area under the curve, the answer saying by how much that may
+    move it.
     """
 
     without_noise: ClassVar[str] = NO_NOISE

@@ -27,8 +27,8 @@ NEAR = 2.0**40
 
 @dataclass(frozen=True)
 class ProbeKnn(Probe):
-    """neighbours: so many cases of the same hospital whose labels are used, all of them where it has fewer; each
-    votes for its class with exp(cosine / temperature) (section 3.4 of the paper, where they are 200 and 0.07).
+    """neighbours: so many cases of the same hospital whose labels are used, all of them where it has fewer (the paper
+    has 200, section 3.4). temperature: each votes for its class with exp(cosine / temperature).
     """
 
     discloses: ClassVar[str] = (

@@ -21,9 +21,10 @@ WIDEST, DEEPEST, MOST_TOKENS = 1 << 14, 64, 1 << 14
 @dataclass(frozen=True)
 class Vit:
     """patch: side of a patch in pixels or voxels. patch_sides: of every axis, in place of `patch`, where voxels are
-    longer along one than another. width: numbers of a token, which `heads` divides. depth: how many blocks.
-    mlp_ratio: of the width between a block's two layers to that of a token. positions: of patches, as fixed sines and
-    cosines or learned. pooling: whether the last layer is shown the mean of all tokens, or a class token.
+    longer along one than another. width: numbers of a token. heads: of attention; they divide the width. depth: how
+    many blocks. mlp_ratio: of the width between a block's two layers to that of a token. positions: of patches, as
+    fixed sines and cosines or learned. pooling: whether the last layer is shown the mean of all tokens, or a class
+    token.
 
     About 226,000 parameters for grey images.
     """
