@@ -102,7 +102,7 @@ def dino_cases() -> Made:
 
 
 def byol_cases() -> Made:
-    return TASKS.build(Entry("byol", {**ENCODED, "momentum": 0.9})), unlabelled_cases()
+    return TASKS.build(Entry("byol", {**ENCODED, "momentum": 0.95})), unlabelled_cases()
 
 
 def halves() -> Cases:

@@ -51,7 +51,7 @@ second is over the few intervals of a survival curve, and in no gradient."""
 KINDS = {
     "logistic": "classification", "mlp": "classification", "mcmahan_2nn": "classification",
     "mcmahan_cnn": "classification", "groupnorm_cnn": "classification", "voxelmorph": "registration",
-    "affine_pair": "registration",
+    "affine_pair": "registration", "vit": "classification",
 }  # fmt: skip
 SHAPES = {
     "logistic": (13,), "mlp": (13,), "mcmahan_2nn": (1, 28, 28), "mcmahan_cnn": (1, 8, 8), "voxelmorph": (2, 16, 16),
