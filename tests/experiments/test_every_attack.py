@@ -30,8 +30,7 @@ FOUND_ELSEWHERE = {
         "test_inversion.py::test_inverting_gradients_of_a_small_cnn_brings_back_this_patient_and_nobody_else"
     ),
     "patch_tokens": (
-        "test_attacks_on_pretraining.py::"
-        "test_an_image_comes_back_from_maes_gradient_of_one_case_hidden_patches_too"
+        "test_attacks_on_pretraining.py::test_an_image_comes_back_from_maes_gradient_of_one_case_hidden_patches_too"
     ),
     "view_likeness": "test_attacks_on_pretraining.py::test_an_encoder_that_learned_some_by_heart_gives_them_away",
     "learned_prior": "test_learned_prior.py::test_a_case_comes_back_from_fewer_numbers_than_it_has",

@@ -138,7 +138,9 @@ def test_what_a_source_computes_from_several_persons_and_does_not_declare_is_fou
 
 
 def test_a_task_may_bring_its_own_cases_and_says_so_where_it_needs_them(tmp_path: Path) -> None:
-    assert {one.outcome for one in tried(written(tmp_path, TASK))} == {"kept"}
+    found = tried(written(tmp_path, TASK))
+    assert {one.outcome for one in found} == {"kept", "not tried"}
+    assert all("does not" in one.said for one in found if one.outcome == "not tried")
     verdicts = tried(written(tmp_path, TASK.replace("def cases", "def other")))
     assert any("ValueError: ['seven numbers a case']" in one.said for one in verdicts)
     assert all("write `cases()`" in one.said for one in verdicts if one.outcome == "BROKEN")

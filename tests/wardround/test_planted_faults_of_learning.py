@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import random
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -126,7 +127,43 @@ class Real(Sound):
         return super().predict(network, inputs).float()
 
 
+class Mixing(Sound):
+    """What its scores are made of is taken less the mean of the batch."""
+
+    def answered(self, network: nn.Module, batch: Any) -> dict[str, torch.Tensor]:
+        answers = network(batch.inputs)
+        return {"answers": answers - answers.mean(0), "truth": batch.targets}
+
+    def judged_each(self, answered: Any) -> dict[str, torch.Tensor]:
+        return {"accuracy": (answered["answers"].argmax(1) == answered["truth"]).double()}
+
+    def score(self, network: nn.Module, batch: Any) -> dict[str, Mean]:
+        return {"accuracy": Mean.of(self.judged_each(self.answered(network, batch))["accuracy"].tolist())}
+
+
+class Led(Sound):
+    """Its teacher is said to follow the model, and `loss` moves it by cases."""
+
+    companion: ClassVar[tuple[str, ...]] = ("teacher",)
+    follows_parameters: ClassVar[bool] = True
+
+    def build_network(self, shape: Shape) -> nn.Module:
+        network = super().build_network(shape)
+        network.register_buffer("teacher", torch.zeros(1))
+        return network
+
+    def loss(self, network: nn.Module, batch: Any) -> torch.Tensor:
+        if network.training:
+            network.teacher.add_(batch.inputs.mean())
+        return super().loss(network, batch)
+
+    def follow(self, network: nn.Module) -> None:
+        network.teacher.mul_(0.9)
+
+
 TASKS = {
+    "what_scores_are_made_of_is_of_each_case_alone": (Mixing,),
+    "a_companion_that_is_said_to_follow_the_model_is_moved_by_no_case": (Led,),
     "its_options_are_a_frozen_dataclass_that_survives_a_copy": (NotFrozen,),
     "its_network_can_be_exchanged_and_follows_from_the_seed_alone": (Normalised, Undetermined),
     "it_overfits_four_cases": (Idling,),
@@ -148,7 +185,8 @@ def test_a_faulty_task_is_caught(law: str, fault: type[Task]) -> None:
 
 def test_a_task_without_fault_passes_and_one_that_declares_that_it_couples_cases_is_let_be() -> None:
     for law in laws(TaskTests):
-        getattr(TaskTests(), f"test_{law}")((Sound(), rows_with_classes()))
+        with suppress(pytest.skip.Exception):
+            getattr(TaskTests(), f"test_{law}")((Sound(), rows_with_classes()))
     with pytest.raises(pytest.skip.Exception, match="declares"):
         TaskTests().test_a_case_has_the_same_loss_whoever_else_is_in_the_batch((Coupled(), rows_with_classes()))
 
