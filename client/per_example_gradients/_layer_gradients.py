@@ -142,14 +142,8 @@ class _LinearOfCases(Function):
         return None, grad @ weight if ctx.needs_input_grad[1] else None, None, None
 
 
-class _LinearOfTokens(Function):
+class _LinearOfTokens(_LinearOfCases):
     """inputs: (N, ..., features)."""
-
-    @staticmethod
-    def forward(ctx: Any, kept: CaseGradients, inputs: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        ctx.kept = kept
-        ctx.save_for_backward(inputs, weight, bias)
-        return functional.linear(inputs, weight, bias)
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> Any:

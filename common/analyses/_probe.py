@@ -35,8 +35,26 @@ Values = NDArray[np.float64]
 Sums = dict[str, NDArray[np.integer] | Integers]
 
 
+class ByShare:
+    """What follows from options that say whose labels are used."""
+
+    share: float
+    draw: int
+    seed: int
+
+    @property
+    def label_draw(self) -> LabelDraw | None:
+        """Whose labels are used, where not everybody's."""
+        return LabelDraw(self.share, self.draw, self.seed) if self.share < 1 else None
+
+    @property
+    def whole_hospitals(self) -> bool:
+        """Where each draws among its own persons."""
+        return self.share < 1
+
+
 @dataclass(frozen=True)
-class Probe:
+class Probe(ByShare):
     """Options of every probe.
 
     outcome: a column of words, the class that the source gives where nothing else is said. levels: of it, as
@@ -75,16 +93,6 @@ class Probe:
     def of_hospitals(self) -> bool:
         """Where answers of each are wanted, or persons are drawn in each."""
         return self.by_hospital
-
-    @property
-    def label_draw(self) -> LabelDraw | None:
-        """Whose labels are used, where not everybody's."""
-        return LabelDraw(self.share, self.draw, self.seed) if self.share < 1 else None
-
-    @property
-    def whole_hospitals(self) -> bool:
-        """Where each draws among its own persons."""
-        return self.share < 1
 
     def classes_of(self, public: Public) -> tuple[str, ...]:
         """What the outcome may be. Raises StudyError where nobody named it."""

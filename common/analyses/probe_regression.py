@@ -21,7 +21,6 @@ from common.asking.features import PART, feature_names, features_of
 from common.asking.levels import TARGET
 from common.asking.records import Records
 from common.errors import AnalysisError
-from common.learning.label_draw import LabelDraw
 from common.study.checks import between, non_negative, positive
 from common.study.spelling import unknown
 
@@ -29,7 +28,7 @@ ERRORS = "errors"
 
 
 @dataclass(frozen=True)
-class ProbeRegression:
+class ProbeRegression(probing.ByShare):
     """outcome: a column of numbers, the target where the source does not call it otherwise. penalty, standardise: as
     of `probe_ridge`. encoder, share, draw, seed, evaluated, least: as of all probes; persons are drawn alike.
     """
@@ -57,16 +56,6 @@ class ProbeRegression:
         positive("probe", share=self.share, least=self.least)
         between("probe", 0, 1, share=self.share)
         non_negative("probe", draw=self.draw, seed=self.seed, penalty=self.penalty)
-
-    @property
-    def label_draw(self) -> LabelDraw | None:
-        """Whose labels are used, where not everybody's."""
-        return LabelDraw(self.share, self.draw, self.seed) if self.share < 1 else None
-
-    @property
-    def whole_hospitals(self) -> bool:
-        """Where each draws among its own persons."""
-        return self.share < 1
 
     def ask(self, public: Public) -> Generator[Query, Total, Answer]:
         """A round for how many there are, one for the products, and one for the errors on other cases."""

@@ -11,23 +11,20 @@ import torch
 from torch import Tensor, nn
 
 from common.data.cases import Batch
-from common.learning.judging import numbers_of
-from common.learning.tasks._pretraining import Unlabelled, exactly, one_by_one
+from common.learning.tasks._pretraining import CaseByCase, answer, exactly, one_by_one
 from common.selfsupervision.drawn_views import drawn_views, held_views, seen
-from common.selfsupervision.health import sketched
 from common.selfsupervision.probed_centre import CentreKind, move_centre
 from common.selfsupervision.teacher import Moments, move_teacher
 from common.study.catalogue import AUGMENTATIONS, NETWORKS
 from common.study.checks import WIDEST, between, one_of, sized
 from common.study.options import Entry
-from common.sums.mean import Mean, means_of
 
 GLOBAL_VIEWS = ("first_view", "second_view")
 """Of which the teacher speaks."""
 
 
 @dataclass(frozen=True)
-class Taught(Unlabelled):
+class Taught(CaseByCase):
     """network: whose last layer is left out, from `common/learning/networks`. augmentation: what makes views, from
     `common/selfsupervision/augmentations`. projection: numbers that stand for a view. hidden: width of the layer
     before them. momentum: what the teacher keeps of itself in a step. centre_momentum: the same of the mean of what
@@ -104,18 +101,7 @@ class Taught(Unlabelled):
         drawn = held_views(self.augmentations, batch, self.views)
         with torch.no_grad():
             losses, features = self.losses(exact.eval(), inputs, drawn), exact(inputs)
-            return {"losses": losses, "features": features, "answers": self.answers(exact, inputs, features)}
-
-    def judged_each(self, answered: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
-        """As of any task without labels."""
-        losses = answered["losses"]
-        explained = 1 - losses / self.trivial()
-        moments = sketched(answered["features"], answer=answered["answers"])
-        return {"explained": explained.float(), "loss": losses.float(), **moments}
-
-    def score(self, network: nn.Module, batch: Batch) -> Mapping[str, Mean]:
-        """Means of `judged_each`."""
-        return means_of(numbers_of(self.judged_each(self.answered(network, batch))))
+            return answer(losses, self.trivial(), features, answer=self.answers(exact, inputs, features))
 
     def augment(self, batch: Batch, rng: np.random.Generator) -> Batch:
         """Beside the batch, what makes the views of each case."""
