@@ -42,7 +42,10 @@ engine = "inline"
 strategy = "fedsgd"
 aggregation = "plain"
 source = { name = "phantom", hospitals = 3, size = 16, patients = [8, 8, 8], slices_per_patient = 1 }
-task = { name = "mae", network = { name = "vit", width = 32, heads = 4, depth = 1 }, decoder_width = 32, normalised = false }
+task.name = "mae"
+task.network = { name = "vit", width = 32, heads = 4, depth = 1 }
+task.decoder_width = 32
+task.normalised = false
 training = { batch_size = 1 }
 federation = { start_timeout_s = 600, round_timeout_s = 600, record_traffic = true }
 baselines = { local = false, pooled = false }
