@@ -152,6 +152,7 @@ NETWORKS = Catalogue(
 AUGMENTATIONS = Catalogue(
     "augmentation", "common.selfsupervision.augmentations", "common.selfsupervision.augmentation:Augmentation"
 )
+OPERATORS = Catalogue("operator", "common.reconstruction.operators", "common.reconstruction.operator:Operator")
 LOSSES = Catalogue("loss", "", "common.learning.own_loss:Loss", plain="common.learning.own_loss:plain_loss")
 AGGREGATIONS = Catalogue(
     "aggregation",
