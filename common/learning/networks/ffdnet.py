@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 from torch import Tensor, nn, no_grad
@@ -42,7 +43,7 @@ class FfdNet:
         held = self.fold**dimensions
         widths = [channels_in * held, *[self.channels] * (self.depth - 1), shape.classes * held]
         layers: list[nn.Module] = [Fold(self.fold)]
-        for before, after in zip(widths[:-1], widths[1:], strict=True):
+        for before, after in itertools.pairwise(widths):
             layers += [convolution(dimensions, before, after, 3), nn.ReLU(inplace=True)]
         with no_grad():
             for parameter in layers[-2].parameters():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from math import prod
@@ -79,7 +80,7 @@ class AlongAxes(nn.Module):
         channels = [prod(measured[: -self.axes]), *[terms * image[0]] * (self.axes - 1), image[0]]
         self.matrices = nn.ParameterList(
             _drawn((after, image[1 + axis], before, measured[axis - self.axes]))
-            for axis, (before, after) in enumerate(zip(channels[:-1], channels[1:], strict=True))
+            for axis, (before, after) in enumerate(itertools.pairwise(channels))
         )
 
     def forward(self, measured: Tensor) -> Tensor:
