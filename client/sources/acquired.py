@@ -22,6 +22,7 @@ from common.seeding import generator
 from common.study.catalogue import OPERATORS, SOURCES
 from common.study.checks import between, non_negative
 from common.study.options import Entry, options_of
+from common.study.spelling import unknown
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,9 @@ class Acquired:
     their names, from the start again; all fill planes alike. noise: of the same hospitals in turn, standard deviation
     of what is added to each number of the data, where images go from 0 to 1. phase: how far, in radians, the smooth
     phase of a complex image goes from zero; without it k-space is symmetric, and half of it measures all. channel: of
-    the source's images. folder: of the images' source.
+    the source's images. folder: of the images' source. members: names of those of its hospitals that take part; ():
+    all. Each keeps its operator and noise, whoever takes part: a hospital that is left out can be measured as it
+    is, and given a model that never saw its operator.
 
     Every person's images are scaled from their own least value, 0, to their own greatest, 1.
     """
@@ -44,6 +47,7 @@ class Acquired:
     phase: float = 1.5
     channel: int = 0
     folder: str = ""
+    members: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for index, deviation in enumerate(self.noise):
@@ -51,6 +55,10 @@ class Acquired:
         between("source 'acquired'", 0, 1 << 16, channel=self.channel)
         between("source 'acquired'", 0.0, 100.0, phase=self.phase)
         self._source()
+        if self.members and not self.has_sites:
+            raise StudyError(
+                "source 'acquired'.members names hospitals, and the source of the images does not say which is which."
+            )
         for name, given in (("operators", self.operators), ("noise", self.noise)):
             if not given:
                 raise StudyError(f"source 'acquired'.{name} must list one or more; it lists none.")
@@ -73,13 +81,19 @@ class Acquired:
         return str(getattr(self._source(), "persons", "The source of the images does not say what a person is."))
 
     def sites(self) -> tuple[SiteId, ...]:
-        """As the images' source."""
-        return self._source().sites()
+        """Of the images' source, those that take part."""
+        known = self._source().sites()
+        for name in self.members:
+            if name not in known:
+                raise unknown("hospital", name, known)
+        return tuple(site for site in known if not self.members or site in self.members)
 
     def cases(self, site: SiteId | None, seed: int) -> Cases:
         """All cases of a hospital. Raises SourceError where the images do not fit the operator."""
+        if site is not None and site not in self.sites():
+            raise unknown("hospital", str(site), self.sites())
         held = self._source().cases(site, seed)
-        at = 0 if site is None else self.sites().index(site)
+        at = 0 if site is None else self._source().sites().index(site)
         operators = self._operators()
         scan = _Scanner(operators[at % len(operators)], self.noise[at % len(self.noise)], self.phase)
         inputs, truth = self._acquired(held, scan, seed)

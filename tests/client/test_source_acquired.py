@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from client.sources.acquired import Acquired
-from common.errors import SourceError, StudyError
+from common.errors import SourceError, StudyError, UnknownNameError
 from common.reconstruction.packing import Layout
 from common.study.catalogue import OPERATORS
 from common.study.options import Entry
@@ -45,6 +45,21 @@ def test_hospitals_take_operators_and_noise_in_turn() -> None:
     source = Acquired(IMAGES, (MRI, across), noise=(0.0, 0.1))
     first, second = (source.cases(site, 0).inputs[0, 2] for site in source.sites())
     assert (np.ptp(first, axis=1) == 0).all() and (np.ptp(second, axis=0) == 0).all()
+
+
+def test_a_hospital_measures_as_it_does_whoever_else_takes_part() -> None:
+    across = Entry("cartesian_mri", {"acceleration": 2.0, "axis": 1})
+    everybody, alone = (
+        Acquired(IMAGES, (MRI, across), noise=(0.0, 0.1), members=members)
+        for members in ((), ("brackwater-university",))
+    )
+    assert alone.sites() == ("brackwater-university",)
+    first, second = (one.cases("brackwater-university", 0) for one in (everybody, alone))
+    assert np.array_equal(first.inputs, second.inputs) and np.array_equal(first.targets, second.targets)
+    with pytest.raises(UnknownNameError, match="brackwater"):
+        alone.cases("ashford-general", 0)
+    with pytest.raises(UnknownNameError, match="ashford-general"):
+        Acquired(IMAGES, (MRI,), members=("ashford",)).sites()
 
 
 def test_another_seed_draws_another_mask() -> None:

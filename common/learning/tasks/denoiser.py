@@ -18,6 +18,7 @@ from common.learning.task import Task
 from common.learning.tasks._network import build_fitting
 from common.learning.tasks._reconstruction import Reconstruction, started
 from common.reconstruction.consistency import Data
+from common.reconstruction.frame import Frame
 from common.reconstruction.packing import Layout
 from common.seeding import case_generators
 from common.selfsupervision.held import generators_of
@@ -145,10 +146,10 @@ class PlugAndPlay(nn.Module):
 
     def denoised(self, images: Tensor, level: Tensor) -> Tensor:
         """(N, C, *S) without the noise. level: (N,) as a share of the data range."""
-        scaled = images / self.data_range
+        own = Frame.of(images, self.layout.operator.complex_images)
+        frame = Frame(torch.full_like(own.scale, self.data_range), own.turn)
         told = level.to(images).reshape(-1, *[1] * (images.dim() - 1)).expand(-1, 1, *images.shape[2:])
-        found: Tensor = scaled + self.network(torch.cat([scaled, told], dim=1))
-        return found * self.data_range
+        return images + frame.put_back(self.network(torch.cat([frame.shown(images), told], dim=1)))
 
 
 task: type[Task] = Denoiser

@@ -10,6 +10,7 @@ from common.data.cases import Shape
 from common.learning.task import Task
 from common.learning.tasks._network import build_fitting
 from common.learning.tasks._reconstruction import Reconstruction, started
+from common.reconstruction.frame import Frame
 from common.reconstruction.packing import Layout
 from common.study.catalogue import NETWORKS
 from common.study.options import Entry
@@ -45,8 +46,8 @@ class Mended(nn.Module):
         """Images."""
         measured, linear = self.layout.unpack(inputs)
         start = started(linear, measured)
-        image: Tensor = start + self.network(start)
-        return image
+        frame = Frame.of(start, self.layout.operator.complex_images)
+        return start + frame.put_back(self.network(frame.shown(start)))
 
 
 task: type[Task] = Postprocessed
