@@ -14,7 +14,7 @@ from server.reporting.wording import capital, named, score, score_name
 TITLE = "Where does it fail, and where is it best?"
 LEARNED = "Which patients does it answer worst, and which best?"
 EXTREMES = 3
-MOST_SCORES = 6
+MOST_SCORES = 7
 
 
 def extremes(run: Run) -> Markup | None:

@@ -50,6 +50,11 @@ def _described(picture: Picture) -> str:
         return "the middle slices of a pair of images, before and after the model has laid one on the other"
     if any(name.startswith("prediction") for name in names):
         return "the image, the true labels, and what the model predicts"
+    if "truth" in names and any(name.startswith("error, ") for name in names):
+        return (
+            "the truth and what was made of the measured data, all in one window of grey, and the map of each one's "
+            "error, black where there is none"
+        )
     return f"{', '.join(names)}, as the study's task draws them"
 
 
