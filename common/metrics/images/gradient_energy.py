@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from scipy.ndimage import laplace
 
-from common.metrics.images._pairs import Values, as_pair, as_values, in_channels
 from common.metrics.images.mean_squared import mean_square
+from common.metrics.images.pairs import Values, as_pair, as_values, in_channels
 
 
 def sharpness(image: Any, truth: Any, *, channels: bool = False) -> float:

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from scipy.ndimage import correlate1d, uniform_filter
 
-from common.metrics.images._pairs import Values, as_pair, in_channels
 from common.metrics.images.mean_squared import mean_square
+from common.metrics.images.pairs import Values, as_pair, in_channels
 
 RADIUS_PX = 7
 SIGMA_PX = 1.5

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from common.metrics.images._pairs import as_pair
+from common.metrics.images.pairs import as_pair
 
 
 def mae(image: Any, truth: Any) -> float:

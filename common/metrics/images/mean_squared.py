@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from common.metrics.images._pairs import Values, as_pair
+from common.metrics.images.pairs import Values, as_pair
 
 
 def mse(image: Any, truth: Any) -> float:

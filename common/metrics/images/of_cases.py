@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common.errors import ImageError
-from common.metrics.images._pairs import Values, checked_range
 from common.metrics.images.gradient_energy import sharpness
 from common.metrics.images.high_frequencies import hfen
 from common.metrics.images.mean_squared import nmse
+from common.metrics.images.pairs import Values, checked_range
 from common.metrics.images.peak_signal import psnr
 from common.metrics.images.structural_similarity import LEAST_SIDE_PX, fitting_side, ssim
 from common.study.spelling import unknown

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from common.metrics.images._pairs import checked_range
 from common.metrics.images.mean_squared import mse
+from common.metrics.images.pairs import checked_range
 
 
 def psnr(image: Any, truth: Any, *, data_range: float) -> float:

@@ -10,7 +10,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter, uniform_filter
 
 from common.errors import ImageError
-from common.metrics.images._pairs import Values, as_pair, checked_range, in_channels
+from common.metrics.images.pairs import Values, as_pair, checked_range, in_channels
 from common.study.spelling import unknown
 
 Window = Literal["uniform", "gaussian"]
