@@ -1,0 +1,78 @@
+"""(A'A + w D'D)^-1 in the plane where both are diagonal: Fourier's for periodic edges, cosines' for reflected ones."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from functools import cache
+from typing import Protocol, runtime_checkable
+
+import torch
+from torch import Tensor
+
+from common.reconstruction.differences import scales
+from common.reconstruction.inner_products import by_case
+
+
+@runtime_checkable
+class Stationary(Protocol):
+    """A linear map for which A'A is a convolution with periodic edges."""
+
+    def power_spectrum(self) -> Tensor:
+        """(N or 1, *S): eigenvalues of A'A, zero or more, the frequency zero first (as `torch.fft.fftn` has it).
+
+        They are those of complex images where an image has a real and an imaginary channel.
+        """
+        ...
+
+
+def fourier_solve(right: Tensor, power: Tensor, weight: Tensor, spacing: Sequence[float] = ()) -> Tensor:
+    """(A'A + w D'D)^-1 right, D periodic. Frequencies that neither A nor D sees become zero."""
+    sizes = right.shape[2:]
+    roughness = _roughness([2 * torch.pi / n for n in sizes], sizes, spacing).to(right)
+    divisor = power.to(right)[:, None] + by_case(weight, right) * roughness
+    return filtered(right, torch.where(divisor > 0, 1 / divisor, torch.zeros_like(divisor)))
+
+
+def filtered(images: Tensor, factors: Tensor) -> Tensor:
+    """Images times (N or 1, 1, *S) factors in the Fourier plane, two channels as one complex image if need be."""
+    axes = tuple(range(-(images.dim() - 2), 0))
+    if images.shape[1] == 2:
+        both = torch.view_as_complex(images.movedim(1, -1).contiguous())
+        back = torch.fft.ifftn(torch.fft.fftn(both, dim=axes) * factors[:, 0], dim=axes)
+        return torch.view_as_real(back).movedim(-1, 1)
+    half = factors[..., : images.shape[-1] // 2 + 1]
+    back: Tensor = torch.fft.irfftn(torch.fft.rfftn(images, dim=axes) * half, s=images.shape[2:], dim=axes)
+    return back
+
+
+def cosine_solve(right: Tensor, weight: Tensor, spacing: Sequence[float] = ()) -> Tensor:
+    """(I + w D'D)^-1 right, D reflected at the edges: by the orthonormal cosine transform along each axis."""
+    sizes = right.shape[2:]
+    roughness = _roughness([math.pi / n for n in sizes], sizes, spacing).to(right)
+    return _cosines(_cosines(right, False) / (1 + by_case(weight, right) * roughness), True)
+
+
+def _roughness(steps: Sequence[float], sizes: Sequence[int], spacing: Sequence[float]) -> Tensor:
+    """(*S): eigenvalues of D'D, 2 - 2 cos along each axis, over its squared spacing."""
+    total = torch.zeros(*sizes, dtype=torch.float64)
+    for axis, (step, size, scale) in enumerate(zip(steps, sizes, scales(len(sizes), spacing), strict=True)):
+        along = scale**2 * (2 - 2 * torch.cos(step * torch.arange(size, dtype=torch.float64)))
+        total += along.reshape(-1, *[1] * (len(sizes) - axis - 1))
+    return total
+
+
+def _cosines(images: Tensor, inverse: bool) -> Tensor:
+    for axis in range(2, images.dim()):
+        matrix = _cosine_matrix(images.shape[axis]).to(images)
+        images = torch.tensordot(matrix.T if inverse else matrix, images, dims=([1], [axis])).movedim(0, axis)
+    return images
+
+
+@cache
+def _cosine_matrix(size: int) -> Tensor:
+    """(size, size) float64, orthogonal: the cosine transform of the second kind."""
+    places, waves = torch.arange(size, dtype=torch.float64), torch.arange(size, dtype=torch.float64)[:, None]
+    matrix = torch.cos(math.pi / size * (places + 0.5) * waves) * math.sqrt(2 / size)
+    matrix[0] /= math.sqrt(2)
+    return matrix
