@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, cast
 
 from torch import Tensor
 
@@ -45,9 +45,9 @@ class Division(Protocol):
 def divided(problem: Problem, tolerance: float) -> Division:
     """K is D where periodic edges make all of it diagonal in the Fourier plane, else the identity."""
     prior, linear = problem.regulariser, problem.linear
-    if isinstance(prior, TotalVariation | Gradient) and prior.periodic and problem.bounds is None:
-        if isinstance(linear, Stationary):
-            return ByDifferences(problem, prior, linear)
+    wraps = isinstance(prior, TotalVariation | Gradient) and prior.periodic and problem.bounds is None
+    if wraps and isinstance(linear, Stationary):
+        return ByDifferences(problem, cast(TotalVariation | Gradient, prior), linear)
     return ByImage(problem, tolerance)
 
 

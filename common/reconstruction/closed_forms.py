@@ -1,4 +1,4 @@
-"""(A'A + w D'D)^-1 in the plane where both are diagonal: Fourier's for periodic edges, cosines' for reflected ones."""
+"""(A'A + w D'D)^-1 where both are diagonal: in Fourier's plane for periodic edges, in cosines' for reflected ones."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ def fourier_solve(right: Tensor, power: Tensor, weight: Tensor, spacing: Sequenc
 
 
 def filtered(images: Tensor, factors: Tensor) -> Tensor:
-    """Images times (N or 1, 1, *S) factors in the Fourier plane, two channels as one complex image if need be."""
+    """Images times (N or 1, 1, *S) factors in the Fourier plane, two channels as one complex image."""
     axes = tuple(range(-(images.dim() - 2), 0))
     if images.shape[1] == 2:
         both = torch.view_as_complex(images.movedim(1, -1).contiguous())
-        back = torch.fft.ifftn(torch.fft.fftn(both, dim=axes) * factors[:, 0], dim=axes)
-        return torch.view_as_real(back).movedim(-1, 1)
-    half = factors[..., : images.shape[-1] // 2 + 1]
-    back: Tensor = torch.fft.irfftn(torch.fft.rfftn(images, dim=axes) * half, s=images.shape[2:], dim=axes)
+        spectrum = torch.fft.fftn(both, dim=axes) * factors[:, 0]
+        return torch.view_as_real(torch.fft.ifftn(spectrum, dim=axes)).movedim(-1, 1)
+    spectrum = torch.fft.rfftn(images, dim=axes) * factors[..., : images.shape[-1] // 2 + 1]
+    back: Tensor = torch.fft.irfftn(spectrum, s=images.shape[2:], dim=axes)
     return back
 
 

@@ -1,7 +1,7 @@
 """Classical reconstruction by name: `reconstruct(linear, measured, method="fista", prior="tv", weight=0.05)`.
 
-Names are entries of the catalogues METHODS and REGULARISERS of `common.study.catalogue`; one may be a table of options
-(`Entry("tv", {"anisotropic": True})`) or an object of the role, such as one's own regulariser.
+Names are entries of the catalogues METHODS and REGULARISERS of `common.study.catalogue`; one may be a table of
+options (`Entry("tv", {"anisotropic": True})`) or an object of the role, such as one's own regulariser.
 
     method              solves
     closed_form         none, identity, gradient: exactly, where map and regulariser allow; no bounds

@@ -74,7 +74,8 @@ class Fields:
 class TotalVariationMap:
     """A proximal map that begins at the fields where its last call ended.
 
-    bounds: of images, or None. tolerance: the gap at which a case ends, as a share of its objective. iterations: most.
+    bounds: of images, or None. tolerance: the gap at which a case ends, as a share of its objective.
+    iterations: most.
     """
 
     fields: Fields

@@ -80,8 +80,8 @@ class Wavelets:
             return lambda images, weight: self.synthesis(self.shrink(self.analysis(images), weight))
         if not self.convex:
             raise StudyError(
-                f"regulariser 'wavelet' of the power {self.power:g} has no proximal map within bounds: choose a power "
-                "of at least one, or no bounds."
+                f"regulariser 'wavelet' of the power {self.power:g} has no proximal map within bounds: choose a "
+                "power of at least one, or no bounds."
             )
         return DualProjection(self, bounds, tolerance)
 
