@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from common.reconstruction.operator import Invertible, LinearMap, Operator, Shifted, Spectral
+from common.reconstruction.imaging_operator import Invertible, LinearMap, Operator, Shifted, Spectral
 from common.reconstruction.packing import Layout
 from common.study.catalogue import OPERATORS
 from common.study.options import Entry
