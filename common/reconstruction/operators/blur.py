@@ -14,7 +14,7 @@ from torch import Tensor
 
 from common.errors import StudyError
 from common.reconstruction import own_point_spread, point_spread
-from common.reconstruction.operator import LinearMap, Operator
+from common.reconstruction.imaging_operator import LinearMap, Operator
 from common.reconstruction.point_spread import Transfer, convolved
 from common.reconstruction.shapes import demand_image, demand_parameters
 from common.reconstruction.spectral_norm import spectral_norm

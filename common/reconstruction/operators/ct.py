@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from common.errors import StudyError
-from common.reconstruction.operator import LinearMap, Operator
+from common.reconstruction.imaging_operator import LinearMap, Operator
 from common.reconstruction.projection import Geometry, Projector, projector
 from common.reconstruction.shapes import demand_image, demand_parameters
 from common.reconstruction.spectral_norm import spectral_norm

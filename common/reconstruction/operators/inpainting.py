@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from common.reconstruction.operator import LinearMap, Operator
+from common.reconstruction.imaging_operator import LinearMap, Operator
 from common.reconstruction.shapes import demand_image, demand_parameters
 from common.study.checks import between
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from common.errors import FileError, StudyError
 from common.reconstruction import point_spread
-from common.reconstruction.operator import Operator
+from common.reconstruction.imaging_operator import Operator
 from common.reconstruction.operators.blur import Blur
 from common.reconstruction.operators.downsampling import Decimated, Downsampling
 from common.reconstruction.operators.inpainting import Inpainting
