@@ -6,10 +6,10 @@ from typing import Protocol, cast
 
 from torch import Tensor
 
-from common.reconstruction.closed_forms import Stationary, fourier_solve
+from common.reconstruction.closed_forms import PeriodicEquations, Stationary
+from common.reconstruction.imaging_operator import Shifted
 from common.reconstruction.inner_products import by_case
 from common.reconstruction.normal_equations import conjugate_gradients
-from common.reconstruction.operator import Shifted
 from common.reconstruction.problem import Problem
 from common.reconstruction.proximal_steps import proximal_map_alone
 from common.reconstruction.regularisers.gradient import Gradient
@@ -92,8 +92,8 @@ class ByDifferences:
     """K = D with periodic edges, for a map whose A'A is a convolution: two transforms and one shrinkage a step."""
 
     def __init__(self, problem: Problem, prior: TotalVariation | Gradient, linear: Stationary) -> None:
-        self._prior, self._power = prior, linear.power_spectrum()
-        self._right = problem.linear.adjoint(problem.measured)
+        self._prior, self._right = prior, problem.linear.adjoint(problem.measured)
+        self._equations = PeriodicEquations(linear.power_spectrum(), self._right, prior.spacing)
 
     def analysis(self, images: Tensor) -> Tensor:
         """D x."""
@@ -106,7 +106,7 @@ class ByDifferences:
     def images(self, coefficients: Tensor, rho: Tensor, start: Tensor) -> Tensor:
         """By division in the Fourier plane."""
         right = self._right + by_case(rho, self._right) * self._prior.synthesis(coefficients)
-        return fourier_solve(right, self._power, rho, self._prior.spacing)
+        return self._equations.solve(right, rho)
 
     def shrunk(self, coefficients: Tensor, weight: Tensor) -> Tensor:
         """Of the norm at every pixel."""

@@ -14,8 +14,8 @@ from typing import Protocol
 from torch import Tensor
 
 from common.errors import StudyError
+from common.reconstruction.imaging_operator import LinearMap
 from common.reconstruction.inner_products import squares
-from common.reconstruction.operator import LinearMap
 from common.reconstruction.problem import Solved
 
 GOLDEN = (math.sqrt(5) - 1) / 2

@@ -26,24 +26,32 @@ class Stationary(Protocol):
         ...
 
 
-def fourier_solve(right: Tensor, power: Tensor, weight: Tensor, spacing: Sequence[float] = ()) -> Tensor:
-    """(A'A + w D'D)^-1 right, D periodic. Frequencies that neither A nor D sees become zero."""
-    sizes = right.shape[2:]
-    roughness = _roughness([2 * torch.pi / n for n in sizes], sizes, spacing).to(right)
-    divisor = power.to(right)[:, None] + by_case(weight, right) * roughness
-    return filtered(right, torch.where(divisor > 0, 1 / divisor, torch.zeros_like(divisor)))
+class PeriodicEquations:
+    """(A'A + w D'D) x = r with D periodic, for any number of w and r.
 
+    power: eigenvalues of A'A. like: images in the precision and place of all that follow.
+    """
 
-def filtered(images: Tensor, factors: Tensor) -> Tensor:
-    """Images times (N or 1, 1, *S) factors in the Fourier plane, two channels as one complex image."""
-    axes = tuple(range(-(images.dim() - 2), 0))
-    if images.shape[1] == 2:
-        both = torch.view_as_complex(images.movedim(1, -1).contiguous())
-        spectrum = torch.fft.fftn(both, dim=axes) * factors[:, 0]
-        return torch.view_as_real(torch.fft.ifftn(spectrum, dim=axes)).movedim(-1, 1)
-    spectrum = torch.fft.rfftn(images, dim=axes) * factors[..., : images.shape[-1] // 2 + 1]
-    back: Tensor = torch.fft.irfftn(spectrum, s=images.shape[2:], dim=axes)
-    return back
+    def __init__(self, power: Tensor, like: Tensor, spacing: Sequence[float] = ()) -> None:
+        sizes = tuple(like.shape[2:])
+        roughness = _roughness([2 * math.pi / n for n in sizes], sizes, spacing)
+        self._sizes, self._axes = sizes, tuple(range(-len(sizes), 0))
+        self._complex = like.shape[1] == 2
+        kept = slice(None) if self._complex else slice(0, sizes[-1] // 2 + 1)
+        self._roughness = roughness[..., kept].to(like)
+        self._power = power[..., kept].to(like)[:, None]
+
+    def solve(self, right: Tensor, weight: Tensor) -> Tensor:
+        """x; what neither A nor D sees becomes zero. weight: (N,), w."""
+        divisor = self._power + by_case(weight, right) * self._roughness
+        factors = torch.where(divisor > 0, 1 / divisor, torch.zeros_like(divisor))
+        if self._complex:
+            both = torch.view_as_complex(right.movedim(1, -1).contiguous())
+            spectrum = torch.fft.fftn(both, dim=self._axes).mul_(factors[:, 0])
+            return torch.view_as_real(torch.fft.ifftn(spectrum, dim=self._axes)).movedim(-1, 1)
+        spectrum = torch.fft.rfftn(right, dim=self._axes).mul_(factors)
+        found: Tensor = torch.fft.irfftn(spectrum, s=self._sizes, dim=self._axes)
+        return found
 
 
 def cosine_solve(right: Tensor, weight: Tensor, spacing: Sequence[float] = ()) -> Tensor:

@@ -19,7 +19,7 @@ from math import prod
 import torch
 from torch import Tensor
 
-from common.reconstruction.operator import LinearMap, Spectral
+from common.reconstruction.imaging_operator import LinearMap, Spectral
 
 STEPS, PROBES = 60, 4
 NEGLIGIBLE = 1e-10

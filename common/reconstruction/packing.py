@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from common.errors import StudyError
-from common.reconstruction.operator import LinearMap, Operator
+from common.reconstruction.imaging_operator import LinearMap, Operator
 
 
 @dataclass(frozen=True)
@@ -56,11 +56,7 @@ class Layout:
 
         Raises StudyError where inputs are not of this layout.
         """
-        if tuple(inputs.shape[1:]) != self.inputs_shape:
-            raise StudyError(
-                f"cases must hold data and parameters of the task's operator in planes of shape {self.inputs_shape}; "
-                f"they are of shape {tuple(inputs.shape[1:])}. Choose the source's operator and the task's alike."
-            )
+        self.check(tuple(inputs.shape[1:]))
         found, start = [], 0
         for shape in (self.measured_shape, *self.parameters.values()):
             end = start + self._planes_of(shape)
@@ -68,6 +64,14 @@ class Layout:
             start = end
         parameters = dict(zip(self.parameters, found[1:], strict=True))
         return found[0], self.operator.map(self.image_shape, parameters)
+
+    def check(self, inputs_shape: tuple[int, ...]) -> None:
+        """Raise StudyError where inputs are not of this layout."""
+        if inputs_shape != self.inputs_shape:
+            raise StudyError(
+                f"cases must hold data and parameters of the task's operator in planes of shape {self.inputs_shape}; "
+                f"they are of shape {inputs_shape}. Choose the source's operators and the task's alike."
+            )
 
     def _planes_of(self, shape: tuple[int, ...]) -> int:
         return ceil(prod(shape) / prod(self.image_shape[1:]))

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from common.errors import StudyError
+from common.reconstruction.imaging_operator import LinearMap
 from common.reconstruction.inner_products import by_case, squares
-from common.reconstruction.operator import LinearMap
 from common.reconstruction.regulariser import Bounds, Regulariser
 
 NORM_IS_EXACT_TO = 1.002

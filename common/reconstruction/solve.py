@@ -28,7 +28,7 @@ import torch
 from torch import Tensor
 
 from common.errors import StudyError
-from common.reconstruction.operator import LinearMap
+from common.reconstruction.imaging_operator import LinearMap
 from common.reconstruction.problem import Method, Problem, Solved, check_bounds
 from common.reconstruction.regulariser import Bounds, Regulariser
 from common.study.catalogue import METHODS, REGULARISERS, Catalogue

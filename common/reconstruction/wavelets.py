@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from common.errors import StudyError
+from common.extras import needed_by
 from common.study.spelling import unknown
 
 SHORTEST_AXIS = 2
@@ -75,7 +76,8 @@ def filter_length(name: str) -> int:
 
 @cache
 def _filters(name: str) -> tuple[list[float], list[float]]:
-    import pywt
+    with needed_by("a wavelet transform"):
+        import pywt
 
     if name not in pywt.wavelist(kind="discrete"):
         raise unknown(

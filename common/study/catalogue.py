@@ -152,7 +152,9 @@ NETWORKS = Catalogue(
 AUGMENTATIONS = Catalogue(
     "augmentation", "common.selfsupervision.augmentations", "common.selfsupervision.augmentation:Augmentation"
 )
-OPERATORS = Catalogue("operator", "common.reconstruction.operators", "common.reconstruction.operator:Operator")
+OPERATORS = Catalogue(
+    "operator", "common.reconstruction.operators", "common.reconstruction.imaging_operator:Operator"
+)
 REGULARISERS = Catalogue(
     "regulariser", "common.reconstruction.regularisers", "common.reconstruction.regulariser:Regulariser"
 )

@@ -140,7 +140,17 @@ def triplet_cases() -> Made:
     return TASKS.build(Entry("triplet", options)), unlabelled_cases()
 
 
+def postprocessed_cases() -> Made:
+    """Noisy squares, to be seen as they are."""
+    squares = unlabelled_cases()
+    noise = np.random.default_rng(1).normal(size=squares.inputs.shape)
+    noisy = (squares.inputs + 0.3 * noise).astype(np.float32)
+    options = {"operator": "denoising", "network": {"name": "unet", "channels": 8, "depth": 2}}
+    return TASKS.build(Entry("postprocessed", options)), squares.with_columns(inputs=noisy, targets=squares.inputs)
+
+
 MAKERS = {
+    "postprocessed": postprocessed_cases,
     "mae": mae_cases,
     "ijepa": ijepa_cases,
     "planted": planted_cases,

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from common.errors import StudyError
-from common.reconstruction.closed_forms import Stationary, cosine_solve, fourier_solve
-from common.reconstruction.operator import Invertible, Shifted
+from common.reconstruction.closed_forms import PeriodicEquations, Stationary, cosine_solve
+from common.reconstruction.imaging_operator import Invertible, Shifted
 from common.reconstruction.problem import Method, Problem, Solved
 from common.reconstruction.quadratic import quadratic
 from common.reconstruction.regularisers.gradient import Gradient
@@ -38,7 +38,7 @@ def _solution(problem: Problem) -> Tensor:
         if isinstance(prior, Gradient) and isinstance(linear, Stationary):
             power = linear.power_spectrum()
             if prior.periodic:
-                return fourier_solve(right, power, problem.weight, prior.spacing)
+                return PeriodicEquations(power, right, prior.spacing).solve(right, problem.weight)
             if bool((power == 1).all()):
                 return cosine_solve(right, problem.weight, prior.spacing)
     raise StudyError(

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from common.reconstruction.operator import Invertible, LinearMap, Operator, Shifted, Spectral
+from common.reconstruction.imaging_operator import Invertible, LinearMap, Operator, Shifted, Spectral
 from common.reconstruction.packing import Layout
 from common.study.catalogue import OPERATORS
 from common.study.options import Entry
@@ -43,6 +43,26 @@ TRIED = [
     Tried("cartesian_mri", (2, 8, 7), {"acceleration": 2.0}),
     Tried("cartesian_mri", (2, 9, 6), {"acceleration": 3.0, "axis": 1}),
     Tried("cartesian_mri", (2, 4, 5, 6), {"acceleration": 2.0, "axis": 2}),
+    Tried("cartesian_mri", (2, 6, 5), {"coils": 3, "pattern": "equispaced"}),
+    Tried("cartesian_mri", (2, 6, 6), {"pattern": "poisson_disc", "acceleration": 2.0}),
+    Tried("cartesian_mri", (2, 3, 4, 5), {"coils": 2, "pattern": "variable_density", "axis": 1}),
+    Tried("inpainting", (1, 6, 5)),
+    Tried("inpainting", (2, 5, 6), {"pattern": "box", "hidden": 0.3}),
+    Tried("inpainting", (1, 3, 4, 5), {"pattern": "stripes", "axis": 2}),
+    Tried("blur", (1, 6, 7), {"point_spread_pixels": 5, "sd_pixels": 0.8}),
+    Tried("blur", (2, 5, 4), {"point_spread": "motion", "length_pixels": 6.0}),
+    Tried("blur", (1, 4, 5, 4), {"point_spread_pixels": 3, "sd_pixels": 0.7}),
+    Tried("blur", (1, 5, 6), {"point_spread": "motion", "length_pixels": 4.0, "boundary": "zero"}),
+    Tried("blur", (2, 6, 5), {"point_spread": "motion", "length_pixels": 6.0, "boundary": "reflect"}),
+    Tried("downsampling", (1, 6, 4)),
+    Tried("downsampling", (2, 6, 9), {"factor": 3}),
+    Tried("downsampling", (1, 6, 4, 2), {"axes": [0]}),
+    Tried("downsampling", (1, 6, 8), {"kernel": "gaussian"}),
+    Tried("downsampling", (2, 6, 9), {"kernel": "gaussian", "factor": 3, "sd_pixels": 0.9}),
+    Tried("downsampling", (1, 4, 4, 4), {"kernel": "gaussian", "axes": [1, 2]}),
+    Tried("ct", (1, 6, 6), {"views": 5}),
+    Tried("ct", (2, 5, 6), {"views": 6, "measured_views": 4, "kernel": "strip", "detector_pixels": 1.3}),
+    Tried("ct", (1, 2, 5, 5), {"views": 4, "kernel": "line", "detectors": 9, "detector_pixels": 0.7}),
 ]
 every = pytest.mark.parametrize("tried", TRIED, ids=lambda one: f"{one.name}-{'x'.join(map(str, one.shape))}")
 
