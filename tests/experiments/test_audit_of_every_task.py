@@ -38,6 +38,9 @@ SCANNED = "{name='acquired', images={name='phantom', hospitals=3, size=16, patie
 SMALL = "network={name='unet', channels=2, depth=2}"
 STUDIES = {
     "postprocessed": (SCANNED, f"{{name='postprocessed', operator='denoising', {SMALL}}}"),
+    "direct": (SCANNED, f"{{name='direct', operator='denoising', {SMALL}}}"),
+    "unrolled": (SCANNED, f"{{name='unrolled', operator='denoising', iterations=2, {SMALL}}}"),
+    "denoiser": (SCANNED, f"{{name='denoiser', operator='denoising', iterations=2, {SMALL}}}"),
     "simclr": (DIGITS, f"{{name='simclr', {ENCODER}}}"),
     "triplet": (DIGITS, f"{{name='triplet', {ENCODER}}}"),
     "regression": ("target='number', label='number'", f"{{name='regression', {MLP}, center=50, spread=6}}"),
