@@ -149,7 +149,16 @@ def postprocessed_cases() -> Made:
     return TASKS.build(Entry("postprocessed", options)), squares.with_columns(inputs=noisy, targets=squares.inputs)
 
 
+def generator_cases() -> Made:
+    """Noisy squares, to be found among those that are learned."""
+    _, noisy = postprocessed_cases()
+    search = {"latent_steps": 10, "adaptation_steps": 5}
+    options = {"operator": "denoising", "width": 8, "levels": 1, "latents": 2, "deviation": 0.2, **search}
+    return TASKS.build(Entry("generator", options)), noisy
+
+
 MAKERS = {
+    "generator": generator_cases,
     "postprocessed": postprocessed_cases,
     "mae": mae_cases,
     "ijepa": ijepa_cases,
