@@ -31,9 +31,11 @@ def demand_image(where: str, shape: tuple[int, ...], axes: tuple[int, ...] = (2,
         )
 
 
-def demand_complex(where: str, shape: tuple[int, ...], axis: int = 0) -> None:
+def demand_complex(where: str, shape: tuple[int, ...], axis: int = 0, coils: int = 1) -> None:
     """Raise StudyError unless `shape` is of a complex image: real and imaginary part, two or three axes."""
     demand_image(where, shape, axis=axis)
+    if prod(shape) * coils > LARGEST_IMAGE:
+        raise StudyError(f"{where}: {coils} coils of an image of {shape} have more than {LARGEST_IMAGE} numbers.")
     if shape[0] != 2:
         raise StudyError(
             f"{where} measures complex images of two channels, real and imaginary part; an image has the shape "

@@ -49,7 +49,8 @@ def spectral_norm(
 def _start(shape: tuple[int, ...], device: torch.device | str) -> Tensor:
     """The same numbers in every case, so that one alone is answered as it is among others."""
     drawn = torch.randn(shape[1:], generator=torch.Generator().manual_seed(18), dtype=torch.float64).flatten()
-    return (drawn / drawn.norm()).to(device).expand(shape[0], -1)
+    unit: Tensor = (drawn / drawn.norm()).to(device)
+    return unit.expand(shape[0], -1)
 
 
 def _greatest(diagonal: list[Tensor], beside: list[Tensor]) -> tuple[Tensor, Tensor]:

@@ -2,30 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import ClassVar, cast
 
 import numpy as np
+import torch
 from torch import Tensor, nn, no_grad
 
 from common.data.cases import Batch, Shape
 from common.learning.abilities import Drawn
 from common.learning.device import exact_copy, home
 from common.learning.judging import numbers_of
+from common.learning.panels import Panel
+from common.metrics.images.of_cases import NAMES, scores_of_each
 from common.reconstruction.image_loss import IMAGES, ImageLoss
 from common.reconstruction.imaging_operator import Invertible, LinearMap, Operator
 from common.reconstruction.packing import Layout
+from common.reconstruction.pictures import comparison
 from common.study.catalogue import OPERATORS
 from common.study.checks import positive, sized
 from common.study.options import EXAMPLE, OPTION, Entry
 from common.sums.mean import Mean, means_of
 
-MOST_DECIBELS = 100.0
-"""What an image without any error counts, and the most that one can be worse than the data range."""
 MOST_ERROR = 1e4
-"""Of a score that is an error, so that sums hold any model's."""
+"""Of a loss as a score, so that sums hold any model's."""
 
 
 @dataclass(frozen=True)
@@ -35,8 +37,8 @@ class Reconstruction:
     to white, of the truth. loss: of images in data ranges, from `common/reconstruction/losses`: "l2", "l1", "huber",
     "perceptual", "gan", each with options, such as total_variation; or a function of your own of images and truth.
 
-    Scores, means over cases: psnr in dB, ssim, nmse, loss; gain: psnr less that of the image by which the network
-    begins.
+    Scores, means over cases, of complex images by magnitude: psnr in dB, ssim, nmse, hfen, sharpness (see
+    `common.metrics.images`); loss; gain: psnr less that of the image by which the network begins.
     """
 
     headline: ClassVar[str] = "psnr"
@@ -89,8 +91,9 @@ class Reconstruction:
             inputs = batch.inputs.to(home(exact)).double()
             truth = batch.targets.to(home(exact)).double()
             image, start = exact(inputs), self.start(inputs)
-            lost = self._losses(exact, image, truth).clamp(-MOST_ERROR, MOST_ERROR)
-            return {**self.scores(image, truth), "loss": lost, "gain": self._psnr(image, truth) - self._psnr(start, truth)}
+            lost = self._losses(exact, image, truth).nan_to_num(MOST_ERROR).clamp(-MOST_ERROR, MOST_ERROR)
+            found = {**self.scores(image, truth), "loss": lost}
+            return {**found, "gain": found["psnr"] - self._image_scores(start, truth, ("psnr",))["psnr"]}
 
     def judged_each(self, answered: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
         """As they were answered."""
@@ -113,15 +116,17 @@ class Reconstruction:
         """Of an image."""
         return self.layout(shape.inputs).image_shape
 
-    def panels(self, network: nn.Module, batch: Batch) -> Mapping[str, Tensor]:
-        """Magnitudes of truth, of what the network begins by, of its image, and how far that is from the truth."""
-        pictures = {
-            "truth": batch.targets,
-            "from the data alone": self.start(batch.inputs),
-            "reconstruction": network(batch.inputs),
-        }
-        shown = {name: magnitude(images)[0] for name, images in pictures.items()}
-        return {**shown, "error": (shown["reconstruction"] - shown["truth"]).abs()}
+    def panels(self, network: nn.Module, batch: Batch) -> Mapping[str, Panel]:
+        """The truth, what the network begins by and its image in one window, with scores and errors of both."""
+        inputs = batch.inputs.to(home(network))
+        known = len(batch.spacing_mm) == inputs.dim() - 2
+        return comparison(
+            batch.targets[0],
+            {"from the data alone": self.start(inputs)[0], "reconstruction": network(inputs)[0]},
+            self.data_range,
+            complex_images=self._operator.complex_images,
+            spacing_mm=batch.spacing_mm if known else (),
+        )
 
     def meaning(self, value: str) -> str:
         """Of the network's answer."""
@@ -135,16 +140,17 @@ class Reconstruction:
 
     def scores(self, images: Tensor, truth: Tensor) -> dict[str, Tensor]:
         """(N,) by name, of float64 images."""
-        errors = (images - truth).flatten(1).square().sum(1)
-        energy = truth.flatten(1).square().sum(1).clamp(min=1e-12)
-        return {
-            "psnr": self._psnr(images, truth),
-            "nmse": (errors / energy).clamp(max=MOST_ERROR),
-        }
+        return self._image_scores(images, truth)
 
-    def _psnr(self, images: Tensor, truth: Tensor) -> Tensor:
-        mean_square = (magnitude(images) - magnitude(truth)).flatten(1).square().mean(1)
-        return (10 * (self.data_range**2 / mean_square.clamp(min=1e-30)).log10()).clamp(-MOST_DECIBELS, MOST_DECIBELS)
+    def _image_scores(self, images: Tensor, truth: Tensor, names: Sequence[str] = NAMES) -> dict[str, Tensor]:
+        found = scores_of_each(
+            images,
+            truth,
+            data_range=self.data_range,
+            complex_images=self._operator.complex_images,
+            names=names,
+        )
+        return {name: torch.from_numpy(values).to(images.device) for name, values in found.items()}
 
     def _losses(self, network: nn.Module, images: Tensor, truth: Tensor) -> Tensor:
         return self._loss.of(network, images / self.data_range, truth / self.data_range)
@@ -165,8 +171,3 @@ def started(linear: LinearMap, measured: Tensor) -> Tensor:
     image = linear.adjoint(measured)
     square = linear.norm().square().clamp(min=1e-12).to(image)
     return image / square.reshape(-1, *[1] * (image.dim() - 1))
-
-
-def magnitude(images: Tensor) -> Tensor:
-    """(N, *S) of (N, C, *S): of complex images of two channels the absolute value, else of one channel itself."""
-    return images[:, 0] if images.shape[1] == 1 else images.norm(dim=1)

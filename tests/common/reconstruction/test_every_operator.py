@@ -43,6 +43,9 @@ TRIED = [
     Tried("cartesian_mri", (2, 8, 7), {"acceleration": 2.0}),
     Tried("cartesian_mri", (2, 9, 6), {"acceleration": 3.0, "axis": 1}),
     Tried("cartesian_mri", (2, 4, 5, 6), {"acceleration": 2.0, "axis": 2}),
+    Tried("cartesian_mri", (2, 6, 5), {"coils": 3, "pattern": "equispaced"}),
+    Tried("cartesian_mri", (2, 6, 6), {"pattern": "poisson_disc", "acceleration": 2.0}),
+    Tried("cartesian_mri", (2, 3, 4, 5), {"coils": 2, "pattern": "variable_density", "axis": 1}),
     Tried("inpainting", (1, 6, 5)),
     Tried("inpainting", (2, 5, 6), {"pattern": "box", "hidden": 0.3}),
     Tried("inpainting", (1, 3, 4, 5), {"pattern": "stripes", "axis": 2}),
@@ -57,6 +60,9 @@ TRIED = [
     Tried("downsampling", (1, 6, 8), {"kernel": "gaussian"}),
     Tried("downsampling", (2, 6, 9), {"kernel": "gaussian", "factor": 3, "sd_pixels": 0.9}),
     Tried("downsampling", (1, 4, 4, 4), {"kernel": "gaussian", "axes": [1, 2]}),
+    Tried("ct", (1, 6, 6), {"views": 5}),
+    Tried("ct", (2, 5, 6), {"views": 6, "measured_views": 4, "kernel": "strip", "detector_pixels": 1.3}),
+    Tried("ct", (1, 2, 5, 5), {"views": 4, "kernel": "line", "detectors": 9, "detector_pixels": 0.7}),
 ]
 every = pytest.mark.parametrize("tried", TRIED, ids=lambda one: f"{one.name}-{'x'.join(map(str, one.shape))}")
 
