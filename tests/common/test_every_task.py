@@ -15,6 +15,8 @@ from common.errors import StudyError
 from common.learning.abilities import can
 from common.learning.client_work import Training
 from common.learning.parameters import new_network, read
+from common.reconstruction.operators.cartesian_mri import CartesianMri
+from common.reconstruction.packing import Layout
 from common.study.catalogue import NETWORKS, TASKS
 from common.study.options import Entry
 from wardround.testing import NetworkTests, TaskTests
@@ -140,13 +142,41 @@ def triplet_cases() -> Made:
     return TASKS.build(Entry("triplet", options)), unlabelled_cases()
 
 
-def postprocessed_cases() -> Made:
-    """Noisy squares, to be seen as they are."""
+def noisy_squares(task: str, **options: Any) -> Made:
+    """To be seen as they are."""
     squares = unlabelled_cases()
     noise = np.random.default_rng(1).normal(size=squares.inputs.shape)
     noisy = (squares.inputs + 0.3 * noise).astype(np.float32)
-    options = {"operator": "denoising", "network": {"name": "unet", "channels": 8, "depth": 2}}
-    return TASKS.build(Entry("postprocessed", options)), squares.with_columns(inputs=noisy, targets=squares.inputs)
+    built = TASKS.build(Entry(task, {"operator": "denoising", **options}))
+    return built, squares.with_columns(inputs=noisy, targets=squares.inputs)
+
+
+def postprocessed_cases() -> Made:
+    return noisy_squares("postprocessed", network={"name": "unet", "channels": 8, "depth": 2})
+
+
+def direct_cases() -> Made:
+    return noisy_squares("direct", network={"name": "unet", "channels": 8, "depth": 2})
+
+
+def denoiser_cases() -> Made:
+    return noisy_squares("denoiser", network={"name": "unet", "channels": 8, "depth": 3}, least_level=0.1)
+
+
+def unrolled_cases() -> Made:
+    """Squares under a phase, of which every other line of k-space is measured."""
+    squares, operator = unlabelled_cases(), CartesianMri(acceleration=2.0)
+    layout, phase = Layout.of(operator, (2, 8, 8)), np.linspace(0, 2, 8)
+    truth = torch.from_numpy(squares.inputs * np.stack([np.cos(phase), np.sin(phase)])[:, None]).float()
+    masks = np.stack([operator.draw(np.random.default_rng(case), (2, 8, 8))["mask"] for case in range(len(truth))])
+    parameters = {"mask": torch.from_numpy(masks)}
+    inputs = layout.pack(operator.map((2, 8, 8), parameters).forward(truth), parameters)
+    options = {
+        "operator": "cartesian_mri",
+        "network": {"name": "ffdnet", "channels": 16, "depth": 3},
+        "iterations": 2,
+    }
+    return TASKS.build(Entry("unrolled", options)), squares.with_columns(inputs=inputs.numpy(), targets=truth.numpy())
 
 
 def generator_cases() -> Made:
@@ -160,6 +190,9 @@ def generator_cases() -> Made:
 MAKERS = {
     "generator": generator_cases,
     "postprocessed": postprocessed_cases,
+    "direct": direct_cases,
+    "unrolled": unrolled_cases,
+    "denoiser": denoiser_cases,
     "mae": mae_cases,
     "ijepa": ijepa_cases,
     "planted": planted_cases,
@@ -177,7 +210,7 @@ MAKERS = {
 }
 
 
-UNHURRIED = {"ijepa", "planted"}
+UNHURRIED = {"ijepa", "planted", "denoiser"}
 PATIENT = Training(steps=300, batch_size="full", learning_rate=0.006, optimiser="adam")
 """A transformer does not bear the rate that convolutions learn fastest with; edges take more steps than areas."""
 
@@ -188,8 +221,9 @@ class TestEveryTask(TaskTests):
         maker = MAKERS.get(request.param)
         assert maker is not None, f"task {request.param!r} has no tiny cases: add them to MAKERS of this file"
         self.training = PATIENT if request.param in UNHURRIED else TaskTests.training
-        # A teacher goes on while its student learns: what is left depends on its pace.
-        self.loss_left = TaskTests.loss_left if hasattr(TASKS.load(request.param), "companion") else 0.2
+        # A teacher goes on while its student learns, and noise is never the same twice.
+        unending = request.param == "denoiser" or hasattr(TASKS.load(request.param), "companion")
+        self.loss_left = TaskTests.loss_left if unending else 0.2
         return maker()
 
     def test_every_loss_is_scored_too(self, made: Made) -> None:
@@ -234,6 +268,7 @@ SHAPES = {
     "unet": Shape((1, 32, 32), 4),
     "two_pathway": Shape((1, 32, 32), 4),
     "dilated": Shape((1, 32, 32), 4),
+    "ffdnet": Shape((1, 32, 32), 4),
     "refinement": Shape((1, 32, 32), 4),
     "voxelmorph": Shape((2, 32, 24), 2),
     "affine_pair": Shape((2, 32, 24), 2),

@@ -39,6 +39,9 @@ SMALL = "network={name='unet', channels=2, depth=2}"
 STUDIES = {
     "generator": (SCANNED, "{name='generator', operator='denoising', width=4, levels=1, latents=2, latent_steps=2}"),
     "postprocessed": (SCANNED, f"{{name='postprocessed', operator='denoising', {SMALL}}}"),
+    "direct": (SCANNED, f"{{name='direct', operator='denoising', {SMALL}}}"),
+    "unrolled": (SCANNED, f"{{name='unrolled', operator='denoising', iterations=2, {SMALL}}}"),
+    "denoiser": (SCANNED, f"{{name='denoiser', operator='denoising', iterations=2, {SMALL}}}"),
     "simclr": (DIGITS, f"{{name='simclr', {ENCODER}}}"),
     "triplet": (DIGITS, f"{{name='triplet', {ENCODER}}}"),
     "regression": ("target='number', label='number'", f"{{name='regression', {MLP}, center=50, spread=6}}"),
