@@ -19,6 +19,7 @@ if TYPE_CHECKING:  # a study is read, and a report written, without torch
     from torch import Tensor, nn
 
     from common.data.cases import Batch, Shape
+    from common.learning.panels import Panel
     from common.learning.task import Task
     from common.sums.mean import Mean
 
@@ -148,9 +149,10 @@ class Abilities(Protocol):
         """
         ...
 
-    def panels(self, network: nn.Module, batch: Batch) -> Mapping[str, Tensor]:
+    def panels(self, network: nn.Module, batch: Batch) -> Mapping[str, Tensor | Panel]:
         """Pictures of a batch of one case by name, (H, W) or (X, Y, Z) real numbers; of volumes the middle is shown.
 
+        Each from its own black to its own white; a `Panel` says what is black, and can have colours and a note.
         Asked for where `drawn` is "panels".
         """
         ...

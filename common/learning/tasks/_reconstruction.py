@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import ClassVar, Literal, cast
 
 import numpy as np
+import torch
 from torch import Tensor, nn, no_grad
 from torch.nn.functional import huber_loss, l1_loss, mse_loss
 
@@ -15,18 +16,19 @@ from common.data.cases import Batch, Shape
 from common.learning.abilities import Drawn
 from common.learning.device import exact_copy, home
 from common.learning.judging import numbers_of
+from common.learning.panels import Panel
+from common.metrics.images.of_cases import NAMES, scores_of_each
 from common.reconstruction.imaging_operator import Invertible, LinearMap, Operator
 from common.reconstruction.packing import Layout
+from common.reconstruction.pictures import comparison
 from common.study.catalogue import OPERATORS
 from common.study.checks import one_of, positive, sized
 from common.study.options import EXAMPLE, Entry
 from common.sums.mean import Mean, means_of
 
 LOSSES = ("l1", "l2", "huber")
-MOST_DECIBELS = 100.0
-"""What an image without any error counts, and the most that one can be worse than the data range."""
 MOST_ERROR = 1e4
-"""Of a score that is an error, so that sums hold any model's."""
+"""Of a loss as a score, so that sums hold any model's."""
 
 
 @dataclass(frozen=True)
@@ -35,8 +37,8 @@ class Reconstruction:
     comes with the cases (source 'acquired'). channels: of real images; complex ones have two. data_range: from black
     to white, of the truth. loss: of pixels, mean of "l1", "l2" or "huber" (squared up to 1, in data ranges).
 
-    Scores, means over cases: psnr in dB, ssim, nmse, loss; gain: psnr less that of the image by which the network
-    begins.
+    Scores, means over cases, of complex images by magnitude: psnr in dB, ssim, nmse, hfen, sharpness (see
+    `common.metrics.images`); loss; gain: psnr less that of the image by which the network begins.
     """
 
     headline: ClassVar[str] = "psnr"
@@ -71,7 +73,8 @@ class Reconstruction:
             inputs = batch.inputs.to(home(exact)).double()
             truth = batch.targets.to(home(exact)).double()
             image, start = exact(inputs), self.start(inputs)
-            return {**self.scores(image, truth), "gain": self._psnr(image, truth) - self._psnr(start, truth)}
+            found = self.scores(image, truth)
+            return {**found, "gain": found["psnr"] - self._image_scores(start, truth, ("psnr",))["psnr"]}
 
     def judged_each(self, answered: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
         """As they were answered."""
@@ -94,15 +97,17 @@ class Reconstruction:
         """Of an image."""
         return self.layout(shape.inputs).image_shape
 
-    def panels(self, network: nn.Module, batch: Batch) -> Mapping[str, Tensor]:
-        """Magnitudes of truth, of what the network begins by, of its image, and how far that is from the truth."""
-        pictures = {
-            "truth": batch.targets,
-            "from the data alone": self.start(batch.inputs),
-            "reconstruction": network(batch.inputs),
-        }
-        shown = {name: magnitude(images)[0] for name, images in pictures.items()}
-        return {**shown, "error": (shown["reconstruction"] - shown["truth"]).abs()}
+    def panels(self, network: nn.Module, batch: Batch) -> Mapping[str, Panel]:
+        """The truth, what the network begins by and its image in one window, with scores and errors of both."""
+        inputs = batch.inputs.to(home(network))
+        known = len(batch.spacing_mm) == inputs.dim() - 2
+        return comparison(
+            batch.targets[0],
+            {"from the data alone": self.start(inputs)[0], "reconstruction": network(inputs)[0]},
+            self.data_range,
+            complex_images=self._operator.complex_images,
+            spacing_mm=batch.spacing_mm if known else (),
+        )
 
     def meaning(self, value: str) -> str:
         """Of the network's answer."""
@@ -116,17 +121,18 @@ class Reconstruction:
 
     def scores(self, images: Tensor, truth: Tensor) -> dict[str, Tensor]:
         """(N,) by name, of float64 images."""
-        errors = (images - truth).flatten(1).square().sum(1)
-        energy = truth.flatten(1).square().sum(1).clamp(min=1e-12)
-        return {
-            "psnr": self._psnr(images, truth),
-            "nmse": (errors / energy).clamp(max=MOST_ERROR),
-            "loss": self._losses(images, truth).clamp(max=MOST_ERROR),
-        }
+        losses = self._losses(images, truth).nan_to_num(MOST_ERROR).clamp(max=MOST_ERROR)
+        return {**self._image_scores(images, truth), "loss": losses}
 
-    def _psnr(self, images: Tensor, truth: Tensor) -> Tensor:
-        mean_square = (magnitude(images) - magnitude(truth)).flatten(1).square().mean(1)
-        return (10 * (self.data_range**2 / mean_square.clamp(min=1e-30)).log10()).clamp(-MOST_DECIBELS, MOST_DECIBELS)
+    def _image_scores(self, images: Tensor, truth: Tensor, names: Sequence[str] = NAMES) -> dict[str, Tensor]:
+        found = scores_of_each(
+            images,
+            truth,
+            data_range=self.data_range,
+            complex_images=self._operator.complex_images,
+            names=names,
+        )
+        return {name: torch.from_numpy(values).to(images.device) for name, values in found.items()}
 
     def _losses(self, images: Tensor, truth: Tensor) -> Tensor:
         ours, theirs = images / self.data_range, truth / self.data_range
@@ -150,8 +156,3 @@ def started(linear: LinearMap, measured: Tensor) -> Tensor:
     image = linear.adjoint(measured)
     square = linear.norm().square().clamp(min=1e-12).to(image)
     return image / square.reshape(-1, *[1] * (image.dim() - 1))
-
-
-def magnitude(images: Tensor) -> Tensor:
-    """(N, *S) of (N, C, *S): of complex images of two channels the absolute value, else of one channel itself."""
-    return images[:, 0] if images.shape[1] == 1 else images.norm(dim=1)
