@@ -43,7 +43,9 @@ def seen_half() -> LinearMap:
     return Inpainting().map((1, SIDE, SIDE), {"mask": mask})
 
 
-def sought(linear: LinearMap, measured: Tensor, search: Search = PRECISE, generator: nn.Module | None = None) -> Found:
+def sought(
+    linear: LinearMap, measured: Tensor, search: Search = PRECISE, generator: nn.Module | None = None
+) -> Found:
     return found(generator or Planes(), torch.zeros(1, LATENTS), linear, measured, search)
 
 
@@ -61,7 +63,7 @@ def test_a_complex_truth_is_found_with_its_phase() -> None:
     mask = torch.ones(1, side, side)
     mask[:, 1::4] = 0
     linear = CartesianMri().map((2, side, side), {"mask": mask})
-    answer = sought(linear, linear.forward(image), generator=generator)
+    answer = sought(linear, linear.forward(image), made_by=generator)
     assert float((answer.image - image).square().mean() / image.square().mean()) < 0.01
 
 
