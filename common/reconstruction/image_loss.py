@@ -48,9 +48,12 @@ class ImageLoss:
                 raise StudyError(f"{self._what} calls a part {name!r}, and the network has one of that name.")
             setattr(network, name, part.requires_grad_(name in self.groups))
 
-    def of(self, network: nn.Module, made: Tensor, truth: Tensor) -> Tensor:
-        """(N,). Raises StudyError where the loss answers anything else."""
-        if self._has_parts:
+    def of(self, network: nn.Module | None, made: Tensor, truth: Tensor) -> Tensor:
+        """(N,). network: that holds the parts; without one a loss that needs them refuses.
+
+        Raises StudyError where the loss answers anything else.
+        """
+        if self._has_parts and network is not None:
             losses = self._abilities.of_parts(made, truth, self._shown(made, truth), network)
         else:
             losses = cast(Loss, self._made).of(made, truth)

@@ -72,17 +72,21 @@ class Reconstruction:
         self._loss.add_parts(network, layout)
         return network
 
+    def compared(self, network: nn.Module, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Images that the loss compares, made and true."""
+        return network(batch.inputs), batch.targets
+
     def loss(self, network: nn.Module, batch: Batch) -> Tensor:
         """(N,) float32, of who makes images."""
-        return self._losses(network, network(batch.inputs), batch.targets)
+        return self._losses(*self.compared(network, batch), network)
 
     def loss_of(self, network: nn.Module, batch: Batch, group: str) -> Tensor:
         """(N,) float32: that of a critic, or as `loss`."""
         if group == IMAGES:
             return self.loss(network, batch)
         with no_grad():
-            made = network(batch.inputs)
-        return self._loss.of_opposed(network, made / self.data_range, batch.targets / self.data_range)
+            made, truth = self.compared(network, batch)
+        return self._loss.of_opposed(network, made / self.data_range, truth / self.data_range)
 
     def answered(self, network: nn.Module, batch: Batch) -> Mapping[str, Tensor]:
         """Scores of each case."""
@@ -91,9 +95,9 @@ class Reconstruction:
             inputs = batch.inputs.to(home(exact)).double()
             truth = batch.targets.to(home(exact)).double()
             image, start = exact(inputs), self.start(inputs)
-            lost = self._losses(exact, image, truth).nan_to_num(MOST_ERROR).clamp(-MOST_ERROR, MOST_ERROR)
+            lost = self._losses(image, truth, exact).nan_to_num(MOST_ERROR).clamp(-MOST_ERROR, MOST_ERROR)
             found = {**self.scores(image, truth), "loss": lost}
-            return {**found, "gain": found["psnr"] - self._image_scores(start, truth, ("psnr",))["psnr"]}
+            return {**found, "gain": found["psnr"] - self._psnr(start, truth)}
 
     def judged_each(self, answered: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
         """As they were answered."""
@@ -152,7 +156,11 @@ class Reconstruction:
         )
         return {name: torch.from_numpy(values).to(images.device) for name, values in found.items()}
 
-    def _losses(self, network: nn.Module, images: Tensor, truth: Tensor) -> Tensor:
+    def _psnr(self, images: Tensor, truth: Tensor) -> Tensor:
+        return self._image_scores(images, truth, ("psnr",))["psnr"]
+
+    def _losses(self, images: Tensor, truth: Tensor, network: nn.Module | None = None) -> Tensor:
+        """network: that holds the loss's parts; without it a loss that has parts is refused."""
         return self._loss.of(network, images / self.data_range, truth / self.data_range)
 
     @cached_property
@@ -171,3 +179,8 @@ def started(linear: LinearMap, measured: Tensor) -> Tensor:
     image = linear.adjoint(measured)
     square = linear.norm().square().clamp(min=1e-12).to(image)
     return image / square.reshape(-1, *[1] * (image.dim() - 1))
+
+
+def magnitude(images: Tensor) -> Tensor:
+    """(N, *S) of (N, C, *S): of complex images of two channels the absolute value, else of one channel itself."""
+    return images[:, 0] if images.shape[1] == 1 else images.norm(dim=1)

@@ -76,16 +76,13 @@ class Denoiser(Reconstruction):
         network = build_fitting(self.network, Shape((channels + 1, *sides), channels), layout.image_shape, "denoiser")
         levels = np.geomspace(self.greatest_level, self.least_level, self.iterations)
         weights = self.prior_weight * (self.data_noise / levels) ** 2
-        return PlugAndPlay(
-            layout, network, self.data_range, tuple(zip(levels.tolist(), weights.tolist(), strict=True))
-        )
+        steps = tuple(zip(levels.tolist(), weights.tolist(), strict=True))
+        return self.with_parts(PlugAndPlay(layout, network, self.data_range, steps), layout)
 
-    def loss(self, network: nn.Module, batch: Batch) -> Tensor:
-        """(N,) float32: of the truth, with noise on it."""
+    def compared(self, network: nn.Module, batch: Batch) -> tuple[Tensor, Tensor]:
+        """The truth, with noise put on it and taken off."""
         drawn = self._noise(batch).to(batch.targets.device)
-        return self._losses(
-            cast(PlugAndPlay, network).denoised(batch.targets + drawn.noise, drawn.level), batch.targets
-        )
+        return cast(PlugAndPlay, network).denoised(batch.targets + drawn.noise, drawn.level), batch.targets
 
     def answered(self, network: nn.Module, batch: Batch) -> Mapping[str, Tensor]:
         """Of reconstruction, and the loss of denoising."""

@@ -52,7 +52,8 @@ class Direct(Reconstruction):
         layout = self.layout(shape.inputs)
         shown = Shape(layout.image_shape, layout.image_shape[0])
         transform = _transform(layout.measured_shape, layout.image_shape, self.terms)
-        return DirectNetwork(layout, transform, build_fitting(self.network, shown, layout.image_shape, "direct"))
+        body = build_fitting(self.network, shown, layout.image_shape, "direct")
+        return self.with_parts(DirectNetwork(layout, transform, body), layout)
 
 
 class DirectNetwork(nn.Module):
