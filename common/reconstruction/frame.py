@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from common.reconstruction.operators.cartesian_mri import fourier, inverse_fourier
+from common.reconstruction.fourier import fourier, inverse_fourier
 
 LEAST = 1e-6
 """Of the strength of an image of zeros."""

@@ -116,7 +116,10 @@ def _scored(network: nn.Module, hospitals: Sequence[Hospital]) -> dict[str, floa
     found: dict[str, float] = {}
     for hospital in hospitals:
         scores = evaluate(hospital.task, network, hospital.splits["test"])
-        found |= {hospital.site: float(scores["psnr"].value or 0), GAIN + hospital.site: float(scores["gain"].value or 0)}
+        found |= {
+            hospital.site: float(scores["psnr"].value or 0),
+            GAIN + hospital.site: float(scores["gain"].value or 0),
+        }
         if "ssim" in scores:
             found["ssim " + hospital.site] = float(scores["ssim"].value or 0)
     return found

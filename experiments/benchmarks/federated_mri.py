@@ -120,7 +120,9 @@ def targets_of(rows: Sequence[Row]) -> list[Target]:
         if row["way"] == OTHERS:
             ours, best = _elsewhere(rows, row)
             site = ELSEWHERE[row["seed"]]
-            found.append(_less(f"federation that never met {site}, dB", ours, best, 0.0, "at least the best single model"))
+            found.append(
+                _less(f"federation that never met {site}, dB", ours, best, 0.0, "at least the best single model")
+            )
     return found
 
 

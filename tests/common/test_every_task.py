@@ -179,7 +179,16 @@ def unrolled_cases() -> Made:
     return TASKS.build(Entry("unrolled", options)), squares.with_columns(inputs=inputs.numpy(), targets=truth.numpy())
 
 
+def generator_cases() -> Made:
+    """Noisy squares, to be found among those that are learned."""
+    _, noisy = postprocessed_cases()
+    search = {"latent_steps": 10, "adaptation_steps": 5}
+    options = {"operator": "denoising", "width": 8, "levels": 1, "latents": 2, "deviation": 0.2, **search}
+    return TASKS.build(Entry("generator", options)), noisy
+
+
 MAKERS = {
+    "generator": generator_cases,
     "postprocessed": postprocessed_cases,
     "direct": direct_cases,
     "unrolled": unrolled_cases,

@@ -37,6 +37,7 @@ ENCODER = "network={name='groupnorm_cnn', channels=2}, projection=4"
 SCANNED = "{name='acquired', images={name='phantom', hospitals=3, size=16, patients=[4]}, operators=['denoising']}"
 SMALL = "network={name='unet', channels=2, depth=2}"
 STUDIES = {
+    "generator": (SCANNED, "{name='generator', operator='denoising', width=4, levels=1, latents=2, latent_steps=2}"),
     "postprocessed": (SCANNED, f"{{name='postprocessed', operator='denoising', {SMALL}}}"),
     "direct": (SCANNED, f"{{name='direct', operator='denoising', {SMALL}}}"),
     "unrolled": (SCANNED, f"{{name='unrolled', operator='denoising', iterations=2, {SMALL}}}"),

@@ -32,7 +32,8 @@ class Postprocessed(Reconstruction):
         """(N, P, *S) to (N, C, *S). Raises StudyError where the network does not fit the images."""
         layout = self.layout(shape.inputs)
         shown = Shape(layout.image_shape, layout.image_shape[0])
-        return Mended(layout, build_fitting(self.network, shown, layout.image_shape, "postprocessed"))
+        body = build_fitting(self.network, shown, layout.image_shape, "postprocessed")
+        return self.with_parts(Mended(layout, body), layout)
 
 
 class Mended(nn.Module):

@@ -60,7 +60,8 @@ class Unrolled(Reconstruction):
         shown = Shape(layout.image_shape, layout.image_shape[0])
         count = 1 if self.shared else self.iterations
         networks = [build_fitting(self.network, shown, layout.image_shape, "unrolled") for _ in range(count)]
-        return UnrolledNetwork(layout, networks, self.iterations, self.consistency)
+        made = UnrolledNetwork(layout, networks, self.iterations, self.consistency)
+        return self.with_parts(made, layout)
 
 
 class UnrolledNetwork(nn.Module):
