@@ -63,6 +63,7 @@ TRIED = [
     Tried("downsampling", (1, 6, 8), {"kernel": "gaussian"}),
     Tried("downsampling", (2, 6, 9), {"kernel": "gaussian", "factor": 3, "sd_pixels": 0.9}),
     Tried("downsampling", (1, 4, 4, 4), {"kernel": "gaussian", "axes": [1, 2]}),
+    Tried("chain", (1, 6, 6), {"operators": ["blur", {"name": "downsampling", "factor": 3}, "inpainting"]}),
     Tried("ct", (1, 6, 6), {"views": 5}),
     Tried("ct", (2, 5, 6), {"views": 6, "measured_views": 4, "kernel": "strip", "detector_pixels": 1.3}),
     Tried("ct", (1, 2, 5, 5), {"views": 4, "kernel": "line", "detectors": 9, "detector_pixels": 0.7}),
