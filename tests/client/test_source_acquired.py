@@ -62,6 +62,21 @@ def test_a_hospital_measures_as_it_does_whoever_else_takes_part() -> None:
         Acquired(IMAGES, (MRI,), members=("ashford",)).sites()
 
 
+def test_few_photons_make_dark_rays_noisier() -> None:
+    """The spread of a line integral is about the root of exp(depth) / photons, over the attenuation."""
+    ct, source = Entry("ct", {"views": 12}), {"images": IMAGES, "attenuation": 0.2}
+    clean, noisy = (
+        Acquired(operators=(ct,), photons=photons, **source).cases("ashford-general", 0).inputs[:, :5]  # type: ignore[arg-type]
+        for photons in ((1e12,), (1e3,))
+    )
+    off = noisy - clean
+    for low, high in ((-0.1, 0.1), (0.8, 1.2)):
+        depth = 0.2 * clean
+        within = (depth > low) & (depth < high) & (off != 0)
+        expected = np.sqrt(np.exp(depth[within]) / 1e3).mean() / 0.2
+        assert within.sum() > 50 and off[within].std() == pytest.approx(expected, rel=0.15)
+
+
 def test_another_seed_draws_another_mask() -> None:
     source = Acquired(IMAGES, (MRI,))
     assert (source.cases("ashford-general", 0).inputs[:, 2] != source.cases("ashford-general", 1).inputs[:, 2]).any()
@@ -73,6 +88,8 @@ def test_another_seed_draws_another_mask() -> None:
         ({"operators": ()}, "operators must list one"),
         ({"operators": (MRI,), "noise": ()}, "noise must list one"),
         ({"operators": (MRI,), "noise": (-1.0,)}, "noise"),
+        ({"operators": (MRI,), "photons": (0.0,)}, "photons"),
+        ({"operators": (MRI,), "noise": (0.1,), "photons": (1e4,)}, "give one of them"),
         ({"operators": (MRI, Entry("denoising"))}, "complex"),
         ({"operators": (Entry("cartesian_mry"),)}, "cartesian_mri"),
     ],
