@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from common.reconstruction.fourier import fourier, inverse_fourier
+from common.reconstruction.inner_products import by_case
 
 LEAST = 1e-6
 """Of the strength of an image of zeros."""
@@ -50,8 +51,7 @@ class Frame:
 
 def strength(values: Tensor) -> Tensor:
     """(N, 1, ...) root mean square of each case."""
-    found = values.flatten(1).square().mean(1).clamp(min=LEAST**2).sqrt()
-    return found.reshape(-1, *[1] * (values.dim() - 1))
+    return by_case(values.flatten(1).square().mean(1).clamp(min=LEAST**2).sqrt(), values)
 
 
 def _smooth_phase(images: Tensor) -> Tensor:

@@ -21,6 +21,7 @@ from common.reconstruction.consistency import Data
 from common.reconstruction.denoiser import Denoiser as Prior
 from common.reconstruction.frame import Frame
 from common.reconstruction.imaging_operator import LinearMap
+from common.reconstruction.inner_products import by_case
 from common.reconstruction.methods.falling_denoiser import FallingDenoiser
 from common.reconstruction.packing import Layout
 from common.reconstruction.solve import reconstruct
@@ -43,8 +44,8 @@ class Denoiser(Reconstruction):
     network: shown a noisy image and, as one more channel, the level; what it answers is added to the image.
     least_level, greatest_level: standard deviations of the noise, as shares of data_range, between which levels of
     training are drawn, evenly by their logarithm, and through which reconstruction falls. iterations: of
-    reconstruction. data_noise: standard deviation of the noise in the data, by which they are trusted. prior_weight:
-    of what the denoiser says against them (DPIR's lambda).
+    reconstruction. data_noise: standard deviation of the noise in the data, in their unit, by which they are trusted.
+    prior_weight: of what the denoiser says against them (DPIR's lambda).
 
     loss is of denoising; psnr, nmse and gain are of reconstruction.
     """
@@ -76,7 +77,7 @@ class Denoiser(Reconstruction):
         channels, *sides = layout.image_shape
         network = build_fitting(self.network, Shape((channels + 1, *sides), channels), layout.image_shape, "denoiser")
         levels = np.geomspace(self.greatest_level, self.least_level, self.iterations)
-        weights = self.prior_weight * (self.data_noise / levels) ** 2
+        weights = self.prior_weight * (self.data_noise / (self.data_range * levels)) ** 2
         steps = tuple(zip(levels.tolist(), weights.tolist(), strict=True))
         return self.with_parts(PlugAndPlay(layout, network, self.data_range, steps), layout)
 
@@ -172,7 +173,7 @@ class PlugAndPlay(nn.Module):
         """(N, C, *S) without the noise. level: (N,) as a share of the data range."""
         own = Frame.of(images, self.layout.operator.complex_images)
         frame = Frame(torch.full_like(own.scale, self.data_range), own.turn)
-        told = level.to(images).reshape(-1, *[1] * (images.dim() - 1)).expand(-1, 1, *images.shape[2:])
+        told = by_case(level, images).expand(-1, 1, *images.shape[2:])
         return images + frame.put_back(self.network(torch.cat([frame.shown(images), told], dim=1)))
 
 
