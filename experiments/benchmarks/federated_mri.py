@@ -52,7 +52,7 @@ def rows_of(kept: KeptRows) -> list[Row]:
 def measured(rows: Sequence[Row]) -> Measured:
     """The table, means over seeds and institutions, and the targets."""
     return Measured("Federated reconstruction of MRI", [*table_of(rows), *elsewhere_of(rows)], targets_of(rows), [
-        "PSNR in dB of magnitudes, data range 1, a mean over every third of each institution's test slices, then over "
+        "PSNR in dB of magnitudes, data range 1, a mean over some sixty of each institution's test slices, then over "
         "institutions and seeds. The prototype's figures are of masks of its own.",
         "steps: one after the other; work: steps of all hospitals together. One model of pooled images is trained "
         "for as many steps as one hospital takes, and one for as many as all take.",
