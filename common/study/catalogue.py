@@ -155,6 +155,10 @@ AUGMENTATIONS = Catalogue(
 OPERATORS = Catalogue(
     "operator", "common.reconstruction.operators", "common.reconstruction.imaging_operator:Operator"
 )
+REGULARISERS = Catalogue(
+    "regulariser", "common.reconstruction.regularisers", "common.reconstruction.regulariser:Regulariser"
+)
+METHODS = Catalogue("method", "common.reconstruction.methods", "common.reconstruction.problem:Method")
 LOSSES = Catalogue("loss", "", "common.learning.own_loss:Loss", plain="common.learning.own_loss:plain_loss")
 AGGREGATIONS = Catalogue(
     "aggregation",
