@@ -8,6 +8,7 @@ from math import prod, sqrt
 from typing import ClassVar, Literal
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
