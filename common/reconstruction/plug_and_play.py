@@ -149,7 +149,9 @@ class _Play:
     def _iterated(self, iteration: int) -> Tensor:
         weight = self.image.new_tensor(self.options.weight(iteration))
         if self.options.scheme == "fbs":
-            return self._denoised(self.data.descended(self.image, self.image.new_tensor(self.options.step)), iteration)
+            return self._denoised(
+                self.data.descended(self.image, self.image.new_tensor(self.options.step)), iteration
+            )
         if self.options.scheme == "hqs":
             return self._denoised(self.data.proximal(self.image, weight), iteration)
         near = self.data.proximal(self.image - self.dual, weight)

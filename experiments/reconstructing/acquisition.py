@@ -185,11 +185,6 @@ def _candidates(asked: Asked, operator: Operator, held: tuple[int, ...]) -> Iter
     if (sides := asked.sides()) is not None:
         yield sides
         return
-    for place in asked.files().values():
-        if place != "measured":
-            size = read_stored(asked.given.__class__(place)).values.shape
-            if size and size == held[-len(size) :]:
-                yield size
     sizes = [size for size in (held, held[1:]) if len(size) in (2, 3)]
     yield from sizes
     factors = getattr(operator, "factors", None)

@@ -43,7 +43,9 @@ def seen_half() -> LinearMap:
     return Inpainting().map((1, SIDE, SIDE), {"mask": mask})
 
 
-def sought(linear: LinearMap, measured: Tensor, search: Search = PRECISE, generator: nn.Module | None = None) -> Found:
+def sought(
+    linear: LinearMap, measured: Tensor, search: Search = PRECISE, generator: nn.Module | None = None
+) -> Found:
     return found(generator or Planes(), torch.zeros(1, LATENTS), linear, measured, search)
 
 
