@@ -156,7 +156,7 @@ class _Fit:
 
 
 def _scale(linear: LinearMap, measured: Tensor) -> float:
-    """The largest value of the image after one exact step of steepest descent from zero; 0 where there are no data."""
+    """The largest value of the image after one exact step of steepest descent from zero; 0 without data."""
     image = linear.adjoint(measured)
     square = float(linear.forward(image).double().square().sum())
     step = float(image.double().square().sum()) / square if square > 0 else 0.0

@@ -1,4 +1,4 @@
-"""The untrained network of the deep image prior: down and up again, with narrow paths across (Ulyanov et al. 2018)."""
+"""The network of the deep image prior: down and up again, with narrow paths across (Ulyanov et al. 2018)."""
 
 from __future__ import annotations
 

@@ -6,8 +6,8 @@ Hospitals learn one prior and no operator (Elmas et al. 2022, FedGIMP): new oper
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from math import prod
+from dataclasses import dataclass, replace
+from math import hypot, prod
 from typing import ClassVar, cast
 
 import numpy as np
@@ -18,20 +18,20 @@ from common.data.cases import Batch, Shape
 from common.errors import StudyError
 from common.learning.device import home
 from common.learning.task import Task
-from common.learning.tasks._reconstruction import MOST_ERROR, Reconstruction, magnitude
+from common.learning.tasks._reconstruction import MOST_ERROR, Reconstruction, magnitude, started
 from common.reconstruction.generator_prior import Found, Search, found
 from common.reconstruction.imaging_operator import LinearMap
 from common.reconstruction.latent_images import Decoder, Encoder, divergence
 from common.reconstruction.packing import Layout
 from common.seeding import case_generators
-from common.study.checks import sized
+from common.study.checks import one_of, sized
 
 NOISE = "noise"
 
 
 @dataclass(frozen=True)
 class Generator(Reconstruction):
-    """A variational autoencoder learns the images, magnitudes of complex ones (Kingma and Welling 2014): each case has
+    """A variational autoencoder learns the images, of complex ones magnitudes (Kingma and Welling 2014): each case has
     a loss of its own, one optimiser moves all, and hospitals' models average well, which a GAN's two do less.
 
     width: channels at full resolution, up to four times as many below. levels: halvings between an image and its
@@ -59,10 +59,9 @@ class Generator(Reconstruction):
         super().__post_init__()
         sized("task", 1 << 12, width=self.width, latents=self.latents)
         sized("task", 16, levels=self.levels)
-        self.search
+        self._search()
 
-    @property
-    def search(self) -> Search:
+    def _search(self) -> Search:
         """In the images' unit."""
         return Search(
             latent_steps=self.latent_steps,
@@ -82,7 +81,7 @@ class Generator(Reconstruction):
             )
         channels = 1 if self._operator.complex_images else self.channels
         sizes = (channels, len(sides), self.width, self.levels, self.latents)
-        return GeneratorNetwork(layout, Encoder(*sizes), Decoder(*sizes), self.search)
+        return GeneratorNetwork(layout, Encoder(*sizes), Decoder(*sizes), self._search())
 
     def loss(self, network: nn.Module, batch: Batch) -> Tensor:
         """(N,) float32."""
@@ -116,7 +115,7 @@ class Generator(Reconstruction):
         """(N,) a pixel, and the images made again."""
         images = self._plain(truth)
         made, nats = network.made_again(images, noise)
-        by_pixels = {"l1": self.deviation, "l2": 2 * self.deviation**2, "huber": self.deviation**2}[self.pixel_loss]
+        by_pixels = {"l1": self.deviation, "l2": 2 * self.deviation**2, "huber": self.deviation**2}[self.image_loss.name]
         return self._losses(made, images) / by_pixels + nats / prod(images.shape[1:]), made
 
     def _plain(self, truth: Tensor) -> Tensor:
@@ -135,18 +134,28 @@ class GeneratorNetwork(nn.Module):
     def forward(self, inputs: Tensor) -> Tensor:
         """Images, each sought by itself."""
         cases = [self.layout.unpack(inputs[index : index + 1]) for index in range(len(inputs))]
-        return torch.cat([self.sought(linear, measured).image for measured, linear in cases])
+        return torch.cat([self.sought(linear, measured, self.search).image for measured, linear in cases])
 
-    def sought(self, linear: LinearMap, measured: Tensor, search: Search | None = None, **bounds: float) -> Found:
-        """One case, by any operator on images of the size that was learned."""
-        return found(self.decoder, self.starts(linear, measured), linear, measured, search or self.search, **bounds)
+    def sought_by(
+        self, linear: LinearMap, measured: Tensor, noise: float = 0.0, most_seconds: float | None = None
+    ) -> Tensor:
+        """See `AnyOperator`. One case at a time; noise adds to what the generator leaves to it."""
+        made = self.layout.image_shape[1:]
+        if tuple(linear.image_shape[1:]) != tuple(made):
+            raise StudyError(
+                f"the generator makes images of size {made}; data are of images of size {linear.image_shape[1:]}."
+            )
+        search = replace(self.search, deviation=hypot(self.search.deviation, noise))
+        return self.sought(linear, measured, search, most_seconds).image
+
+    def sought(self, linear: LinearMap, measured: Tensor, search: Search, most_seconds: float | None = None) -> Found:
+        """One case, by any operator on images of the size that was learned, and how it was found."""
+        return found(self.decoder, self.starts(linear, measured), linear, measured, search, most_seconds)
 
     def starts(self, linear: LinearMap, measured: Tensor) -> Tensor:
         """(2, L, ...): the commonest image, and what the encoder takes the data's own for."""
         with torch.no_grad():
-            back = linear.adjoint(measured)
-            square = linear.norm().square().clamp(min=1e-12).to(back)
-            image = back / square.reshape(-1, *[1] * (back.dim() - 1))
+            image = started(linear, measured)
             plain = magnitude(image)[:, None] if image.shape[1] == 2 else image
             mean, _ = self.encoder(plain)
             return torch.cat([torch.zeros_like(mean), mean])
