@@ -41,7 +41,7 @@ class SuperResolution(Reconstruction):
         metadata={EXAMPLE: 'operator = { name = "downsampling", factor = 4 }'},
     )
     design: Entry = field(default_factory=lambda: Entry("post"))
-    shows_blur: bool = True
+    shows_blur: bool = False
     back_projections: int = 0
     made_for: tuple[int, ...] = ()
 
