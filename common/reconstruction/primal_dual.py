@@ -13,7 +13,7 @@ from torch import Tensor
 from common.errors import StudyError
 from common.reconstruction.inner_products import by_case, squares
 from common.reconstruction.problem import Problem, clipped
-from common.reconstruction.regulariser import Proximable, ProximalMap, Split
+from common.reconstruction.regulariser import Limits, Proximable, ProximalMap, Split
 
 Parts = list[Tensor]
 """A dual, or M x: the data's part, and the regulariser's where it has one."""
@@ -72,7 +72,7 @@ class Blocks:
 def _simple(problem: Problem) -> ProximalMap:
     if not isinstance(problem.regulariser, Proximable):
         raise StudyError("the regulariser has neither an analysis nor a proximal map, which this method needs.")
-    return problem.regulariser.proximal(problem.bounds, 0.0)
+    return problem.regulariser.proximal(problem.bounds, Limits())
 
 
 def minus(one: Sequence[Tensor], other: Sequence[Tensor]) -> Parts:

@@ -9,10 +9,12 @@ from common.errors import StudyError
 from common.reconstruction.inner_products import by_case, inner
 from common.reconstruction.problem import Problem, Solved, clipped
 from common.reconstruction.progress import Progress, relative_change
-from common.reconstruction.regulariser import Proximable, ProximalMap, Quadratic
+from common.reconstruction.regulariser import Limits, Proximable, ProximalMap, Quadratic
 
 INNER_SHARE, FINEST, COARSEST = 0.1, 1e-8, 1e-4
 """A proximal map that is iterated is solved to this share of the outer tolerance, within limits."""
+FIRST_STEPS, LATER_STEPS = 300, 30
+"""Most iterations of it: its first call has all to do, later ones go on from where the last one ended."""
 
 
 def descend(
@@ -60,7 +62,8 @@ def proximal_map_alone(problem: Problem, tolerance: float) -> ProximalMap:
     prior = problem.regulariser
     if not isinstance(prior, Proximable):
         raise StudyError("the regulariser has neither a proximal map nor a quadratic form, which this method needs.")
-    return prior.proximal(problem.bounds, min(COARSEST, max(FINEST, INNER_SHARE * tolerance)))
+    share = min(COARSEST, max(FINEST, INNER_SHARE * tolerance))
+    return prior.proximal(problem.bounds, Limits(share, FIRST_STEPS, LATER_STEPS))
 
 
 class _Smooth:

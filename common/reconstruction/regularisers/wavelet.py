@@ -11,7 +11,7 @@ from common.errors import StudyError
 from common.reconstruction.dual_projection import DualProjection
 from common.reconstruction.inner_products import by_case
 from common.reconstruction.powers import shrunk
-from common.reconstruction.regulariser import Bounds, ProximalMap, Regulariser
+from common.reconstruction.regulariser import Bounds, Limits, ProximalMap, Regulariser
 from common.reconstruction.wavelets import Wavelet, corner
 from common.study.checks import between, sized
 
@@ -74,7 +74,7 @@ class Wavelets:
             self._corner(found).copy_(self._corner(coefficients))
         return found
 
-    def proximal(self, bounds: Bounds | None, tolerance: float) -> ProximalMap:
+    def proximal(self, bounds: Bounds | None, limits: Limits) -> ProximalMap:
         """In closed form; within bounds by projection of the dual."""
         if bounds is None:
             return lambda images, weight: self.synthesis(self.shrink(self.analysis(images), weight))
@@ -83,7 +83,7 @@ class Wavelets:
                 f"regulariser 'wavelet' of the power {self.power:g} has no proximal map within bounds: choose a "
                 "power of at least one, or no bounds."
             )
-        return DualProjection(self, bounds, tolerance)
+        return DualProjection(self, bounds, limits)
 
     def _sizes(self, coefficients: Tensor) -> Tensor:
         if not self.joint or coefficients.shape[1] == 1:
