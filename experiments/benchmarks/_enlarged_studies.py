@@ -12,7 +12,7 @@ BLURS = (0.3, 0.4, 0.5, 0.6)
 """Of each institution: standard deviation of its point spread, in large pixels."""
 NOISES = (0.01, 0.02, 0.03, 0.04)
 REACH_PIXELS: Mapping[int, int] = {2: 3, 3: 4, 4: 6, 6: 8}
-STEPS = 600
+STEPS = 400
 BATCH = 4
 ENCODER = "name = 'groupnorm_cnn', channels = 8"
 DESIGNS: Mapping[str, str] = {

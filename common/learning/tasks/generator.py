@@ -24,7 +24,7 @@ from common.reconstruction.imaging_operator import LinearMap
 from common.reconstruction.latent_images import Decoder, Encoder, divergence
 from common.reconstruction.packing import Layout
 from common.seeding import case_generators
-from common.study.checks import one_of, sized
+from common.study.checks import sized
 
 NOISE = "noise"
 
@@ -115,7 +115,9 @@ class Generator(Reconstruction):
         """(N,) a pixel, and the images made again."""
         images = self._plain(truth)
         made, nats = network.made_again(images, noise)
-        by_pixels = {"l1": self.deviation, "l2": 2 * self.deviation**2, "huber": self.deviation**2}[self.image_loss.name]
+        by_pixels = {"l1": self.deviation, "l2": 2 * self.deviation**2, "huber": self.deviation**2}[
+            self.image_loss.name
+        ]
         return self._losses(made, images) / by_pixels + nats / prod(images.shape[1:]), made
 
     def _plain(self, truth: Tensor) -> Tensor:
