@@ -19,16 +19,19 @@ from common.learning.tasks.generator import GeneratorNetwork
 from common.metrics.images.of_cases import scores_of_each
 from common.reconstruction.choice_of_weight import by_training_images
 from common.reconstruction.deep_image_prior import DeepImagePrior, fitted
+from common.reconstruction.denoiser import Denoiser
 from common.reconstruction.generator_prior import Search
+from common.reconstruction.methods.falling_denoiser import FallingDenoiser
 from common.reconstruction.operators.denoising import Identity
 from common.reconstruction.solve import reconstruct
 from common.seeding import torch_generator
 from experiments.benchmarks._image_prior_problems import Acquisition
-from experiments.benchmarks._image_prior_studies import learned
+from experiments.reconstructing.learned import load_learned
 
 OTHER_SLICE = "r64slice.jpg"
 UNTRAINED = DeepImagePrior(steps=1500, patience=250)
-SEARCH = Search(deviation=0.05)
+SEARCH = Search(deviation=0.03, adaptation_rate=0.0005, adaptation_steps=200, patience=60)
+FALLING = FallingDenoiser()
 CURVE = replace(UNTRAINED, steps=600, stopping="none", jitter=0.0)
 CURVE_STEPS = (1, 3, 10, 30, 100, 300, 600)
 CURVE_NOISE = 0.15
@@ -38,7 +41,7 @@ Told = Mapping[str, float]
 
 def setting(name: str) -> str:
     """What a method's rows were measured with."""
-    return {"deep image prior": str(UNTRAINED), "generator": str(SEARCH)}.get(name.split(",")[0], name)
+    return {"deep image prior": str(UNTRAINED), "denoiser": str(FALLING)}.get(name, f"{name}{SEARCH}")
 
 
 def psnr(image: Tensor, truth: Tensor) -> float:
@@ -90,17 +93,19 @@ def untrained(case: Acquisition) -> tuple[Tensor, Told]:
 def generated(case: Acquisition, folder: Path, adapted: bool) -> tuple[Tensor, Told]:
     """By the federated generator."""
     search = SEARCH if adapted else replace(SEARCH, adaptation_steps=0, consistency=0.0)
-    network = cast(GeneratorNetwork, learned(folder))
+    network = cast(GeneratorNetwork, load_learned(folder).trained.network)
     return network.sought(case.linear, case.measured, search).image, {}
 
 
 def denoised(case: Acquisition, folder: Path) -> tuple[Tensor, Told]:
     """By the federated denoiser."""
-    return learned(folder).sought_by(case.linear, case.measured, case.noise), {}
+    prior = Denoiser(load_learned(folder).denoiser())
+    solved = reconstruct(case.linear, case.measured, method=FALLING, prior=prior, weight=case.noise**2)
+    return solved.images, {}
 
 
 def to_fit(image: NDArray[np.float32]) -> Mapping[str, Tensor]:
-    """An image of half the size, with noise, noise of its spread, and its pixels shuffled (Ulyanov et al., figure 2)."""
+    """An image of half the size, with noise, shuffled, and noise of its spread (Ulyanov et al. 2018, figure 2)."""
     draws = torch_generator(0, "images, noise and shuffled pixels")
     whole = avg_pool2d(torch.from_numpy(image)[None, None], 2)
     noise = torch.randn(whole.shape, generator=draws)

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
+from common.data.array_files import read_array, write_array
 from common.files.access import is_there, write
-from common.files.array_files import npy_bytes, read_npy
 from experiments.benchmarks._log_chart import Points, log_chart
 
 TRUTH = "truth"
@@ -23,7 +23,7 @@ ENLARGED, LABEL = 3, 14
 def keep(folder: Path, problem: str, method: str, image: NDArray[np.float32], truth: NDArray[np.float32]) -> None:
     """For the sheet."""
     for name, one in ((method, image), (TRUTH, truth)):
-        write(folder, _name(problem, name), npy_bytes(one))
+        write_array(one, folder / _name(problem, name))
 
 
 def sheet(folder: Path, problems: Sequence[str], methods: Sequence[str]) -> None:
@@ -32,7 +32,7 @@ def sheet(folder: Path, problems: Sequence[str], methods: Sequence[str]) -> None
     rows = [problem for problem in problems if all(is_there(folder, _name(problem, one)) for one in columns)]
     if not rows:
         return
-    pictures = [[_grey(read_npy(folder, _name(problem, one))) for one in columns] for problem in rows]
+    pictures = [[_grey(read_array(folder / _name(problem, one))) for one in columns] for problem in rows]
     side = pictures[0][0].width
     whole = Image.new("L", (len(columns) * side, len(rows) * (side + LABEL)), 255)
     draw = ImageDraw.Draw(whole)

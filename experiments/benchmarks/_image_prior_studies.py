@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import cast
 
 from client.hospital import Hospital, open_hospital, site_names
-from common.reconstruction.any_operator import AnyOperator
 from common.study.study import Study, parse
 from experiments.benchmarks._data import find
 from experiments.engines._quiet import run_quietly
-from experiments.prediction.trained import load_trained
 
 SIDE = 64
 _TASKS = {
@@ -68,8 +65,3 @@ def learn(study: Study, folder: Path) -> float:
     """Run the federation into a folder; its score."""
     final = run_quietly(study, folder).final
     return float(final["test"]["pooled"]["psnr"])
-
-
-def learned(folder: Path) -> AnyOperator:
-    """The network of a run."""
-    return cast(AnyOperator, load_trained(folder).network)

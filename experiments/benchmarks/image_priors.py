@@ -31,7 +31,7 @@ from experiments.benchmarks._image_prior_problems import (
     real_slice,
     slices_of,
 )
-from experiments.benchmarks._kept_rows import CPU_S, KeptRows, Row
+from experiments.benchmarks._kept_rows import KeptRows, Row
 
 FOLDER = Path("runs") / "bench" / "image-priors"
 BUDGET_CPU_S = 1200.0
@@ -61,8 +61,7 @@ def measured(rows: Sequence[Row]) -> Measured:
         "of total variation are those best on other images; nothing else looks at a truth.",
         f"{LARGE.name}: one slice, noise .05. The others: a test slice of {studies.SIDE} x {studies.SIDE} of each of "
         "four institutions; generator and denoiser were learned by these, of other patients, and saw no operator.",
-        "stopped: mean of the steps after which the untrained network stopped by itself. best: the PSNR that knowing "
-        "the truth would have stopped at.",
+        "steps: mean of those after which the untrained network stopped by itself.",
     ])  # fmt: skip
 
 
@@ -94,8 +93,7 @@ def _line(row: Row) -> Mapping[str, Cell]:
         "PSNR": round(row["psnr"], 2),
         "worst": round(row["worst"], 2),
         "CPU s": round(row["cpu_s_an_image"], 2),
-        "stopped": row.get("steps"),
-        "best": round(row["best"], 2) if "best" in row else None,
+        "steps": row.get("steps"),
     }
 
 

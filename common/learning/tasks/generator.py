@@ -6,8 +6,8 @@ Hospitals learn one prior and no operator (Elmas et al. 2022, FedGIMP): new oper
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from math import hypot, prod
+from dataclasses import dataclass
+from math import prod
 from typing import ClassVar, cast
 
 import numpy as np
@@ -32,9 +32,9 @@ NOISE = "noise"
 
 @dataclass(frozen=True)
 class Generator(Reconstruction):
-    """A variational autoencoder of images, of complex ones of their magnitudes (Kingma and Welling 2014). Each case has
-    a loss of its own and one optimiser moves all, so that strategies and privacy take it that do not take a GAN; and
-    its encoder says where to begin to search.
+    """A variational autoencoder of images, of complex ones of their magnitudes (Kingma and Welling 2014). Each case
+    has a loss of its own and one optimiser moves all, so that strategies and privacy take it that do not take a GAN;
+    and its encoder says where to begin to search.
 
     width: channels at full resolution, up to four times as many below. levels: halvings between an image and its
     latents. latents: numbers at each place of their grid. deviation: of pixels that the generator leaves to noise, a
@@ -140,19 +140,6 @@ class GeneratorNetwork(nn.Module):
         """Images, each sought by itself."""
         cases = [self.layout.unpack(inputs[index : index + 1]) for index in range(len(inputs))]
         return torch.cat([self.sought(linear, measured, self.search).image for measured, linear in cases])
-
-    def sought_by(
-        self, linear: LinearMap, measured: Tensor, noise: float = 0.0, most_seconds: float | None = None
-    ) -> Tensor:
-        """See `AnyOperator`. One case at a time; noise adds to what the generator leaves to it."""
-        made, wanted = tuple(self.layout.image_shape[1:]), tuple(linear.image_shape[1:])
-        if made != wanted or linear.image_shape[0] not in self._channels_of_images():
-            raise StudyError(
-                f"the generator makes images of size {made} and {self.channels} channels; data are of images of shape "
-                f"{tuple(linear.image_shape)}."
-            )
-        search = replace(self.search, deviation=hypot(self.search.deviation, noise))
-        return self.sought(linear, measured, search, most_seconds).image
 
     def sought(self, linear: LinearMap, measured: Tensor, search: Search, most_seconds: float | None = None) -> Found:
         """One case, by any operator on images of the size that was learned, and how it was found."""
