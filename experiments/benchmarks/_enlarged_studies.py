@@ -32,8 +32,7 @@ QUIET = ('engine="inline"', "baselines.local=false", "baselines.pooled=false")
 def shipped(folder: Path, seed: int) -> Study:
     """`superresolution`, without what this benchmark measures by itself."""
     text = (STUDIES / "superresolution.toml").read_text(encoding="utf-8")
-    study = parse(text, [*QUIET, f'source.folder="{folder}"', f"seed={seed}"])
-    return study
+    return parse(text, [*QUIET, f'source.folder="{folder}"', f"seed={seed}"])
 
 
 def operator(factor: int, blur: float | None = None) -> dict[str, object]:
