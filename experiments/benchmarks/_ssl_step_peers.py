@@ -118,8 +118,7 @@ def _theirs(name: str, task: Any, cases: Cases, batch: Batch) -> Step:
 
 
 def _painted(task: Any, network: Any, batch: Batch) -> Callable[[], torch.Tensor]:
-    """The loss in the way of lightly's MAE: the decoder is shown all tokens in their order, hidden ones by one that is
-    learned, and paints those hidden."""
+    """The loss as lightly's MAE has it: its decoder is shown all tokens in order, hidden ones as one learned."""
     from common.selfsupervision.masks import MASK, count_of_visible, parted
 
     tokens, encoder, decoder = import_module("lightly.models.utils"), network.encoder, network.decoder
