@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from common.study.study import parse
+from experiments.running import run as after
 from experiments.running.run import run_study
 from server.report import write_report
 from server.reporting.embedding import embedding_of
@@ -53,6 +55,35 @@ def test_the_report_shows_the_map_and_says_that_labels_were_not_used(run: Path) 
     assert "What the encoder tells apart" in page
     assert "Labels were not used in training" in page
     assert "Nearest neighbours within a hospital" in page
+
+
+@pytest.mark.parametrize("engine", ["nodes", "deployment", "flower", ""])
+def test_of_nodes_no_case_is_shown_though_a_file_holds_some(run: Path, tmp_path: Path, engine: str) -> None:
+    shutil.copytree(run, tmp_path / "run")
+    about = json.loads((tmp_path / "run" / "about.json").read_text())
+    (tmp_path / "run" / "about.json").write_text(json.dumps({**about, "engine": engine}))
+    page = write_report(tmp_path / "run").read_text()
+    assert "Nearest neighbours" not in page and "What the encoder tells apart" not in page
+
+
+def test_what_is_watched_does_not_vanish_from_a_run_in_silence(run: Path, tmp_path: Path) -> None:
+    shutil.copytree(run, tmp_path / "run")
+    about = json.loads((tmp_path / "run" / "about.json").read_text())
+    assert about["watched"] and "it was changed" not in (run / "report.html").read_text()
+    (tmp_path / "run" / "about.json").write_text(json.dumps({**about, "watched": []}))
+    assert "about.json does not say which scores tell a collapse" in write_report(tmp_path / "run").read_text()
+
+
+def test_real_nodes_on_this_machine_write_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The rehearsal's own engine is not started: what follows a run is all that matters here."""
+    (tmp_path / "model.safetensors").write_bytes(b"")
+    written: list[str] = []
+    for name in ("write_pictures", "write_patients"):
+        monkeypatch.setattr(after, name, lambda *_: None)
+    monkeypatch.setattr(after, "write_embedding", lambda study, _: written.append(study.engine))
+    for engine in ("nodes", "deployment", "simulation", "processes", "inline"):
+        after._look_at_patients(parse(STUDY, [f"engine={engine}"]), tmp_path)
+    assert written == ["simulation", "processes", "inline"]
 
 
 def test_a_run_with_labels_has_no_such_section(tmp_path: Path) -> None:
