@@ -7,9 +7,15 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import torch
 
+from client.hospital import open_hospital
+from common.data.cases import Shape
+from common.learning.parameters import new_network
 from common.study.study import parse
+from experiments.running import embedding
 from experiments.running import run as after
 from experiments.running.run import run_study
 from server.report import write_report
@@ -26,6 +32,7 @@ task = { name = "simclr", network = { name = "groupnorm_cnn", channels = 4 }, pr
 training = { steps = 1, batch_size = 4, learning_rate = 0.001 }
 baselines = { local = false, pooled = false }
 """
+SHAPE = Shape((1, 16, 16), 0)
 PIXEL = (
     "data:image/png;base64,"
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
@@ -84,6 +91,23 @@ def test_real_nodes_on_this_machine_write_none(tmp_path: Path, monkeypatch: pyte
     for engine in ("nodes", "deployment", "simulation", "processes", "inline"):
         after._look_at_patients(parse(STUDY, [f"engine={engine}"]), tmp_path)
     assert written == ["simulation", "processes", "inline"]
+
+
+def test_a_case_without_finite_features_is_left_out_and_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    study = parse(STUDY)
+    hospital, parameters = open_hospital(study.json, 0), dict(new_network(study.build_task(), SHAPE, 1).state_dict())
+
+    def answers(_: object, __: object, inputs: torch.Tensor) -> torch.Tensor:
+        return inputs.flatten(1).where(torch.arange(len(inputs))[:, None] > 0, torch.nan)
+
+    monkeypatch.setattr(type(hospital.task), "predict", answers)
+    seen = embedding._of_hospital(hospital, parameters, 4)
+    assert seen.left_out == 1 and len(seen.cases) == len(seen.features) > 0 and np.isfinite(seen.features).all()
+    assert np.isfinite(embedding._table([seen])["shares"]).all()
+    told = {"points": [{"site": "a", "place": [1, 2]}], "left_out": 1}
+    folder = write_sample(tmp_path / "run", rounds=2)
+    (folder / "embedding.json").write_text(json.dumps(told))
+    assert "Of 1 more case the encoder makes no finite numbers" in write_report(folder).read_text()
 
 
 def test_a_run_with_labels_has_no_such_section(tmp_path: Path) -> None:
