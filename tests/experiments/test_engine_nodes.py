@@ -13,7 +13,6 @@ from experiments.benchmarks._node_drills import Fault, drill, same_model
 from experiments.coordinator.standing import lines_of, standing_of
 from experiments.engines._quiet import run_quietly
 
-
 TAUGHT = 'task={name="byol", network={name="groupnorm_cnn", channels=4}, projection=8, hidden=8}'
 
 
