@@ -250,9 +250,7 @@ def _projector(kernel: str, theirs: str, views: int = 30, side: int = 128) -> di
 
     sinogram = astras()
     apart = min(
-        float(np.abs(rays[0, 0].numpy()[::flip] - sinogram[:, ::turn]).max())
-        for flip in (1, -1)
-        for turn in (1, -1)
+        float(np.abs(rays[0, 0].numpy()[::flip] - sinogram[:, ::turn]).max()) for flip in (1, -1) for turn in (1, -1)
     ) / float(np.abs(sinogram).max())
     times: dict[str, list[float]] = {"ours": [], "astra": []}
     for _ in range(21):
