@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
 from hashlib import blake2b
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -13,6 +14,8 @@ FEWEST_STEPS, MOST_STEPS, STRIDE = 8, 100, 4
 TOLERANCE = 1e-3
 """Of the squared norm, the residual of its eigenvector: the norm is then far nearer than 1e-3 of itself."""
 MOST_KEPT = 1 << 16
+Norms = Callable[..., Tensor]
+"""Of parameters (N, ...) each the norms (N,)."""
 
 
 def spectral_norm(
@@ -63,23 +66,56 @@ class KeptNorms:
     def __init__(self) -> None:
         self._kept: OrderedDict[Hashable, float] = OrderedDict()
 
-    def of(self, kind: Hashable, parameters: Sequence[Tensor], norms: Callable[[list[int]], Tensor]) -> Tensor:
-        """(N,) float64. kind: all that a norm depends on beside the parameters. norms: of some of the cases."""
+    def of(self, kind: Hashable, norms: Norms, *parameters: Tensor) -> Tensor:
+        """(N,) float64. kind: all that a norm depends on beside parameters (N, ...). norms: of some cases."""
         keys = [(kind, _digest([one[case] for one in parameters])) for case in range(len(parameters[0]))]
-        first = {key: case for case, key in enumerate(keys) if key not in self._kept}
-        found = {key: self._kept[key] for key in keys if key in self._kept}
-        if first:
-            computed = norms(list(first.values())).tolist()
-            found |= dict(zip(first, computed, strict=True))
-        for key in keys:
-            self._kept[key] = found[key]
-            self._kept.move_to_end(key)
-        while len(self._kept) > MOST_KEPT:
+        new = {key: case for case, key in enumerate(keys) if key not in self._kept}
+        if new:
+            cases = list(new.values())
+            self._kept |= dict(zip(new, norms(*[one[cases].detach() for one in parameters]).tolist(), strict=True))
+        found = [self._kept[key] for key in keys]
+        while len(self._kept) > max(MOST_KEPT, len(keys)):
             self._kept.popitem(last=False)
-        return torch.tensor([found[key] for key in keys], dtype=torch.float64, device=parameters[0].device)
+        return torch.tensor(found, dtype=torch.float64, device=parameters[0].device)
 
 
-kept_norms = KeptNorms()
+_kept_norms = KeptNorms()
+
+
+def kept_norms(kind: Hashable, norms: Norms, *parameters: Tensor) -> Tensor:
+    """(N,) float64, by iteration for cases that were not met before. See `KeptNorms.of`; works under vmap."""
+    found: Tensor = _Kept.apply(kind, norms, *parameters)  # type: ignore[no-untyped-call]
+    return found
+
+
+class _Kept(torch.autograd.Function):
+    """So that vmap hands on numbers that can be looked at; norms have no gradient."""
+
+    @staticmethod
+    def forward(kind: Hashable, norms: Norms, *parameters: Tensor) -> Tensor:
+        """(N,)."""
+        return _kept_norms.of(kind, norms, *parameters)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        """Nothing is kept."""
+        ctx.mark_non_differentiable(output)
+        ctx.many = len(inputs)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[None, ...]:
+        """None."""
+        many: int = ctx.many
+        return (None,) * many
+
+    @staticmethod
+    def vmap(info: Any, in_dims: tuple[int | None, ...], *inputs: Any) -> tuple[Tensor, int]:
+        """Of many batches at once: one batch of them all."""
+        parts = [
+            (one[None].expand(info.batch_size, *one.shape) if at is None else one.movedim(at, 0)).flatten(0, 1)
+            for one, at in zip(inputs[2:], in_dims[2:], strict=True)
+        ]
+        return kept_norms(*inputs[:2], *parts).reshape(info.batch_size, -1), 0
 
 
 def _digest(parameters: Sequence[Tensor]) -> bytes:

@@ -138,8 +138,10 @@ def test_images_of_any_library_have_their_quality_measured() -> None:
     found = imaging.quality(0.5 * truth, truth, data_range=1.0)
     assert found["nmse"] == pytest.approx(0.25)
     assert found["psnr"] == imaging.psnr(torch.from_numpy(0.5 * truth), truth, data_range=1.0)
-    assert found["ssim"] == imaging.ssim(0.5 * truth, truth, data_range=1.0) != imaging.ssim(
-        0.5 * truth, truth, data_range=1.0, window="gaussian"
+    assert (
+        found["ssim"]
+        == imaging.ssim(0.5 * truth, truth, data_range=1.0)
+        != imaging.ssim(0.5 * truth, truth, data_range=1.0, window="gaussian")
     )
     ours = imaging.as_image(truth, (1.0, 2.0))
     assert imaging.psnr(ours, truth, data_range=1.0) == float("inf")

@@ -191,13 +191,13 @@ class BoundedBlur:
 
     def norm(self) -> Tensor:
         """(N,) by iteration."""
-        return kept_norms.of((self.image_shape[1:], self.reflected), [self.point_spread], self._norms)
+        return kept_norms((self.image_shape[1:], self.reflected), self._norms, self.point_spread)
 
-    def _norms(self, cases: list[int]) -> Tensor:
-        some, shape = self.point_spread[cases].detach(), (1, *self.image_shape[1:])
+    def _norms(self, some: Tensor) -> Tensor:
+        shape = (1, *self.image_shape[1:])
         at_most = None if self.reflected else some.double().abs().flatten(1).sum(1)
         part = BoundedBlur(shape, some, Transfer(some, self.transfer.size), self.reflected)
-        return spectral_norm(part.forward, part.adjoint, (len(cases), *shape), some.device, at_most)
+        return spectral_norm(part.forward, part.adjoint, (len(some), *shape), some.device, at_most)
 
     def _margins(self) -> list[tuple[int, int]]:
         """Each axis of space of (N, C, *S), and half its point spread."""

@@ -169,13 +169,13 @@ class CoilsFourier:
 
     def norm(self) -> Tensor:
         """(N,) by iteration; at most 1 where squares of sensitivities sum to 1."""
-        return kept_norms.of("coils", [self.mask, self.sensitivities], self._norms)
+        return kept_norms("coils", self._norms, self.mask, self.sensitivities)
 
-    def _norms(self, cases: list[int]) -> Tensor:
-        part = CoilsFourier(self.image_shape, self.mask[cases], self.sensitivities[cases])
-        shape = (len(cases), *self.image_shape)
-        at_most = part.sensitivities.double().square().sum(1).flatten(1).amax(1).sqrt()
-        return spectral_norm(part.forward, part.adjoint, shape, self.mask.device, at_most)
+    def _norms(self, mask: Tensor, sensitivities: Tensor) -> Tensor:
+        part = CoilsFourier(self.image_shape, mask, sensitivities)
+        shape = (len(mask), *self.image_shape)
+        at_most = sensitivities.double().square().sum(1).flatten(1).amax(1).sqrt()
+        return spectral_norm(part.forward, part.adjoint, shape, mask.device, at_most)
 
 
 operator: type[Operator] = CartesianMri

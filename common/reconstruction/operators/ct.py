@@ -131,12 +131,12 @@ class Projection:
 
     def norm(self) -> Tensor:
         """(N,) by iteration."""
-        return kept_norms.of(self.geometry, [self.views], self._norms)
+        return kept_norms(self.geometry, self._norms, self.views)
 
-    def _norms(self, cases: list[int]) -> Tensor:
+    def _norms(self, views: Tensor) -> Tensor:
         """Of one plane: slices and channels are measured alike."""
-        plane = Projection((1, *self.image_shape[-2:]), self.geometry, self.views[cases])
-        return spectral_norm(plane.forward, plane.adjoint, (len(cases), *plane.image_shape), self.views.device)
+        plane = Projection((1, *self.image_shape[-2:]), self.geometry, views)
+        return spectral_norm(plane.forward, plane.adjoint, (len(views), *plane.image_shape), views.device)
 
     def _projector(self, like: Tensor) -> Projector:
         return projector(self.geometry, like.dtype, like.device)

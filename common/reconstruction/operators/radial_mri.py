@@ -130,12 +130,11 @@ class Spokes:
         """(N,) by iteration."""
         several = [] if self.sensitivities is None else [self.sensitivities]
         kind = "radial", self.image_shape, self.samples
-        return kept_norms.of(kind, [self.degrees, self.spokes, *several], self._norms)
+        return kept_norms(kind, self._norms, self.degrees, self.spokes, *several)
 
-    def _norms(self, cases: list[int]) -> Tensor:
-        several = None if self.sensitivities is None else self.sensitivities[cases]
-        part = Spokes(self.image_shape, self.degrees[cases], self.spokes[cases], self.samples, several)
-        return spectral_norm(part.forward, part.adjoint, (len(cases), *self.image_shape), self.spokes.device)
+    def _norms(self, degrees: Tensor, spokes: Tensor, sensitivities: Tensor | None = None) -> Tensor:
+        part = Spokes(self.image_shape, degrees, spokes, self.samples, sensitivities)
+        return spectral_norm(part.forward, part.adjoint, (len(spokes), *self.image_shape), spokes.device)
 
     def _transform(self) -> NonuniformFourier:
         if not self._kept:
