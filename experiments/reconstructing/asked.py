@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -113,6 +114,9 @@ class Asked:
         """A bare key is an option of the operator: --set acceleration=4, --set method.iterations=200."""
         table: dict[str, Any] = {part: {"name": ""} for part in PARTS}
         for one in self.settings:
-            first = one.partition("=")[0].partition(".")[0].strip()
+            first, dot, _ = one.partition("=")[0].partition(".")
+            first = first.strip()
+            if dot and first not in PARTS and get_close_matches(first, PARTS, 1):
+                raise unknown("part of --set", first, PARTS)
             override(table, one if first in PARTS else f"operator.{one}")
         return table

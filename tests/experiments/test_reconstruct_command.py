@@ -234,6 +234,7 @@ def test_a_word_that_is_not_known_is_answered_with_the_nearest(wardround: Wardro
     assert "--weight takes a number or 'auto'; it was given 'heavy'" in say(*ok, "--weight", "heavy")
     assert "must end with .nii" in say(*ok, "--out", str(tmp_path / "out.jpg"))
     assert "must end with .html or .png" in say(*ok, "--figure", str(tmp_path / "out.pdf"))
+    assert "did you mean 'method'" in say(*ok, "--set", "methd.iterations=3")
     assert "--set takes key=value" in say(*ok, "--set", "views")
     assert "no parameters of a case" in say(*ok, "--parameter", "mask=a.npy")
     assert "did you mean 'mask'" in say("--operator", "inpainting", "--parameter", "musk=a.npy")
