@@ -59,6 +59,8 @@ class Asked:
             raise StudyError("--truth is of measured data; with --simulate the image that is measured is the truth.")
         if self.photons is not None and (self.noise is not None or not self.simulate):
             raise StudyError("--photons is of simulated data, in the place of --noise; give one of them.")
+        if self.at_least_zero and self._measures_complex():
+            raise StudyError("--at-least-zero is of real images; those of this operator are complex.")
         if self.operator is None and self.run is None:
             raise StudyError(f"--operator must say what was measured: {', '.join(OPERATORS.names())}.")
         if self.method == LEARNED and self.run is None:
@@ -109,6 +111,9 @@ class Asked:
                 f"--size takes the image's two or three sides, such as 128x128; it was given {self.size!r}."
             )
         return tuple(map(int, parts))
+
+    def _measures_complex(self) -> bool:
+        return self.operator is not None and bool(OPERATORS.load(self.operator).complex_images)
 
     def _table(self) -> Mapping[str, dict[str, Any]]:
         """A bare key is an option of the operator: --set acceleration=4, --set method.iterations=200."""
