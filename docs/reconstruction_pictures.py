@@ -27,7 +27,6 @@ from common.learning.parameters import new_network
 from common.learning.tasks._reconstruction import started
 from common.metrics import psnr, ssim
 from common.reconstruction.deep_image_prior import DeepImagePrior, fitted
-from common.reconstruction.denoiser import Denoiser
 from common.reconstruction.imaging_operator import LinearMap
 from common.reconstruction.packing import Layout
 from common.reconstruction.phase import smooth_phase
@@ -40,6 +39,8 @@ SIDE, SHOWN, LABEL, GAP = 64, 192, 34, 6
 NOISE = 0.02
 PHANTOM = Entry("phantom", {"hospitals": 2, "patients": [12, 12], "size": SIDE, "noiseless": True})
 MRI = Entry("cartesian_mri", {"acceleration": 4.0})
+POINTS = Entry("cartesian_mri", {"acceleration": 3.0, "pattern": "poisson_disc"})
+"""Of a plane of k-space, as volumes have two directions of lines: what is missing looks like noise."""
 OPERATOR_EXAMPLES = (
     Entry("denoising"),
     Entry("inpainting", {"hidden": 0.5}),
@@ -108,16 +109,12 @@ def operator_rows(truth: NDArray[np.float64]) -> list[list[Cell]]:
 
 def prior_rows(truth: NDArray[np.float64]) -> list[list[Cell]]:
     """Images by prior, each above the map of its error."""
-    linear, noisy, _, layout, parameters = measured(MRI, truth)
+    linear, noisy, _, layout, parameters = measured(POINTS, truth)
     solve = partial(reconstruct, linear, noisy)
-    denoiser = learned("denoiser", 200, network={"name": "ffdnet", "channels": 24, "depth": 6})
+    denoiser = learned("denoiser", 250, network={"name": "ffdnet", "channels": 24, "depth": 6})
     generator = learned("generator", 300, width=24)
-    unrolled = learned("unrolled", 120, network={"name": "ffdnet", "channels": 24, "depth": 5}, iterations=5)
+    unrolled = learned("unrolled", 150, network={"name": "ffdnet", "channels": 24, "depth": 5}, iterations=5)
     packed = layout.pack(noisy, parameters).float()
-
-    def denoise(given: Tensor, level: Tensor) -> Tensor:
-        with torch.no_grad():
-            return denoiser.denoised(given.float(), level.float()).to(given)
 
     made: dict[str, Callable[[], Tensor]] = {
         "no prior": lambda: started(linear, noisy),
@@ -125,8 +122,8 @@ def prior_rows(truth: NDArray[np.float64]) -> list[list[Cell]]:
         "gradient": lambda: solve(method="conjugate_gradient", prior="gradient", weight=0.05).images,
         "wavelet": lambda: solve(prior="wavelet", weight=0.01).images,
         "tv": lambda: solve(prior="tv", weight=0.008).images,
-        "deep image prior": lambda: fitted(linear, noisy.float(), DeepImagePrior(steps=600)).image,
-        "plug-and-play": lambda: solve(method="plug_and_play", prior=Denoiser(denoise), weight=0.002).images,
+        "deep image prior": lambda: fitted(linear, noisy.float(), DeepImagePrior()).image,
+        "denoiser": lambda: denoiser(packed),
         "generator": lambda: generator(packed),
         "unrolled": lambda: unrolled(packed),
     }
@@ -142,8 +139,8 @@ def prior_rows(truth: NDArray[np.float64]) -> list[list[Cell]]:
 
 def learned(task_name: str, steps: int, **options: Any) -> Any:
     """A network of one hospital's scans, trained here."""
-    cases = scans(MRI)
-    task: Any = TASKS.build(Entry(task_name, {"operator": {"name": MRI.name, **MRI.options}, **options}))
+    cases = scans(POINTS)
+    task: Any = TASKS.build(Entry(task_name, {"operator": {"name": POINTS.name, **POINTS.options}, **options}))
     network = new_network(task, cases.shape, 0)
     optimiser, rng = torch.optim.Adam(network.parameters(), 0.002), np.random.default_rng(0)
     for _ in range(steps):

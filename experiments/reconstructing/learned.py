@@ -98,7 +98,7 @@ class Learned:
             raise StudyError(
                 f"the run's model is of operator {self.operator.name!r} and inputs of the shape "
                 f"{self.trained.learned.shape.inputs} alone; these data make inputs of {layout.inputs_shape}. "
-                "Networks that are told the operator (unrolled, denoiser) can change it."
+                "Networks that are told the operator (unrolled, denoiser) take others of images as complex."
             )
         network.load_state_dict(held)
         return network
