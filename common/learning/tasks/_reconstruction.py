@@ -15,7 +15,8 @@ from common.data.cases import Batch, Shape
 from common.learning.abilities import Drawn
 from common.learning.device import exact_copy, home
 from common.learning.judging import numbers_of
-from common.reconstruction.imaging_operator import Invertible, LinearMap, Operator
+from common.reconstruction.first_image import first_image
+from common.reconstruction.imaging_operator import LinearMap, Operator
 from common.reconstruction.packing import Layout
 from common.study.catalogue import OPERATORS
 from common.study.checks import one_of, positive, sized
@@ -144,12 +145,8 @@ class Reconstruction:
 
 
 def started(linear: LinearMap, measured: Tensor) -> Tensor:
-    """(N, C, *S): the pseudo-inverse where it is known, else the adjoint over the squared norm."""
-    if isinstance(linear, Invertible):
-        return linear.pseudo_inverse(measured)
-    image = linear.adjoint(measured)
-    square = linear.norm().square().clamp(min=1e-12).to(image)
-    return image / square.reshape(-1, *[1] * (image.dim() - 1))
+    """(N, C, *S): see `first_image`."""
+    return first_image(linear, measured)
 
 
 def magnitude(images: Tensor) -> Tensor:

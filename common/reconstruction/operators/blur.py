@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn.functional import pad
 
 from common.errors import StudyError
 from common.reconstruction import own_point_spread, point_spread
@@ -22,6 +23,8 @@ from common.study.checks import between
 
 WHERE = "operator 'blur'"
 LARGEST = 127
+NOISE = 1e-2
+"""Power of noise by that of an image, of which Wiener's filter is, per squared norm."""
 
 
 @dataclass(frozen=True)
@@ -131,6 +134,10 @@ class PeriodicBlur:
         kept = size > least.reshape(-1, *[1] * (size.dim() - 1))
         return convolved(measured, torch.where(kept, 1 / torch.where(kept, spectrum, 1), 0))
 
+    def approximate_inverse(self, measured: Tensor) -> Tensor:
+        """Wiener's filter for noise of a tenth: (A'A + NOISE ||A||^2)^-1 A' y."""
+        return self.solve_shifted(self.adjoint(measured), NOISE * self.norm().square())
+
     def solve_shifted(self, images: Tensor, weight: Tensor) -> Tensor:
         """By frequency, divided by |h|^2 + weight."""
         power = self.transfer.like(images).abs().square()
@@ -162,19 +169,12 @@ class BoundedBlur:
 
     def forward(self, images: Tensor) -> Tensor:
         """Padded, convolved on the greater circle, and cropped."""
-        padded = images
-        for axis, margin in self._margins():
-            padded = torch.movedim(padded, axis, -1)
-            padded = padded[..., self._sources(axis, padded.device)] if self.reflected else _widened(padded, margin)
-            padded = torch.movedim(padded, -1, axis)
+        padded = self._mirrored(images) if self.reflected else self._between_zeros(images)
         return self._cropped(convolved(padded, self.transfer.like(images)))
 
     def adjoint(self, measured: Tensor) -> Tensor:
         """The same backwards: what was mirrored is added where it came from."""
-        widened = measured
-        for axis, margin in self._margins():
-            widened = torch.movedim(_widened(torch.movedim(widened, axis, -1), margin), -1, axis)
-        image = convolved(widened, self.transfer.like(measured).conj())
+        image = convolved(self._between_zeros(measured), self.transfer.like(measured).conj())
         if not self.reflected:
             return self._cropped(image)
         for axis, _ in self._margins():
@@ -193,6 +193,23 @@ class BoundedBlur:
         part = BoundedBlur(shape, some, Transfer(some, self.transfer.size), self.reflected)
         return spectral_norm(part.forward, part.adjoint, (len(some), *shape), some.device, at_most)
 
+    def approximate_inverse(self, measured: Tensor) -> Tensor:
+        """Wiener's filter on the greater circle, of data mirrored at the boundary."""
+        spectrum = self.transfer.like(measured)
+        power = spectrum.abs().square()
+        most = power.flatten(1).amax(1).reshape(-1, *[1] * (power.dim() - 1))
+        return self._cropped(convolved(self._mirrored(measured), spectrum.conj() / (power + NOISE * most)))
+
+    def _mirrored(self, images: Tensor) -> Tensor:
+        for axis, _ in self._margins():
+            images = images.index_select(axis, self._sources(axis, images.device))
+        return images
+
+    def _between_zeros(self, images: Tensor) -> Tensor:
+        for axis, margin in self._margins():
+            images = torch.movedim(pad(torch.movedim(images, axis, -1), (margin, margin)), -1, axis)
+        return images
+
     def _margins(self) -> list[tuple[int, int]]:
         """Each axis of space of (N, C, *S), and half its point spread."""
         return [(axis + 1, side // 2) for axis, side in enumerate(self.point_spread.shape) if axis > 0]
@@ -207,10 +224,6 @@ class BoundedBlur:
         for axis, margin in self._margins():
             padded = padded.narrow(axis, margin, self.image_shape[axis - 1])
         return padded
-
-
-def _widened(image: Tensor, margin: int) -> Tensor:
-    return torch.nn.functional.pad(image, (margin, margin))
 
 
 operator: type[Operator] = Blur

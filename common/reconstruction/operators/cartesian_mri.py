@@ -161,6 +161,10 @@ class CoilsFourier:
         """(N, *measured_shape) 1 where something is measured."""
         return self.mask[:, None].expand(-1, *self.measured_shape)
 
+    def approximate_inverse(self, measured: Tensor) -> Tensor:
+        """The adjoint: what was not measured is taken for zero."""
+        return self.adjoint(measured)
+
     def norm(self) -> Tensor:
         """(N,) by iteration; at most 1 where squares of sensitivities sum to 1."""
         return kept_norms("coils", self._norms, self.mask, self.sensitivities)

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from common.errors import StudyError
 from common.reconstruction.imaging_operator import LinearMap, Operator
-from common.reconstruction.projection import Geometry, Projector, projector
+from common.reconstruction.projection import Geometry, Projector, projector, ramped
 from common.reconstruction.shapes import demand_image, demand_parameters
 from common.reconstruction.spectral_norm import kept_norms, spectral_norm
 from common.study.checks import between
@@ -69,6 +69,7 @@ class Ct:
             self.detector_pixels,
             self.kernel,
             self.detector_shift,
+            self.range_degrees,
         )
         if found.entries > MOST_ENTRIES:
             raise StudyError(
@@ -128,6 +129,14 @@ class Projection:
     def support(self) -> Tensor:
         """(N, *measured_shape) 1 where something is measured."""
         return self._views(self.views).expand(-1, *self.measured_shape)
+
+    def approximate_inverse(self, measured: Tensor) -> Tensor:
+        """Filtered back-projection (Kak and Slaney 1988, equations 3.61 and 3.65), each view for as many degrees."""
+        span = min(self.geometry.range_degrees, 180.0)
+        step = np.deg2rad(span) / self.views.double().sum(1).clamp(min=1)
+        filtered = ramped(measured, self.geometry.spacing)
+        scale: Tensor = step * self.geometry.spacing
+        return self.adjoint(filtered) * scale.to(measured).reshape(-1, *[1] * len(self.image_shape))
 
     def norm(self) -> Tensor:
         """(N,) by iteration."""
