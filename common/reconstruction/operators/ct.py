@@ -27,10 +27,11 @@ MOST_ENTRIES = 1 << 27
 class Ct:
     """y = M R x: line integrals in pixels, of a volume slice by slice along its first axis, where a view is measured.
 
-    views: angles, evenly from `first_degrees` over `range_degrees`, its end left out. measured_views: how many of
-    them a case has, as evenly as can be from a drawn one; all if not given. detectors: of each view; if not given, as
-    many as see the whole image. detector_pixels: from one to the next, in pixels of the image. detector_shift: in
-    pixels, of their middle from that of the image. kernel: `line` (the ray's length in a pixel), `strip` (mean over
+    views: how many angles, evenly spaced. measured_views: how many of them a case has, as evenly as can be from a
+    drawn one; all if not given. first_degrees: the first angle, 0 along columns. range_degrees: over which angles are
+    spread, its end left out. detectors: how many each view has; if not given, as many as see the whole image.
+    detector_pixels: from one to the next, in pixels of the image. detector_shift: in pixels, of their middle from
+    that of the image. kernel: what a pixel adds to a ray: `line` (the ray's length in a pixel), `strip` (mean over
     the detector's width) or `linear` (between two neighbours).
     """
 

@@ -31,10 +31,11 @@ class RadialMri:
     """y = M N S x: of each coil the Fourier transform at samples on spokes, of a volume slice by slice along its
     first axis, where a spoke is measured.
 
-    spokes: of which each is a golden angle farther than the one before, from a drawn one. measured_spokes: how many
-    of them a case has, the first ones; all if not given. samples: of each spoke, from one edge of k-space to the
-    other; twice the image's longer side if not given, which keeps its corners apart. coils: simulated about the
-    image, their sensitivities parameters of a case, squares of sum 1; a single one sees all alike.
+    spokes: how many, of which each is a golden angle farther than the one before, from a drawn one.
+    measured_spokes: how many of them a case has, the first ones; all if not given. samples: of each spoke, from one
+    edge of k-space to the other; twice the image's longer side if not given, which keeps its corners apart. coils:
+    how many, simulated about the image, their sensitivities parameters of a case, squares of sum 1; a single one
+    sees all alike.
     """
 
     complex_images: ClassVar[bool] = True
