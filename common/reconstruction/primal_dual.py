@@ -62,7 +62,7 @@ class Blocks:
 
     def objective(self, images: Tensor, mapped: Parts) -> Tensor:
         """(N,) float64, of the problem as it was asked."""
-        return self._problem.objective(images, mapped[0] * by_case(self._norm, mapped[0]))
+        return self._problem.objective(images, mapped[0] * by_case(self._norm, mapped[0]) - self._problem.measured)
 
     def _adjoint_data(self, part: Tensor) -> Tensor:
         pulled = self._problem.linear.adjoint(part)

@@ -50,6 +50,14 @@ class Regulariser(Protocol):
 
 
 @runtime_checkable
+class Valued(Protocol):
+    """A proximal map that knows R of the images it gave last."""
+
+    value: Tensor | None
+    """(N,) float64."""
+
+
+@runtime_checkable
 class Proximable(Protocol):
     """A regulariser with a proximal map."""
 
