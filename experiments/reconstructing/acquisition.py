@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from common.errors import StudyError
-from common.learning.tasks._reconstruction import started
+from common.reconstruction.first_image import first_image
 from common.reconstruction.imaging_operator import LinearMap, Operator
 from common.reconstruction.noise import GaussianNoise, Noise, PhotonNoise
 from common.reconstruction.packing import Layout
@@ -63,7 +63,7 @@ class Acquisition:
 
     def start(self) -> Tensor:
         """(N, C, *S): what the data give without a prior."""
-        return started(self.linear(len(self.measured)), self.measured)
+        return first_image(self.linear(len(self.measured)), self.measured)
 
 
 def acquire(asked: Asked, entry: Entry) -> Acquisition:
@@ -140,7 +140,7 @@ def _read(asked: Asked, entry: Entry, operator: Operator, stored: Stored, cases:
     parameters, remarks = known_parameters(operator, shape, given_parameters(operator, shape, asked.files()), seen)
     truth = None if asked.truth is None else _truth(asked, shape)
     linear = operator.map(shape, as_batch(parameters, len(measured)))
-    scale = asked.data_range or _largest(started(linear, measured))
+    scale = asked.data_range or _largest(first_image(linear, measured))
     if truth is not None and asked.data_range is None:
         raise StudyError(
             "--data-range must say what the image's values may span, as 1 or 255: scores are counted in it; the "

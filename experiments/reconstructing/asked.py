@@ -17,7 +17,7 @@ from common.study.study import override
 
 FROM_DATA, DEEP, LEARNED, PLAYED = "from_data", "deep_image_prior", "learned", "plug_and_play"
 BESIDE = {
-    FROM_DATA: "the pseudo-inverse, or the adjoint over the squared norm: no prior",
+    FROM_DATA: "an approximate inverse, the pseudo-inverse or the scaled adjoint: no prior",
     DEEP: "an untrained network, stopped before it fits noise",
     LEARNED: "the model of --run",
 }

@@ -34,7 +34,13 @@ from server.reporting.markup import visible
 
 SCORES = ("psnr", "ssim", "nmse", "hfen")
 HEADINGS = {"psnr": "PSNR dB", "ssim": "SSIM", "nmse": "NMSE", "hfen": "HFEN"}
-START = {"cartesian_mri": "zero-filled", "ct": "back-projected", "denoising": "noisy", "inpainting": "masked"}
+START = {
+    "cartesian_mri": "zero-filled",
+    "ct": "filtered back-projection",
+    "radial_mri": "gridded",
+    "denoising": "noisy",
+    "inpainting": "masked",
+}
 """What the image that the data give without a prior is called."""
 PICTURES = (".html", ".png")
 MOST_SHOWN = 3

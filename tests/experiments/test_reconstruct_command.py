@@ -283,6 +283,6 @@ def test_a_hostile_file_is_refused(wardround: Wardround, tmp_path: Path, denoisi
     assert "must end with" in say(str(tmp_path / "image.mat"), "--operator", "denoising")
     image = saved(tmp_path, "image.npy", a_slice())
     assert "holds no study.toml" in say(image, "--run", str(tmp_path))
-    assert "is of operator 'denoising'" in say(
-        image, "--run", str(denoising_run), "--operator", "cartesian_mri", "--simulate", "--data-range", "200"
-    )
+    volume = saved(tmp_path, "volume.npy", np.ones((8, 8, 8)))
+    asked = ("--run", str(denoising_run), "--operator", "denoising", "--simulate", "--data-range", "1")
+    assert "learned images of 1 channels and 2 axes" in say(volume, *asked)
