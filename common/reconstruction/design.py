@@ -1,4 +1,4 @@
-"""The role of a design of super-resolution: how a network enlarges. Entries live in `common/reconstruction/designs/`."""
+"""The role of a design of super-resolution, how a network enlarges: entries in `common/reconstruction/designs/`."""
 
 from __future__ import annotations
 

@@ -47,9 +47,9 @@ class Search:
 
     latent_steps: int = 100
     latent_rate: float = 0.05
-    adaptation_steps: int = 100
-    adaptation_rate: float = 0.002
-    patience: int = 30
+    adaptation_steps: int = 200
+    adaptation_rate: float = 0.0005
+    patience: int = 60
     share_held_out: float = 0.05
     deviation: float = 0.05
     consistency: float = 0.1

@@ -12,7 +12,7 @@ BLURS = (0.3, 0.4, 0.5, 0.6)
 """Of each institution: standard deviation of its point spread, in large pixels."""
 NOISES = (0.01, 0.02, 0.03, 0.04)
 REACH_PIXELS: Mapping[int, int] = {2: 3, 3: 4, 4: 6, 6: 8}
-STEPS = 600
+STEPS = 400
 BATCH = 4
 ENCODER = "name = 'groupnorm_cnn', channels = 8"
 DESIGNS: Mapping[str, str] = {
@@ -32,8 +32,7 @@ QUIET = ('engine="inline"', "baselines.local=false", "baselines.pooled=false")
 def shipped(folder: Path, seed: int) -> Study:
     """`superresolution`, without what this benchmark measures by itself."""
     text = (STUDIES / "superresolution.toml").read_text(encoding="utf-8")
-    study = parse(text, [*QUIET, f'source.folder="{folder}"', f"seed={seed}"])
-    return study
+    return parse(text, [*QUIET, f'source.folder="{folder}"', f"seed={seed}"])
 
 
 def operator(factor: int, blur: float | None = None) -> dict[str, object]:

@@ -5,12 +5,13 @@ Rows are kept in `runs/bench/federated-mri` of the folder it is called in; calle
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import torch
 from rich.console import Console
 
+from client.hospital import Hospital
 from experiments.benchmark import Benchmark, Cell, Measured, Target
 from experiments.benchmarks import _mri_ways as ways
 from experiments.benchmarks._kept_rows import CPU_S, KeptRows, Row
@@ -44,17 +45,17 @@ def measure(console: Console) -> Measured:
 
 
 def rows_of(kept: KeptRows) -> list[Row]:
-    """All of them, measured or kept."""
-    return [row for seed in SEEDS for row in _of_seed(kept, seed)]
+    """All of them, measured or kept; what is only compared with comes last."""
+    return [row for others in (False, True) for seed in SEEDS for row in _of_seed(kept, seed, others)]
 
 
 def measured(rows: Sequence[Row]) -> Measured:
     """The table, means over seeds and institutions, and the targets."""
     return Measured("Federated reconstruction of MRI", [*table_of(rows), *elsewhere_of(rows)], targets_of(rows), [
-        "PSNR in dB of magnitudes, data range 1, a mean over each institution's test slices, then over institutions and "
-        "seeds. The prototype's figures are of masks of its own.",
-        "steps: one after the other; work: steps of all hospitals together. One model of pooled images is trained for "
-        "as many steps as one hospital takes, and one for as many as all take.",
+        "PSNR in dB of magnitudes, data range 1, a mean over each institution's test slices, then over institutions "
+        "and seeds. The prototype's figures are of masks of its own.",
+        "steps: one after the other; work: steps of all hospitals together. One model of pooled images is trained "
+        "for as many steps as one hospital takes, and one for as many as all take.",
         f"CPU minutes of all rows: {sum(float(row[CPU_S]) for row in rows) / 60:.0f}.",
     ])  # fmt: skip
 
@@ -96,7 +97,8 @@ def elsewhere_of(rows: Sequence[Row]) -> list[Mapping[str, Cell]]:
     for index, name in enumerate((OTHERS, BEST_ALONE)):
         values = {ELSEWHERE[seed]: pair[index] for seed, pair in pairs.items()}
         lines.append({
-            "way": f"elsewhere: {name}", **{site: values.get(site) for site in SITES}, "mean": _mean([*values.values()]),
+            "way": f"elsewhere: {name}", **{site: values.get(site) for site in SITES},
+            "mean": _mean([*values.values()]),
             "prototype's": None, "steps": None, "work": None, "CPU s": None, "seeds": len(pairs),
         })  # fmt: skip
     return lines
@@ -126,27 +128,32 @@ def targets_of(rows: Sequence[Row]) -> list[Target]:
     return found
 
 
-def _of_seed(kept: KeptRows, seed: int) -> list[Row]:
+def _of_seed(kept: KeptRows, seed: int, others: bool) -> list[Row]:
     torch.set_num_threads(1)
-    study, away = ways.study_of(seed), ELSEWHERE[seed]
-    mended = ways.study_of(seed, *U_NET)
-    hospitals, begun = ways.hospitals_of(study), ways.steps_of(study)
-    count = len(hospitals)
-    measures = {
-        FEDERATED: (begun, count * begun, lambda: ways.together(study, hospitals)),
-        EQUAL_STEPS: (begun, begun, lambda: ways.pooled_in_as_many_steps(study, hospitals)),
-        EQUAL_WORK: (count * begun, count * begun, lambda: ways.pooled(study, hospitals)),
-        ALONE: (begun, begun, lambda: ways.alone(study, hospitals, away)),
-        OTHERS: (begun, (count - 1) * begun, lambda: ways.of_others(study, hospitals, away)),
-        MENDED: (begun, count * begun, lambda: ways.only_together(mended, ways.hospitals_of(mended))),
+    study, mended, away = ways.study_of(seed), ways.study_of(seed, *U_NET), ELSEWHERE[seed]
+    held: list[Hospital] = []
+
+    def hospitals() -> list[Hospital]:
+        held.extend(ways.hospitals_of(mended if others else study) if not held else ())
+        return held
+
+    steps, count = ways.steps_of(study), len(SITES)
+    ours: Mapping[str, tuple[int, int, Callable[[], ways.Scores]]] = {
+        FEDERATED: (steps, count * steps, lambda: ways.together(study, hospitals())),
+        EQUAL_STEPS: (steps, steps, lambda: ways.pooled_in_as_many_steps(study, hospitals())),
+        ALONE: (steps, steps, lambda: ways.alone(study, hospitals(), away)),
+        OTHERS: (steps, (count - 1) * steps, lambda: ways.of_others(study, hospitals(), away)),
+        EQUAL_WORK: (count * steps, count * steps, lambda: ways.pooled(study, hospitals())),
     }
+    theirs = ways.steps_of(mended)
+    beside = {MENDED: (theirs, count * theirs, lambda: ways.only_together(mended, hospitals()))}
     return [
         kept.row(
             {"way": way, "seed": seed},
-            (mended if way == MENDED else study).json,
+            (mended if others else study).json,
             lambda one=one, steps=steps, work=work: {"steps": steps, "work": work, **one()},  # type: ignore[misc]
         )
-        for way, (steps, work, one) in measures.items()
+        for way, (steps, work, one) in (beside if others else ours).items()
     ]
 
 

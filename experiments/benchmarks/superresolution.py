@@ -50,7 +50,8 @@ def measure(console: Console) -> Measured:
     """Train and score, row by row."""
     torch.set_num_threads(1)
     kept = KeptRows(FOLDER, BUDGET_CPU_S, console)
-    return measured([*_of_federation(kept), *_of_designs(kept)])
+    federation, designs = _of_federation(kept, WAYS[:-1]), _of_designs(kept)
+    return measured([*federation, *_of_federation(kept, WAYS[-1:]), *designs])
 
 
 def measured(rows: Sequence[Row]) -> Measured:
@@ -110,7 +111,7 @@ def targets_of(rows: Sequence[Row]) -> list[Target]:
     ]
 
 
-WAYS = (FEDERATED, TUNED, LOCAL, POOLED, POOLED_MORE)
+WAYS = (FEDERATED, TUNED, POOLED, LOCAL, POOLED_MORE)
 
 
 def _target(
@@ -131,11 +132,11 @@ def _other(own: Sequence[Row], factor: int) -> str | None:
     return f"{gain:+.2f}" + (", by design" if own[0].get(f"by design x{factor}") else ", interpolated")
 
 
-def _of_federation(kept: KeptRows) -> list[Row]:
-    return [row for seed in SEEDS for row in _of_seed(kept, shipped(find("lgg-mri-5site"), seed))]
+def _of_federation(kept: KeptRows, chosen: Sequence[str]) -> list[Row]:
+    return [row for seed in SEEDS for row in _of_seed(kept, shipped(find("lgg-mri-5site"), seed), chosen)]
 
 
-def _of_seed(kept: KeptRows, study: Study) -> list[Row]:
+def _of_seed(kept: KeptRows, study: Study, chosen: Sequence[str]) -> list[Row]:
     trainings: dict[str, Callable[[], Sequence[nn.Module]]] = {
         FEDERATED: lambda: [_federated(study)] * len(_hospitals(study)),
         TUNED: lambda: _tuned(study),
@@ -147,9 +148,9 @@ def _of_seed(kept: KeptRows, study: Study) -> list[Row]:
         kept.row(
             {"of": "federation", "trained": way, "loss": "l2", "factor": 4, "seed": study.seed},
             study.json,
-            partial(_scored, study, train),
+            partial(_scored, study, trainings[way]),
         )
-        for way, train in trainings.items()
+        for way in chosen
     ]
 
 

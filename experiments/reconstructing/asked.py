@@ -15,7 +15,9 @@ from common.study.options import Entry
 from common.study.spelling import unknown
 from common.study.study import override
 
-FROM_DATA, DEEP, LEARNED, PLAYED = "from_data", "deep_image_prior", "learned", "plug_and_play"
+FROM_DATA, DEEP, LEARNED = "from_data", "deep_image_prior", "learned"
+PLAYED = ("plug_and_play", "falling_denoiser")
+"""Methods whose prior is the denoiser of a run."""
 BESIDE = {
     FROM_DATA: "an approximate inverse, the pseudo-inverse or the scaled adjoint: no prior",
     DEEP: "an untrained network, stopped before it fits noise",

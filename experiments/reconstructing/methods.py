@@ -109,9 +109,11 @@ def _classical(
 
 
 def _prior(asked: Asked, learned: Learned | None) -> Regulariser:
-    if asked.method_name == PLAYED:
+    if asked.method_name in PLAYED:
         if learned is None:
-            raise StudyError("method 'plug_and_play' needs --run, the folder of a run that learned to denoise.")
+            raise StudyError(
+                f"method {asked.method_name!r} needs --run, the folder of a run that learned to denoise."
+            )
         return Denoiser(learned.denoiser())
     built: Regulariser = asked.build("prior", asked.prior_name)
     return built

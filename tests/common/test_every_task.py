@@ -17,7 +17,6 @@ from common.learning.client_work import Training
 from common.learning.parameters import new_network, read
 from common.reconstruction.operators.cartesian_mri import CartesianMri
 from common.reconstruction.packing import Layout
-from common.reconstruction.packing import Layout
 from common.study.catalogue import NETWORKS, OPERATORS, TASKS
 from common.study.options import Entry
 from wardround.testing import NetworkTests, TaskTests

@@ -6,8 +6,8 @@ Hospitals learn one prior and no operator (Elmas et al. 2022, FedGIMP): new oper
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from math import hypot, prod
+from dataclasses import dataclass
+from math import prod
 from typing import ClassVar, cast
 
 import numpy as np
@@ -18,21 +18,23 @@ from common.data.cases import Batch, Shape
 from common.errors import StudyError
 from common.learning.device import home
 from common.learning.task import Task
-from common.learning.tasks._reconstruction import MOST_ERROR, Reconstruction, magnitude, started
+from common.learning.tasks._reconstruction import MOST_ERROR, Reconstruction, started
+from common.metrics.images.of_cases import scores_of_each
 from common.reconstruction.generator_prior import Found, Search, found
 from common.reconstruction.imaging_operator import LinearMap
 from common.reconstruction.latent_images import Decoder, Encoder, divergence
 from common.reconstruction.packing import Layout
 from common.seeding import case_generators
-from common.study.checks import one_of, sized
+from common.study.checks import sized
 
 NOISE = "noise"
 
 
 @dataclass(frozen=True)
 class Generator(Reconstruction):
-    """A variational autoencoder learns the images, of complex ones magnitudes (Kingma and Welling 2014): each case has
-    a loss of its own, one optimiser moves all, and hospitals' models average well, which a GAN's two do less.
+    """A variational autoencoder of images, of complex ones of their magnitudes (Kingma and Welling 2014). Each case
+    has a loss of its own and one optimiser moves all, so that strategies and privacy take it that do not take a GAN;
+    and its encoder says where to begin to search.
 
     width: channels at full resolution, up to four times as many below. levels: halvings between an image and its
     latents. latents: numbers at each place of their grid. deviation: of pixels that the generator leaves to noise, a
@@ -42,7 +44,8 @@ class Generator(Reconstruction):
     over the generator's weights too, and at last towards the data; consistency: what the generator's image weighs
     beside them. Steps are bounded and seconds are not, so that scores are the same on every machine.
 
-    Scores beside those of every reconstruction: range, the PSNR of truths that are encoded and made again.
+    Scores beside those of every reconstruction: range_psnr, of truths that are encoded and made again, how near the
+    generator comes to them at all.
     """
 
     views: ClassVar[tuple[str, ...]] = (NOISE,)
@@ -81,7 +84,7 @@ class Generator(Reconstruction):
             )
         channels = 1 if self._operator.complex_images else self.channels
         sizes = (channels, len(sides), self.width, self.levels, self.latents)
-        return GeneratorNetwork(layout, Encoder(*sizes), Decoder(*sizes), self._search())
+        return GeneratorNetwork(layout, channels, Encoder(*sizes), Decoder(*sizes), self._search())
 
     def loss(self, network: nn.Module, batch: Batch) -> Tensor:
         """(N,) float32."""
@@ -94,14 +97,16 @@ class Generator(Reconstruction):
             inputs, truth = (part.to(home(network)) for part in (batch.inputs, batch.targets))
             images = network(inputs).double()
             each = [self._nats(cast(GeneratorNetwork, network), one[None], None) for one in truth]
-            nats, made = (torch.cat(parts) for parts in zip(*each, strict=True))
-            exact, start = truth.double(), self.start(inputs.double())
-            psnr = self._psnr(images, exact)
+            nats, made = (torch.cat(parts).double() for parts in zip(*each, strict=True))
+            exact = truth.double()
+            found_scores = self.scores(images, exact)
+            start = self._image_scores(self.start(inputs.double()), exact, ("psnr",))["psnr"]
+            reached = scores_of_each(made, self._plain(exact), data_range=self.data_range, names=("psnr",))["psnr"]
             return {
-                **self.scores(images, exact),
-                "gain": psnr - self._psnr(start, exact),
-                "range": self._psnr(made.double(), self._plain(exact)),
-                "loss": nats.double().clamp(max=MOST_ERROR),
+                **found_scores,
+                "gain": found_scores["psnr"] - start,
+                "range_psnr": torch.from_numpy(reached).to(images.device),
+                "loss": nats.nan_to_num(MOST_ERROR).clamp(max=MOST_ERROR),
             }
 
     def augment(self, batch: Batch, rng: np.random.Generator) -> Batch:
@@ -115,38 +120,28 @@ class Generator(Reconstruction):
         """(N,) a pixel, and the images made again."""
         images = self._plain(truth)
         made, nats = network.made_again(images, noise)
-        by_pixels = {"l1": self.deviation, "l2": 2 * self.deviation**2, "huber": self.deviation**2}[self.image_loss.name]
+        by_pixels = {"l1": self.deviation, "l2": 2 * self.deviation**2, "huber": self.deviation**2}[
+            self.image_loss.name
+        ]
         return self._losses(made, images) / by_pixels + nats / prod(images.shape[1:]), made
 
     def _plain(self, truth: Tensor) -> Tensor:
         """What the generator makes of a truth: a complex image's magnitude."""
-        return magnitude(truth)[:, None] if self._operator.complex_images else truth
+        return truth.norm(dim=1, keepdim=True) if self._operator.complex_images else truth
 
 
 class GeneratorNetwork(nn.Module):
     """`encoder` and `decoder` of plain images, and how images are sought by them."""
 
-    def __init__(self, layout: Layout, encoder: Encoder, decoder: Decoder, search: Search) -> None:
+    def __init__(self, layout: Layout, channels: int, encoder: Encoder, decoder: Decoder, search: Search) -> None:
         super().__init__()
-        self.layout, self.search = layout, search
+        self.layout, self.channels, self.search = layout, channels, search
         self.encoder, self.decoder = encoder, decoder
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Images, each sought by itself."""
         cases = [self.layout.unpack(inputs[index : index + 1]) for index in range(len(inputs))]
         return torch.cat([self.sought(linear, measured, self.search).image for measured, linear in cases])
-
-    def sought_by(
-        self, linear: LinearMap, measured: Tensor, noise: float = 0.0, most_seconds: float | None = None
-    ) -> Tensor:
-        """See `AnyOperator`. One case at a time; noise adds to what the generator leaves to it."""
-        made = self.layout.image_shape[1:]
-        if tuple(linear.image_shape[1:]) != tuple(made):
-            raise StudyError(
-                f"the generator makes images of size {made}; data are of images of size {linear.image_shape[1:]}."
-            )
-        search = replace(self.search, deviation=hypot(self.search.deviation, noise))
-        return self.sought(linear, measured, search, most_seconds).image
 
     def sought(self, linear: LinearMap, measured: Tensor, search: Search, most_seconds: float | None = None) -> Found:
         """One case, by any operator on images of the size that was learned, and how it was found."""
@@ -156,8 +151,9 @@ class GeneratorNetwork(nn.Module):
         """(2, L, ...): the commonest image, and what the encoder takes the data's own for."""
         with torch.no_grad():
             image = started(linear, measured)
-            plain = magnitude(image)[:, None] if image.shape[1] == 2 else image
-            mean, _ = self.encoder(plain)
+            if image.shape[1] != self.channels:
+                image = image.norm(dim=1, keepdim=True)
+            mean, _ = self.encoder(image)
             return torch.cat([torch.zeros_like(mean), mean])
 
     def made_again(self, images: Tensor, noise: Tensor | None) -> tuple[Tensor, Tensor]:

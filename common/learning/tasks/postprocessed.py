@@ -25,9 +25,9 @@ class Postprocessed(Reconstruction):
     """network: answers an image as large as the one it is shown, and is added to it, from
     `common/learning/networks` (Jin et al. 2017, FBPConvNet). It sees no operator: partly agnostic.
 
-    prior: of the inverse, from `common/reconstruction/regularisers`, weighed by prior_weight and solved by `method`,
-    from `common/reconstruction/methods`; not given: the pseudo-inverse where there is one in closed form, else the
-    adjoint. An inverse that is solved step by step is solved anew whenever a case is looked at.
+    prior: of the inverse, from `common/reconstruction/regularisers`; not given: the pseudo-inverse where there is one
+    in closed form, else the adjoint. prior_weight: of the prior against the data. method: that solves for the inverse
+    with a prior, from `common/reconstruction/methods`, anew whenever a case is looked at.
     """
 
     network: Entry = field(default_factory=lambda: Entry("unet"))
@@ -66,9 +66,7 @@ class Postprocessed(Reconstruction):
 class Mended(nn.Module):
     """x0 + network(x0), where x0 is the inverse's image."""
 
-    def __init__(
-        self, layout: Layout, inverse: Callable[[LinearMap, Tensor], Tensor], network: nn.Module
-    ) -> None:
+    def __init__(self, layout: Layout, inverse: Callable[[LinearMap, Tensor], Tensor], network: nn.Module) -> None:
         super().__init__()
         self.layout, self.inverse, self.network = layout, inverse, network
 

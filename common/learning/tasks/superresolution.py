@@ -25,9 +25,8 @@ FIRST_WEIGHT = 0.1
 
 @dataclass(frozen=True)
 class SuperResolution(Reconstruction):
-    """design: how a network enlarges, from `common/reconstruction/designs`: "pre" (interpolated first), "post" (last),
-    "progressive" (twice, and twice again) or "iterative" (up and down); each has options of its own. shows_blur:
-    whether the network is shown, beside the small image, what is left of it when the bicubic image is measured by the
+    """design: how a network enlarges, from `common/reconstruction/designs`: "pre" (interpolated first), "post"
+    (last), "progressive" (twice, and twice again) or "iterative" (up and down), each with options. shows_blur: whether the network is shown, beside the small image, what is left of it when the bicubic image is measured by the
     hospital's own operator, which tells how it blurs. back_projections: steps after the network by which the image
     comes closer to what was measured, x + w U(y - A x), U bicubic and w learned (Irani and Peleg 1991, equation 2):
     A is each case's own, also where nobody trained on it. made_for: factors of the network, where it is used for
@@ -69,7 +68,7 @@ class SuperResolution(Reconstruction):
 
 
 def factors_of(layout: Layout) -> tuple[int, ...]:
-    """By which each side is to be enlarged. Raises StudyError where data are no small image."""
+    """By which each side is enlarged. Raises StudyError where data are no small image."""
     image, measured = layout.image_shape, layout.measured_shape
     whole = len(image) == len(measured) and image[0] == measured[0]
     if not whole or any(side % small for side, small in zip(image, measured, strict=True)) or image == measured:
@@ -81,7 +80,7 @@ def factors_of(layout: Layout) -> tuple[int, ...]:
 
 
 class Enlarged(nn.Module):
-    """A design's network, shown the small image and what the bicubic one misses of it, and steps of back-projection."""
+    """A design's network, shown the small image and what the bicubic one misses of it; steps of back-projection."""
 
     def __init__(self, layout: Layout, body: nn.Module, shows_blur: bool, steps: int) -> None:
         super().__init__()

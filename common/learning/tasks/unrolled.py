@@ -29,10 +29,10 @@ class Unrolled(Reconstruction):
     number of times, with eta learned (Gregor and LeCun 2010 for shrinkage; Adler and Oktem 2018, Hammernik et al.
     2018, equation 5).
 
-    iterations: steps. shared: whether all have one network (Aggarwal et al. 2019, MoDL) or each its own. consistency:
-    how z is made of x: "gradient"; "proximal", the image that fits the data and lies near x, with a learned weight
-    (MoDL, equation 9); "projection", the nearest that fits the data (Schlemper et al. 2018, equation 6 without
-    noise). network: answers an image as large as the one it is shown, and is added to it, from
+    iterations: number of steps. shared: whether all have one network (Aggarwal et al. 2019, MoDL) or each its own.
+    consistency: how z is made of x: "gradient"; "proximal", the image that fits the data and lies near x, with a
+    learned weight (MoDL, equation 9); "projection", the nearest that fits the data (Schlemper et al. 2018, equation 6
+    without noise). network: answers an image as large as the one it is shown, and is added to it, from
     `common/learning/networks`.
     """
 

@@ -1,4 +1,4 @@
-"""Adversarial: a critic learns to tell made images from true ones, beside a loss of pixels (SRGAN, Ledig et al. 2017)."""
+"""Adversarial: a critic learns to tell made images from true ones, beside a loss of pixels (Ledig et al. 2017)."""
 
 from __future__ import annotations
 

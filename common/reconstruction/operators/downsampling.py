@@ -34,8 +34,9 @@ class Downsampling:
     factor: by which sides become shorter; they must be multiples of it. kernel: `area`, the mean of each block, or
     `gaussian`. sd_pixels: the Gaussian's, in pixels of the image; None for factor / 2.355, whose width at half height
     is one large pixel. reach_pixels: how far the Gaussian goes beyond a block on either side, None for three standard
-    deviations; where hospitals' differ, name one for all, so that their point spreads travel alike. axes: those of the image that become shorter, counted from 0 after the channels; all if none
-    is named, one alone for thick slices.
+    deviations; where hospitals' differ, name one for all, so that their point spreads travel alike. axes: those of
+    the image that become shorter, counted from 0 after the channels; all if none is named, one alone for thick
+    slices.
     """
 
     complex_images: ClassVar[bool] = False
