@@ -66,7 +66,6 @@ def _smooth_phase(images: Tensor) -> Tensor:
 
 def _turned(images: Tensor, turn: Tensor, sense: float) -> Tensor:
     """Times the unit numbers, or their conjugates where sense is -1."""
-    real, imaginary = images.split(1, dim=1)
-    along, across = turn.split(1, dim=1)
-    across = sense * across
+    real, imaginary = images[:, :1], images[:, 1:]
+    along, across = turn[:, :1], sense * turn[:, 1:]
     return torch.cat([real * along - imaginary * across, real * across + imaginary * along], dim=1)

@@ -155,8 +155,8 @@ class PlugAndPlay(nn.Module):
         channels, axes = self.layout.image_shape[0], len(self.layout.image_shape)
         if linear.image_shape[0] % channels or len(linear.image_shape) != axes:
             raise StudyError(
-                f"the denoiser learned images of {channels} channels and {axes - 1} axes; data are of images of shape "
-                f"{tuple(linear.image_shape)}."
+                f"the denoiser learned images of {channels} channels and {axes - 1} axes; data are of images of "
+                f"shape {tuple(linear.image_shape)}."
             )
         greatest, least = (level * self.data_range for level in (self.steps[0][0], self.steps[-1][0]))
         method = FallingDenoiser(greatest=greatest, least=least, steps=len(self.steps))
