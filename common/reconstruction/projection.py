@@ -90,31 +90,25 @@ def _area(distances: NDArray[np.float64], long: float, short: float) -> NDArray[
     return np.asarray(np.sign(distances) * (np.minimum(size, inner) + beyond - bent) / long)
 
 
-@dataclass(frozen=True)
-class Projector:
-    """The matrix and its transpose, both by rows."""
+def projected(planes: Tensor, geometry: Geometry) -> Tensor:
+    """(N, pixels) to (N, rays)."""
+    return _product(planes, geometry, False)
 
-    matrix: Tensor
-    transposed: Tensor
 
-    def project(self, planes: Tensor) -> Tensor:
-        """(N, pixels) to (N, rays)."""
-        return _product(planes, self, False)
-
-    def back_project(self, rays: Tensor) -> Tensor:
-        """(N, rays) to (N, pixels): the adjoint."""
-        return _product(rays, self, True)
+def back_projected(rays: Tensor, geometry: Geometry) -> Tensor:
+    """(N, rays) to (N, pixels): the adjoint of `projected`."""
+    return _product(rays, geometry, True)
 
 
 @lru_cache(maxsize=8)
-def projector(geometry: Geometry, dtype: torch.dtype, device: torch.device) -> Projector:
-    """Made once for each geometry and precision."""
+def _matrices(geometry: Geometry, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Rays by pixels, and pixels by rays: made once for each geometry and precision."""
     rays, pixels, weights = _entries(geometry)
+    values = weights.astype(np.float32 if dtype == torch.float32 else np.float64)
     shape = len(geometry.degrees) * geometry.detectors, geometry.rows * geometry.columns
-    values = torch.from_numpy(weights).to(dtype).numpy()
     matrix = _by_rows(rays, pixels, values, shape)
     transposed = _by_rows(pixels, rays, values, (shape[1], shape[0]))
-    return Projector(matrix.to(device), transposed.to(device))
+    return matrix.to(device), transposed.to(device)
 
 
 def _entries(geometry: Geometry) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
@@ -165,18 +159,21 @@ def ramped(rays: Tensor, spacing: float) -> Tensor:
     return filtered
 
 
-def _product(rows: Tensor, projector: Projector, back: bool) -> Tensor:
-    product: Tensor = _Product.apply(rows, projector, back)  # type: ignore[no-untyped-call]
+def _product(rows: Tensor, geometry: Geometry, back: bool) -> Tensor:
+    product: Tensor = _Product.apply(rows, geometry, back)  # type: ignore[no-untyped-call]
     return product
 
 
 class _Product(torch.autograd.Function):
-    """A matrix with rows of a batch, whose gradient is the product with the transpose that is kept."""
+    """The matrix, or its transpose, with rows of a batch; the gradient is the product with the other of the two.
+
+    Matrices are looked up in `forward`, where no transform of functions is under way that would wrap what is kept.
+    """
 
     @staticmethod
-    def forward(rows: Tensor, projector: Projector, back: bool) -> Tensor:
+    def forward(rows: Tensor, geometry: Geometry, back: bool) -> Tensor:
         """(N, K) to (N, M)."""
-        matrix = projector.transposed if back else projector.matrix
+        matrix = _matrices(geometry, rows.dtype, rows.device)[back]
         if len(rows) == 1:
             return (matrix @ rows[0])[None]
         return (matrix @ rows.T.contiguous()).T.contiguous()
@@ -184,12 +181,12 @@ class _Product(torch.autograd.Function):
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
         """No tensor is saved: the gradient does not depend on the rows."""
-        ctx.projector, ctx.back = inputs[1:]
+        ctx.geometry, ctx.back = inputs[1:]
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
-        """By the transpose."""
-        return _product(gradients[0], ctx.projector, not ctx.back), None, None
+        """By the other matrix."""
+        return _product(gradients[0], ctx.geometry, not ctx.back), None, None
 
     @staticmethod
     def vmap(info: Any, in_dims: tuple[int | None, ...], *inputs: Any) -> tuple[Tensor, int]:
