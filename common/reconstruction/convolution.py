@@ -58,13 +58,19 @@ class PeriodicBlur:
         power = self.transfer.like(images).abs().square()
         return convolved(images, 1 / (power + weight.to(images).reshape(-1, *[1] * (images.dim() - 1))))
 
-    def singular_values(self) -> Tensor:
-        """Magnitudes of the transfer function, once for every channel."""
+    def power_spectrum(self) -> Tensor:
+        """(N, *S): squared magnitudes of the transfer function."""
         axes = tuple(range(2, 1 + len(self.image_shape)))
         unit = torch.zeros(1, 1, *self.image_shape[1:], dtype=torch.float64, device=self.point_spread.device)
         unit[(0, 0, *[0] * len(axes))] = 1
-        whole = torch.fft.fftn(self.forward(unit.expand(len(self.point_spread), *unit.shape[1:])), dim=axes).abs()
-        values: Tensor = whole.flatten(1).repeat(1, self.image_shape[0]).sort(dim=1, descending=True).values
+        spread = self.forward(unit.expand(len(self.point_spread), *unit.shape[1:]))
+        spectrum: Tensor = torch.fft.fftn(spread, dim=axes)[:, 0].abs().square()
+        return spectrum
+
+    def singular_values(self) -> Tensor:
+        """Magnitudes of the transfer function, once for every channel."""
+        whole = self.power_spectrum().sqrt().flatten(1)
+        values: Tensor = whole.repeat(1, self.image_shape[0]).sort(dim=1, descending=True).values
         return values
 
 

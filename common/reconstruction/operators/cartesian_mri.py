@@ -8,6 +8,7 @@ from math import prod, sqrt
 from typing import ClassVar, Literal
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -123,6 +124,11 @@ class MaskedFourier:
         """By frequency, divided by mask + weight."""
         shifted = self._mask(images) + weight.to(images).reshape(-1, *[1] * (images.dim() - 1))
         return inverse_fourier(fourier(images) / shifted)
+
+    def power_spectrum(self) -> Tensor:
+        """The mask, its middle moved to where a transform has the frequency zero."""
+        spectrum: Tensor = torch.fft.ifftshift(self.mask, dim=tuple(range(1, self.mask.dim())))
+        return spectrum
 
     def singular_values(self) -> Tensor:
         """Ones, two for each frequency measured, then zeros."""

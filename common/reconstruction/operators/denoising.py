@@ -64,6 +64,10 @@ class Identity:
         """Images divided by 1 + weight."""
         return images / (1 + weight.to(images).reshape(-1, *[1] * (images.dim() - 1)))
 
+    def power_spectrum(self) -> Tensor:
+        """Ones."""
+        return torch.ones(1, *self.image_shape[1:], dtype=torch.float64)
+
     def singular_values(self) -> Tensor:
         """Ones."""
         return torch.ones(1, int(np.prod(self.image_shape)), dtype=torch.float64)
