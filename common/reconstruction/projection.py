@@ -9,6 +9,7 @@ centre alone. These are the geometry and the kernels of the ASTRA toolbox (van A
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from math import ceil, cos, sin
@@ -103,45 +104,47 @@ def back_projected(rays: Tensor, geometry: Geometry) -> Tensor:
 @lru_cache(maxsize=8)
 def _matrices(geometry: Geometry, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor]:
     """Rays by pixels, and pixels by rays: made once for each geometry and precision."""
-    rays, pixels, weights = _entries(geometry)
-    values = weights.astype(np.float32 if dtype == torch.float32 else np.float64)
-    shape = len(geometry.degrees) * geometry.detectors, geometry.rows * geometry.columns
-    matrix = _by_rows(rays, pixels, values, shape)
-    transposed = _by_rows(pixels, rays, values, (shape[1], shape[0]))
-    return matrix.to(device), transposed.to(device)
+    from scipy.sparse import csr_array, vstack
+
+    precision: Any = np.float32 if dtype == torch.float32 else np.float64
+    shape = geometry.detectors, geometry.rows * geometry.columns
+    views = [
+        csr_array((weights.astype(precision), (detectors, pixels)), shape=shape)
+        for detectors, pixels, weights in _views(geometry)
+    ]
+    matrix: Any = vstack(views, format="csr")
+    del views  # of a large plane a GiB
+    return _by_rows(matrix).to(device), _by_rows(matrix.T.tocsr()).to(device)
 
 
-def _entries(geometry: Geometry) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
-    """Rays, pixels and weights of all that is not zero."""
+def _views(geometry: Geometry) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]]:
+    """Of each view detectors, pixels and weights of all that is not zero."""
     x = np.tile(np.arange(geometry.columns) - (geometry.columns - 1) / 2, geometry.rows)
     y = np.repeat((geometry.rows - 1) / 2 - np.arange(geometry.rows), geometry.columns)
-    parts = []
-    for view, degrees in enumerate(geometry.degrees):
+    for degrees in geometry.degrees:
         angle = np.deg2rad(degrees)
         centres = (x * cos(angle) + y * sin(angle) - geometry.shift) / geometry.spacing + (geometry.detectors - 1) / 2
         reach = geometry.reach(degrees) / geometry.spacing
         first = np.ceil(centres - reach - 1e-9).astype(np.int64)
+        parts = []
         for more in range(int(2 * reach + 1e-9) + 2):
             detector = first + more
             weights = geometry.weights((detector - centres) * geometry.spacing, degrees)
             kept = np.flatnonzero((weights > FLAT) & (detector >= 0) & (detector < geometry.detectors))
-            parts.append((view * geometry.detectors + detector[kept], kept, weights[kept]))
-    rays, pixels, weights = (np.concatenate(column) for column in zip(*parts, strict=True))
-    return rays, pixels, weights
+            parts.append((detector[kept], kept, weights[kept]))
+        detectors, pixels, values = (np.concatenate(column) for column in zip(*parts, strict=True))
+        yield detectors, pixels, values
 
 
-def _by_rows(rows: NDArray[np.int64], columns: NDArray[np.int64], values: Any, shape: tuple[int, int]) -> Tensor:
-    from scipy.sparse import csr_array
-
-    made: Any = csr_array((values, (rows, columns)), shape=shape)
-    made.sort_indices()
+def _by_rows(matrix: Any) -> Tensor:
+    matrix.sort_indices()
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Sparse CSR tensor support")
         return torch.sparse_csr_tensor(
-            torch.from_numpy(made.indptr.astype(np.int32)),
-            torch.from_numpy(made.indices.astype(np.int32)),
-            torch.from_numpy(made.data),
-            size=shape,
+            torch.from_numpy(matrix.indptr.astype(np.int32)),
+            torch.from_numpy(matrix.indices.astype(np.int32, copy=False)),
+            torch.from_numpy(matrix.data),
+            size=matrix.shape,
             check_invariants=True,
         )
 
