@@ -53,6 +53,7 @@ TRIED = [
     Tried("downsampling", (1, 6, 4, 2), {"axes": [0]}),
     Tried("downsampling", (1, 6, 8), {"kernel": "gaussian"}),
     Tried("downsampling", (2, 6, 9), {"kernel": "gaussian", "factor": 3, "sd_pixels": 0.9}),
+    Tried("downsampling", (1, 4, 4), {"kernel": "gaussian", "sd_pixels": 4.0}),
     Tried("downsampling", (1, 4, 4, 4), {"kernel": "gaussian", "axes": [1, 2]}),
     Tried("chain", (1, 6, 6), {"operators": ["blur", {"name": "downsampling", "factor": 3}, "inpainting"]}),
     Tried("chain", (1, 4, 6), {"operators": ["downsampling", "denoising"]}),
