@@ -31,7 +31,8 @@ class Reconstruction:
     """Inputs an attack believes some hospital trained on.
 
     inputs: (N, *shape) float32, as the network sees them. labels: (N,) or None. sites: whom the update is from.
-    study: that hospitals were sent, where it is another than the run's.
+    study: that hospitals were sent, where it is another than the run's. of_images: inputs are the images from which
+    inputs and truth of cases follow, (N, C, *S) as a person sees them (`common.learning.imagined`).
     """
 
     round: int
@@ -39,6 +40,7 @@ class Reconstruction:
     inputs: NDArray[np.float32]
     labels: NDArray[np.int64] | None = None
     study: Study | None = None
+    of_images: bool = False
 
 
 @dataclass(frozen=True)
@@ -92,6 +94,9 @@ class Evasion:
     low: NDArray[np.float32]
     high: NDArray[np.float32]
 
+
+GUESSED = "guessed"
+"""Setting that says in words what was guessed, where it is not what a network is shown, and what had to be drawn."""
 
 UNTRIED = "untried"
 """Setting of a finding that was not possible because this attack does not know the study's way of training, although

@@ -19,6 +19,7 @@ if TYPE_CHECKING:  # a study is read, and a report written, without torch
     from torch import Tensor, nn
 
     from common.data.cases import Batch, Shape
+    from common.learning.imagined import Imagined
     from common.learning.panels import Panel
     from common.learning.task import Task
     from common.sums.mean import Mean
@@ -140,6 +141,13 @@ class Abilities(Protocol):
 
     def label_space(self, shape: Shape) -> tuple[int, ...]:
         """Shape of one case's truth as probabilities, (classes, ...); (0,) where the loss asks for no truth."""
+        ...
+
+    def imagined(self, shape: Shape, cases: int, rng: np.random.Generator) -> Imagined:
+        """How inputs and truth of so many guessed cases follow from images, and what of them chance draws by `rng`.
+
+        Then attacks search images, and no truth beside them; the loss must be differentiable by them, twice.
+        """
         ...
 
     def label_evidence(self, gradient: NDArray[np.float64], answers: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -309,6 +317,11 @@ def no_guessed_loss(task: Task) -> str:
         drawn = ", ".join(views(task))
         return f"training shows a case differently each time, by draws of augmentation ({drawn}) unknown to it"
     return no_case_loss(task)
+
+
+def no_followed_loss(task: Task) -> str:
+    """As `no_soft_loss`, of a search that can guess images from which inputs and truth both follow."""
+    return no_guessed_loss(task) if can(task, "imagined") else no_soft_loss(task)
 
 
 def no_soft_loss(task: Task) -> str:

@@ -16,9 +16,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from common.learning.abilities import can
 from common.study.checks import non_negative, positive
 from experiments.access import Need
-from experiments.attack import Attack, Finding, Sees
+from experiments.attack import UNTRIED, Attack, Finding, Sees
 from experiments.attacks.inversion.descent import adam, lbfgs
 from experiments.attacks.inversion.differentiable_client import Parts
 from experiments.attacks.inversion.distances import cosine_distance, relative_squared_distance
@@ -37,6 +38,7 @@ from experiments.observation import Observation
 
 FEWEST = 2
 START = 0.1
+OF_INPUTS = "it knows which inputs are likely, and here images are guessed, from which inputs follow"
 LATENT, VALUES = 0.25, 0.25
 """Shares of the seconds: of the search for what the decoder draws, and of that beyond it where L-BFGS follows."""
 
@@ -83,6 +85,8 @@ class LearnedPrior:
         if public is None or len(public) < FEWEST:
             reason = "no public set was named" if public is None else f"the public set has {len(public)} case"
             return Finding("learned_prior", observed.observer, False, reason, settings=asdict(self))
+        if can(observed.study.build_task(), "imagined"):
+            return Finding("learned_prior", observed.observer, False, OF_INPUTS, settings={UNTRIED: True, **asdict(self)})
         prior = PublicPrior.of(public.inputs, self.components, rng)
 
         def search(problem: Problem, generator: torch.Generator, part: Budget) -> Attempt:

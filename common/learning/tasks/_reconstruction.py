@@ -14,6 +14,7 @@ from torch import Tensor, nn, no_grad
 from common.data.cases import Batch, Shape
 from common.learning.abilities import Drawn
 from common.learning.device import exact_copy, home
+from common.learning.imagined import Imagined
 from common.learning.judging import numbers_of
 from common.learning.panels import Panel
 from common.metrics.images.of_cases import NAMES, scores_of_each
@@ -29,6 +30,9 @@ from common.sums.mean import Mean, means_of
 
 MOST_ERROR = 1e4
 """Of a loss as a score, so that sums hold any model's."""
+
+GUESSED_SHARE = 0.25
+"""Of the data range: the unit of an image that is guessed."""
 
 
 @dataclass(frozen=True)
@@ -132,6 +136,27 @@ class Reconstruction:
             complex_images=self._operator.complex_images,
             spacing_mm=batch.spacing_mm if known else (),
         )
+
+    def imagined(self, shape: Shape, cases: int, rng: np.random.Generator) -> Imagined:
+        """Data A x of images x, without noise; masks and the like are drawn by the operator's rule."""
+        layout = self.layout(shape.inputs)
+        drawn = [self._operator.draw(rng, layout.image_shape) for _ in range(cases)]
+        parameters = {
+            name: torch.from_numpy(np.stack([np.asarray(one[name], np.float32) for one in drawn]))
+            for name in layout.parameters
+        }
+
+        def batch(images: Tensor) -> Batch:
+            own = {name: values.to(images) for name, values in parameters.items()}
+            linear = self._operator.map(layout.image_shape, own)
+            inputs = layout.pack(linear.forward(images), own)
+            return Batch({"inputs": inputs, "targets": images, "patients": ("",) * len(images)})
+
+        unit = GUESSED_SHARE * self.data_range
+        return Imagined((cases, *layout.image_shape), unit, batch, self._seen, tuple(layout.parameters))
+
+    def _seen(self, images: Tensor) -> Tensor:
+        return images.norm(dim=1, keepdim=True) if self._operator.complex_images else images
 
     def meaning(self, value: str) -> str:
         """Of the network's answer."""

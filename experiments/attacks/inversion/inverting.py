@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import Any
@@ -12,9 +12,10 @@ import torch
 from numpy.typing import NDArray
 
 from common.data.cases import Shape
-from common.learning.abilities import can, no_soft_loss
-from experiments.attack import UNTRIED, Finding, Reconstruction
+from common.learning.abilities import can, no_followed_loss, no_soft_loss
+from experiments.attack import GUESSED, UNTRIED, Finding, Reconstruction
 from experiments.attacks.inversion.differentiable_client import Victim
+from experiments.attacks.inversion.imagined import ByImage, imagined_of
 from experiments.attacks.inversion.labels import recovered_labels
 from experiments.attacks.inversion.losses import truth_shape
 from experiments.attacks.inversion.problem import Attempt, Problem, Search
@@ -48,7 +49,7 @@ def invert(
     """Attack as many updates as `limits` says, each with an equal share of what is left of the seconds."""
     budget = Budget(budget_seconds)
     captured = captured_updates(observed)[: limits.updates]
-    unknown = no_soft_loss(observed.study.build_task())
+    unknown = no_followed_loss(observed.study.build_task())
     if unknown or not captured:
         seen = {UNTRIED: True} if captured else {}
         reason = unknown or what_is_seen_instead(observed)
@@ -56,9 +57,26 @@ def invert(
     generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
     attempts = []
     for index, one in enumerate(captured):
-        problem = problem_of(observed, one, limits.largest_batch, generator)
-        attempts.append(search(problem, generator, budget.part(1 / (len(captured) - index))))
+        part = budget.part(1 / (len(captured) - index))
+        attempts.append(_attempt(observed, one, limits.largest_batch, generator, part, search))
     return finding(name, observed, captured, attempts, budget.spent, settings)
+
+
+def _attempt(
+    observed: Observation,
+    captured: Captured,
+    largest_batch: int,
+    generator: torch.Generator,
+    budget: Budget,
+    search: Search,
+) -> Attempt:
+    """By what a network is shown, or, where the truth follows from the same images, by these."""
+    cases = min(captured.cases, most_cases(observed.shape, largest_batch))
+    imagined = imagined_of(observed, cases, generator)
+    if imagined is None:
+        return search(problem_of(observed, captured, largest_batch, generator), generator, budget)
+    by_image = ByImage.of(Victim.of(observed, captured.parameters), captured, observed, imagined)
+    return by_image.attempt(search(by_image.problem, generator, budget))
 
 
 def problem_of(observed: Observation, captured: Captured, largest_batch: int, generator: torch.Generator) -> Problem:
@@ -110,7 +128,9 @@ def finding(
         "gradient_distance": float(np.mean([attempt.distance for attempt in attempts])),
         "restarts": float(max(attempt.restarts for attempt in attempts)),
     }
-    return Finding(name, observed.observer, True, _what_was_tried(captured), seconds, figures, settings, found)
+    guessed = {GUESSED: words} if (words := _what_was_drawn(observed, attempts)) else {}
+    said, settings = _what_was_tried(captured), {**settings, **guessed}
+    return Finding(name, observed.observer, True, said, seconds, figures, settings, found)
 
 
 def _reconstruction(captured: Captured, attempt: Attempt) -> Reconstruction:
@@ -118,9 +138,19 @@ def _reconstruction(captured: Captured, attempt: Attempt) -> Reconstruction:
     labels: NDArray[np.int64] | None = None
     if attempt.truth.dim() == 2 and attempt.truth.shape[1]:
         labels = attempt.truth.argmax(1).numpy()
-    return Reconstruction(captured.round, captured.sites, inputs, labels)
+    return Reconstruction(captured.round, captured.sites, inputs, labels, of_images=attempt.of_images)
 
 
 def _what_was_tried(captured: list[Captured]) -> str:
     most = max(len(one.sites) for one in captured)
     return f"tried on the sum of {most} hospitals, no single update being seen" if most > 1 else ""
+
+
+def _what_was_drawn(observed: Observation, attempts: Sequence[Attempt]) -> str:
+    """Of guessed images: what an adversary would have to know besides, and here did not."""
+    if not any(attempt.of_images for attempt in attempts):
+        return ""
+    imagined = imagined_of(observed, 1, torch.Generator())
+    drawn = " and ".join(imagined.drawn) if imagined else ""
+    of = f", with a {drawn} drawn by the operator's rule, since the true one is not known" if drawn else ""
+    return f"an image was guessed, and data made of it by the study's operator{of}"

@@ -96,13 +96,15 @@ class Guess:
 class Attempt:
     """inputs: (N, ...). truth: probabilities of the classes. distance: of the gradients, by the attack's measure.
 
-    Both are on the CPU.
+    Both are on the CPU. of_images: whether inputs are images as a person sees them, (N, C, *S), in the place of what
+    a network is shown.
     """
 
     inputs: Tensor
     truth: Tensor
     distance: float
     restarts: int = field(default=1)
+    of_images: bool = False
 
     @classmethod
     def of(cls, guess: Guess, distance: float) -> Attempt:

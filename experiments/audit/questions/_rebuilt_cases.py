@@ -12,6 +12,7 @@ from common.seeding import generator
 from common.study.study import Study
 from experiments.attack import Reconstruction
 from experiments.audit.questions._chance_of_likeness import Crowd, Likenesses
+from experiments.audit.questions._images_of_cases import images_of
 from experiments.audit.questions._likeness_to_patients import CaseScore, score
 from experiments.audit.questions._similarity import fitted
 from experiments.audit.records import Rebuilt
@@ -29,15 +30,19 @@ def scored(
     tries: of all adversaries, over which chances are counted.
     """
     tables, shown = [], []
+    seen = images_of(study, everybody) if any(one.of_images for one in found) else everybody
     crowd = Crowd.of(everybody, study.seed)
+    crowds = {False: crowd, True: crowd if seen is everybody else Crowd.of(seen, study.seed)}
     for one in found:
         truth = truth_of(one.study or study, one.round, one.sites)
         if not len(truth):
             continue
-        scores = score(one, truth, everybody)
+        among = seen if one.of_images else everybody
+        truth = images_of(study, truth) if one.of_images else truth
+        scores = score(one, truth, among)
         tables.append(scores.figures)
-        decoy = _decoy(one, truth, everybody, study.seed)
-        likenesses = Likenesses.of(one, truth, everybody, crowd, tries * len(found))
+        decoy = _decoy(one, truth, among, study.seed)
+        likenesses = Likenesses.of(one, truth, among, crowds[one.of_images], tries * len(found))
         company = likenesses.in_company()
         for case in scores.cases:
             chances = likenesses.chance(case.reconstructed, case.true), company[case.site]

@@ -15,7 +15,8 @@ from common.data.cases import SiteId
 from common.errors import StudyError
 from common.learning.abilities import no_guessed_loss
 from common.study.audit_settings import Audit
-from experiments.attack import Finding, Reconstruction
+from experiments.attack import GUESSED, Finding, Reconstruction
+from experiments.audit.questions._images_of_cases import images_shape
 from experiments.audit.questions._pairs import pictured
 from experiments.audit.questions._rebuilt_cases import scored, telling
 from experiments.audit.records import WORST, Light, Reason, Rebuilt, Report, Trial
@@ -62,7 +63,8 @@ class ReconstructionOfCases:
         light, one = max(own, key=lambda pair: (WORST.index(pair[0]), *telling(pair[1])))
         change = BATCH if run.claim.reveals == "each" and trial.honest else NOISE
         found = f"{trial.attack} rebuilt an input of likeness {one.ssim:.2f}"
-        yield light, f"{found}{_what_it_tells(light, one, run.study.audit)}.", "" if light == "green" else change
+        tells = f"{_what_it_tells(light, one, run.study.audit)}{_guessed(trial)}"
+        yield light, f"{found}{tells}.", "" if light == "green" else change
 
     def standing(self, site: SiteId, trials: Sequence[Trial], run: Run) -> Iterator[Reason]:
         """An attack that this program does not have is no proof that there is none."""
@@ -92,7 +94,8 @@ class ReconstructionOfCases:
 
 def _checked(one: Reconstruction, run: Run) -> Reconstruction:
     """Raises StudyError for one that cannot be compared with a case."""
-    shape, inputs = run.observed.shape.inputs, np.asarray(one.inputs)
+    inputs = np.asarray(one.inputs)
+    shape = images_shape(run) if one.of_images else run.observed.shape.inputs
     if inputs.shape[1:] != shape or inputs.dtype.kind not in "fiu":
         raise StudyError(f"it gave inputs {inputs.dtype}{inputs.shape[1:]}, and the network sees {shape}.")
     if strange := set(one.sites) - set(run.observed.sites):
@@ -111,6 +114,11 @@ def _light(one: Rebuilt, audit: Audit) -> Light:
     if one.identifies:
         return "red" if one.ssim >= audit.image_red else "amber"
     return "amber" if one.tells and one.ssim >= audit.image_amber else "green"
+
+
+def _guessed(trial: Trial) -> str:
+    """What the attack made up, where that bears on what the light is worth."""
+    return f" ({words})" if (words := trial.settings.get(GUESSED)) else ""
 
 
 def _what_it_tells(light: Light, one: Rebuilt, audit: Audit) -> str:

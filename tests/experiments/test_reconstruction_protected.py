@@ -1,0 +1,133 @@
+"""Reconstruction under masks, encryption and privacy, and what an adversary makes of its updates."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from common.data.cases import Shape
+from common.errors import StudyError
+from common.files.tensor_files import read_tensors
+from common.learning.abilities import abilities, no_followed_loss
+from common.learning.tasks._reconstruction import Reconstruction
+from common.learning.tasks.postprocessed import Postprocessed
+from common.reconstruction.packing import Layout
+from common.study.catalogue import TASKS
+from common.study.options import Entry
+from common.study.study import Study, parse
+from experiments.audit.conduct import Effort, audit_run
+from experiments.audit.report.page import page_of
+from experiments.engines._quiet import run_quietly
+
+SMALL = "network={name='unet', channels=2, depth=2}"
+BY_HALF = "{name='downsampling', factor=2}"
+OPTIONS = {
+    "generator": "operator='denoising', width=4, levels=1, latents=2, latent_steps=2",
+    "superresolution": f"operator={BY_HALF}, design={{name='post', network={{name='edsr', channels=2}}}}",
+    "unrolled": f"operator='denoising', iterations=2, {SMALL}",
+    "denoiser": f"operator='denoising', iterations=2, {SMALL}",
+}
+USUAL = f"operator='denoising', {SMALL}"
+TEXT = """
+title = "Protected"
+rounds = 1
+engine = "inline"
+source = { name = "acquired", images = { name = "phantom", hospitals = 3, size = 16, patients = [4] }, \
+operators = ["denoising"] }
+task = { name = "postprocessed", operator = "denoising" }
+aggregation = "plain"
+training = { batch_size = 4, steps = 1, learning_rate = 0.01 }
+federation = { start_timeout_s = 600, round_timeout_s = 600, dropout_wait_s = 600, final_intervals = false }
+baselines = { local = false, pooled = false }
+"""
+DPSGD = 'privacy={name="dpsgd", clip_norm=1.0, noise_multiplier=1.0, delta=1e-3, unit="%s"}'
+NAMES = tuple(name for name in TASKS.names() if issubclass(TASKS.load(name), Reconstruction))
+WAYS = ("bfv", "ckks")
+
+
+def own(name: str, *overrides: str, more: str = "") -> Study:
+    """A tiny study of a task."""
+    options = OPTIONS.get(name, USUAL)
+    operators = [f"source.operators=[{BY_HALF}]"] if BY_HALF in options else []
+    return parse(TEXT, [f"task={{name='{name}', {options}{more}}}", *operators, *overrides])
+
+
+def model(folder: Path) -> dict[str, Any]:
+    return dict(read_tensors(folder, "model.safetensors").tensors)
+
+
+def test_every_task_that_learns_to_reconstruct_is_tried_here() -> None:
+    assert set(NAMES) >= {"postprocessed", "direct", "unrolled", "denoiser", "superresolution", "generator"}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_sums_under_masks_or_encryption_make_the_model_that_plain_ones_make(tmp_path: Path, name: str) -> None:
+    """The two kinds of encryption take turns."""
+    run_quietly(own(name), tmp_path / "plain")
+    plain = model(tmp_path / "plain")
+    for way in ("secagg", WAYS[NAMES.index(name) % 2]):
+        run_quietly(own(name, f"aggregation={way}"), tmp_path / way)
+        for part, values in model(tmp_path / way).items():
+            np.testing.assert_allclose(values, plain[part], atol=1e-3)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("unit", ["patient", "sample"])
+def test_it_is_learned_under_privacy_for_a_patient_and_for_a_case(tmp_path: Path, name: str, unit: str) -> None:
+    outcome = run_quietly(own(name, DPSGD % unit, "aggregation=secagg"), tmp_path)
+    assert outcome.about["state"] == "completed"
+    assert all(np.isfinite(values).all() for values in model(tmp_path).values())
+
+
+def test_losses_of_a_critic_and_its_opponent_are_refused_under_privacy() -> None:
+    with pytest.raises(StudyError, match="optimiser|several losses|in turn"):
+        own("postprocessed", DPSGD % "patient", more=", loss={name='gan'}")
+
+
+def _imagined(operator: Entry, cases: int) -> tuple[Postprocessed, Shape]:
+    task = Postprocessed(operator=operator, network=Entry("ffdnet", {"channels": 4}))
+    channels = 2 if operator.name == "cartesian_mri" else 1
+    return task, Shape(Layout.of(task._operator, (channels, 8, 8)).inputs_shape, 0)
+
+
+@pytest.mark.parametrize("operator", [Entry("denoising"), Entry("cartesian_mri"), Entry("downsampling")])
+def test_a_guessed_image_becomes_the_case_that_a_hospital_would_make_of_it(operator: Entry) -> None:
+    """Inputs unpack to A x by a mask of whole lines; the loss is differentiable by the image, twice."""
+    task, shape = _imagined(operator, 2)
+    imagined = abilities(task).imagined(shape, 2, np.random.default_rng(0))
+    images = torch.randn(imagined.form, dtype=torch.float64, requires_grad=True)
+    batch = imagined.batch(images)
+    measured, linear = task.layout(shape.inputs).unpack(batch.inputs)
+    torch.testing.assert_close(measured, linear.forward(images))
+    assert batch.targets is images and imagined.drawn == (("mask",) if operator.name == "cartesian_mri" else ())
+    network = task.build_network(shape).double()
+    parameters = list(network.parameters())
+    gradient = torch.autograd.grad(task.loss(network, batch).sum(), parameters, create_graph=True, allow_unused=True)
+    total = torch.stack([part.square().sum() for part in gradient if part is not None]).sum()
+    (back,) = torch.autograd.grad(total, images)
+    assert torch.isfinite(back).all() and back.abs().sum() > 0
+    assert imagined.seen(images).shape == (2, 1, 8, 8)
+
+
+def test_what_trains_by_drawn_noise_cannot_be_guessed_and_says_why() -> None:
+    guessed = {name: no_followed_loss(own(name).build_task()) for name in NAMES}
+    assert {name for name, reason in guessed.items() if not reason} >= {"postprocessed", "direct", "unrolled"}
+    assert "draws of augmentation" in guessed["denoiser"]
+
+
+def test_an_audit_gets_the_image_back_from_one_hospitals_gradient_of_one_case(tmp_path: Path) -> None:
+    """And says what was guessed, and its light is not green where a patient is recognised."""
+    overrides = ["strategy={name='fedsgd'}", "training={batch_size=1}", "federation.record_traffic=true"]
+    network = "network={name='ffdnet', channels=8, fold=1}"
+    study = parse(TEXT, [f"task={{name='postprocessed', operator='denoising', {network}}}", *overrides])
+    run_quietly(study, tmp_path / "run")
+    report = audit_run(tmp_path / "run", Effort(8.0))
+    tried = {one.attack: one for one in report.trials if one.possible and one.rebuilt}
+    assert {"matching", "inverting_gradients", "dlg"} <= set(tried)
+    best = max((one for trial in tried.values() for one in trial.rebuilt), key=lambda one: one.ssim)
+    print(best.ssim, best.rank, best.among, {name: (t.figures.get("ssim_fitted"), t.figures.get("correlation")) for name, t in tried.items()})
+    assert "an image was guessed" in page_of(report)
