@@ -86,7 +86,9 @@ class LearnedPrior:
             reason = "no public set was named" if public is None else f"the public set has {len(public)} case"
             return Finding("learned_prior", observed.observer, False, reason, settings=asdict(self))
         if can(observed.study.build_task(), "imagined"):
-            return Finding("learned_prior", observed.observer, False, OF_INPUTS, settings={UNTRIED: True, **asdict(self)})
+            return Finding(
+                "learned_prior", observed.observer, False, OF_INPUTS, settings={UNTRIED: True, **asdict(self)}
+            )
         prior = PublicPrior.of(public.inputs, self.components, rng)
 
         def search(problem: Problem, generator: torch.Generator, part: Budget) -> Attempt:

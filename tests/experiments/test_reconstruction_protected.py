@@ -129,5 +129,10 @@ def test_an_audit_gets_the_image_back_from_one_hospitals_gradient_of_one_case(tm
     tried = {one.attack: one for one in report.trials if one.possible and one.rebuilt}
     assert {"matching", "inverting_gradients", "dlg"} <= set(tried)
     best = max((one for trial in tried.values() for one in trial.rebuilt), key=lambda one: one.ssim)
-    print(best.ssim, best.rank, best.among, {name: (t.figures.get("ssim_fitted"), t.figures.get("correlation")) for name, t in tried.items()})
+    print(
+        best.ssim,
+        best.rank,
+        best.among,
+        {name: (t.figures.get("ssim_fitted"), t.figures.get("correlation")) for name, t in tried.items()},
+    )
     assert "an image was guessed" in page_of(report)
