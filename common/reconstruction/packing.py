@@ -33,8 +33,12 @@ class Layout:
     def of(cls, operator: Operator, image_shape: tuple[int, ...]) -> Layout:
         """The layout for images of a shape. Raises StudyError where the operator does not take them."""
         shapes = dict(operator.parameter_shapes(image_shape))
-        empty = {name: torch.zeros(1, *shape) for name, shape in shapes.items()}
-        return cls(operator, image_shape, operator.map(image_shape, empty).measured_shape, shapes)
+        return cls(operator, image_shape, _empty_map(operator, image_shape, shapes).measured_shape, shapes)
+
+    @property
+    def empty_map(self) -> LinearMap:
+        """That of one case whose parameters are zeros, to be asked what it can."""
+        return _empty_map(self.operator, self.image_shape, self.parameters)
 
     @property
     def planes(self) -> int:
@@ -83,3 +87,7 @@ class Layout:
         return torch.nn.functional.pad(flat, (0, planes * prod(size) - flat.shape[1])).reshape(
             len(part), planes, *size
         )
+
+
+def _empty_map(operator: Operator, image_shape: tuple[int, ...], shapes: Mapping[str, tuple[int, ...]]) -> LinearMap:
+    return operator.map(image_shape, {name: torch.zeros(1, *shape) for name, shape in shapes.items()})

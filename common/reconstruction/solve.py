@@ -11,6 +11,7 @@ options (`Entry("tv", {"anisotropic": True})`) or an object of the role, such as
     admm                every regulariser; best where the map's shifted equations have a closed form
     chambolle_pock      every regulariser; forward and adjoint alone
     plug_and_play       a denoiser in the place of a regulariser: `prior=Denoiser(...)`, see `plug_and_play`
+    falling_denoiser    the same, told less and less noise: for denoisers that are learned
 
     regulariser  R(x)
     none         0
