@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from common.reconstruction.first_image import first_image
 from common.reconstruction.imaging_operator import LinearMap
 from common.reconstruction.noise import is_measured
 from common.reconstruction.spectral_norm import spectral_norm
@@ -40,6 +41,12 @@ class Chain:
         """From the last to the first."""
         for one in reversed(self.maps):
             measured = one.adjoint(measured)
+        return measured
+
+    def approximate_inverse(self, measured: Tensor) -> Tensor:
+        """That of each, from the last to the first."""
+        for one in reversed(self.maps):
+            measured = first_image(one, measured)
         return measured
 
     def support(self) -> Tensor:

@@ -27,7 +27,7 @@ FLAT = 1e-12
 @dataclass(frozen=True)
 class Geometry:
     """rows, columns: of the image. degrees: angles. detectors: of each angle, `spacing` pixels apart, `shift` pixels
-    to the right of the middle."""
+    to the right of the middle. range_degrees: that angles are spread over."""
 
     rows: int
     columns: int
@@ -36,6 +36,7 @@ class Geometry:
     spacing: float
     kernel: Kernel
     shift: float = 0.0
+    range_degrees: float = 180.0
 
     @property
     def entries(self) -> int:
@@ -149,6 +150,19 @@ def _by_rows(rows: NDArray[np.int64], columns: NDArray[np.int64], values: Any, s
             size=shape,
             check_invariants=True,
         )
+
+
+def ramped(rays: Tensor, spacing: float) -> Tensor:
+    """(..., detectors) by the ramp filter, band-limited, sampled in space: no frequency loses its mean."""
+    many = rays.shape[-1]
+    length = 2 * many
+    places = torch.arange(length, dtype=torch.float64)
+    distance = torch.minimum(places, length - places)
+    response = torch.where(distance % 2 == 1, -1 / (torch.pi * distance.clamp(min=1) * spacing) ** 2, 0.0)
+    response[0] = 1 / (4 * spacing**2)
+    spectrum = torch.fft.rfft(response * spacing).real.to(rays)
+    filtered: Tensor = torch.fft.irfft(torch.fft.rfft(rays, length) * spectrum, length)[..., :many]
+    return filtered
 
 
 def _product(rows: Tensor, projector: Projector, back: bool) -> Tensor:

@@ -13,11 +13,13 @@ from torch import Tensor, nn
 from common.data.cases import Shape
 from common.errors import StudyError
 from common.learning.tasks._reconstruction import Reconstruction
+from common.reconstruction.any_operator import AnyOperator
 from common.reconstruction.packing import Layout
 from common.study.options import Entry
 from experiments.prediction.trained import Trained, load_trained
 
 Predict = Callable[[Tensor, Mapping[str, Tensor]], Tensor]
+"""Images of range 1 of data, and the operator's parameters of each case."""
 
 
 class Denoising(Protocol):
@@ -50,22 +52,24 @@ class Learned:
             "trained_with": self.operator.name,
         }
 
-    def fitted(self, operator: Entry, image_shape: tuple[int, ...]) -> Predict:
-        """Images (N, C, *S) of data of range 1, for this operator and size.
+    def fitted(self, operator: Entry, image_shape: tuple[int, ...], noise: float) -> Predict:
+        """For this operator and size. noise: of the data, 0 where it is not known.
 
         Raises StudyError where the network's parameters are of one operator or one size alone.
         """
         task = replace(self.task, operator=operator)
         layout = Layout.of(task._operator, image_shape)
-        network = self._network(task, layout)
-        unit = self.task.data_range
+        own = layout.inputs_shape == self.trained.learned.shape.inputs and layout.operator == self.task._operator
+        held, unit = self.trained.network, self.task.data_range
+        if not own and isinstance(held, AnyOperator):
+            return lambda measured, parameters: _finite(
+                held.sought_by(layout.operator.map(image_shape, parameters), measured * unit, noise * unit) / unit
+            )
+        network = held if own else self._rebuilt(task, layout)
 
         def predict(measured: Tensor, parameters: Mapping[str, Tensor]) -> Tensor:
             with torch.no_grad():
-                images = task.predict(network, layout.pack(measured * unit, parameters)) / unit
-            if not torch.isfinite(images).all():
-                raise StudyError("the run's model answers numbers that are not finite: it has diverged.")
-            return images
+                return _finite(task.predict(network, layout.pack(measured * unit, parameters)) / unit)
 
         return predict
 
@@ -85,10 +89,7 @@ class Learned:
 
         return denoise
 
-    def _network(self, task: Reconstruction, layout: Layout) -> nn.Module:
-        same = layout.inputs_shape == self.trained.learned.shape.inputs and layout.operator == self.task._operator
-        if same:
-            return self.trained.network
+    def _rebuilt(self, task: Reconstruction, layout: Layout) -> nn.Module:
         network: nn.Module = task.build_network(Shape(layout.inputs_shape, 0)).eval()  # type: ignore[attr-defined]
         held = self.trained.network.state_dict()
         wanted = network.state_dict()
@@ -98,10 +99,16 @@ class Learned:
             raise StudyError(
                 f"the run's model is of operator {self.operator.name!r} and inputs of the shape "
                 f"{self.trained.learned.shape.inputs} alone; these data make inputs of {layout.inputs_shape}. "
-                "Networks that are told the operator (unrolled, denoiser) can change it."
+                "Networks that are told the operator (unrolled, denoiser) take others of images as complex."
             )
         network.load_state_dict(held)
         return network
+
+
+def _finite(images: Tensor) -> Tensor:
+    if not torch.isfinite(images).all():
+        raise StudyError("the run's model answers numbers that are not finite: it has diverged.")
+    return images
 
 
 def load_learned(folder: Path) -> Learned:

@@ -33,6 +33,7 @@ LOOKS = 12
 """Weights that are tried at most."""
 SPAN, NOISELESS_SPAN = (1e-5, 1.0), (1e-7, 0.1)
 """Of weights that are tried, for images of 0 to 1."""
+NO_CORNER = "no corner"
 TRIAL_TOLERANCE = 1e-3
 """Relative change that ends a trial: a weight is judged by its misfit, which settles long before the image."""
 
@@ -63,7 +64,7 @@ def _learned(
     asked: Asked, acquired: Acquisition, learned: Learned | None, heard: Heard
 ) -> tuple[Tensor, dict[str, Any]]:
     assert learned is not None
-    predict = learned.fitted(acquired.entry, acquired.image_shape)
+    predict = learned.fitted(acquired.entry, acquired.image_shape, acquired.noise or 0.0)
     parts = []
     for part in _parts(acquired, "slices", heard):
         linear_inputs = predict(
@@ -143,7 +144,10 @@ def _weight(
     if isinstance(prior, Denoiser):
         return DEFAULT_WEIGHT, "the default: noise is not known, and a denoiser has no value for an L-curve"
     span = NOISELESS_SPAN if acquired.noise == 0 else SPAN
-    return _said("L-curve", by_l_curve(solution, linear, middle, prior.value, span, LOOKS))
+    chosen = by_l_curve(solution, linear, middle, prior.value, span, LOOKS)
+    if NO_CORNER in chosen.how:
+        return DEFAULT_WEIGHT, f"the default, since {chosen.how}: give --noise or --weight"
+    return _said("L-curve", chosen)
 
 
 def _said(principle: str, chosen: Chosen) -> tuple[float, str]:

@@ -21,6 +21,8 @@ from common.study.checks import between, listed
 
 WHERE = "operator 'downsampling'"
 LARGEST = 64
+NOISE = 1e-3
+"""Of an approximate inverse, per squared norm."""
 REACH = 3
 """Standard deviations of a Gaussian on either side."""
 
@@ -179,6 +181,10 @@ class Decimated:
         least = power.flatten(1).amax(1) * (torch.finfo(measured.dtype).eps * prod(self.image_shape[1:])) ** 2
         kept = power > least.reshape(-1, *[1] * (power.dim() - 1))
         return self.adjoint(_filtered(measured, torch.where(kept, 1 / torch.where(kept, power, 1), 0)))
+
+    def approximate_inverse(self, measured: Tensor) -> Tensor:
+        """(A'A + NOISE ||A||^2)^-1 A' y."""
+        return self.solve_shifted(self.adjoint(measured), NOISE * self.norm().square())
 
     def solve_shifted(self, images: Tensor, weight: Tensor) -> Tensor:
         """(x - A'(A A' + weight)^-1 A x) / weight."""

@@ -46,6 +46,8 @@ TRIED = [
     Tried("blur", (1, 4, 5, 4), {"point_spread_pixels": 3, "sd_pixels": 0.7}),
     Tried("blur", (1, 5, 6), {"point_spread": "motion", "length_pixels": 4.0, "boundary": "zero"}),
     Tried("blur", (2, 6, 5), {"point_spread": "motion", "length_pixels": 6.0, "boundary": "reflect"}),
+    Tried("blur", (2, 6, 5), {"sd_pixels": 0.8, "point_spread_pixels": 5, "boundary": "reflect"}),
+    Tried("blur", (1, 3, 4, 2), {"sd_pixels": 0.6, "point_spread_pixels": 3, "boundary": "reflect"}),
     Tried("downsampling", (1, 6, 4)),
     Tried("downsampling", (2, 6, 9), {"factor": 3}),
     Tried("downsampling", (1, 6, 4, 2), {"axes": [0]}),
