@@ -9,13 +9,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Protocol
 
 from torch import Tensor
 
 from common.errors import StudyError
 from common.reconstruction.imaging_operator import LinearMap
 from common.reconstruction.inner_products import squares
+from common.reconstruction.noise import Supported
 from common.reconstruction.problem import Solved
 
 GOLDEN = (math.sqrt(5) - 1) / 2
@@ -26,15 +27,6 @@ class Solution(Protocol):
 
     def __call__(self, *, weight: float, start: Tensor | None) -> Solved:
         """`reconstruct` with everything but these said."""
-        ...
-
-
-@runtime_checkable
-class Supported(Protocol):
-    """A map that says which of its data are measured."""
-
-    def support(self) -> Tensor:
-        """(N, *measured_shape): 1 where something is measured, else 0."""
         ...
 
 

@@ -34,6 +34,7 @@ TV, PERIODIC = Entry("tv"), Entry("tv", {"anisotropic": True, "periodic": True})
 WAVELET = Entry("wavelet", {"wavelet": "db4", "levels": 4, "averages": True})
 SIGPY_RHO = 0.1
 Solver = Callable[[int], Tensor]
+Maker = Callable[[Posed], Solver]
 
 
 def main() -> None:
@@ -62,15 +63,19 @@ def _row(name: str, prior: Entry, who: str, found: Timed, gap: float, apart: flo
     return {"problem": name, "prior": words, "solver": who, "wanted": gap, **figures, "references_apart": apart}
 
 
-def _contests() -> Iterator[tuple[str, Entry, float, dict[str, Callable[[Posed], Solver]]]]:
-    denoisers = {"ours, proximal map": _our_map, "deepinv TVDenoiser": _deepinv, "scikit-image": _skimage}
+def _contests() -> Iterator[tuple[str, Entry, float, dict[str, Maker]]]:
+    denoisers: dict[str, Maker] = {
+        "ours, proximal map": _our_map,
+        "deepinv TVDenoiser": _deepinv,
+        "scikit-image": _skimage,
+    }
     yield "denoising", TV, PROX_GAP, denoisers
     for name in SETTINGS:
         beside = name in ("denoising", "inpainting")
         methods = ("fista", "admm", "chambolle_pock") if beside else ("fista", "admm")
-        ours = {f"ours, {method}": _ours(method, TV) for method in methods}
+        ours: dict[str, Maker] = {f"ours, {method}": _ours(method, TV) for method in methods}
         yield name, TV, GAP, {**ours, **({"ODL pdhg": _odl} if beside else {})}
-    sigpy_fista = {"ours, fista": _ours("fista", WAVELET), "SigPy FISTA": _sigpy_fista}
+    sigpy_fista: dict[str, Maker] = {"ours, fista": _ours("fista", WAVELET), "SigPy FISTA": _sigpy_fista}
     yield "MRI x4", WAVELET, WAVELET_GAP, sigpy_fista
     yield "MRI x4", PERIODIC, GAP, {"ours, admm": _ours("admm", PERIODIC), "SigPy ADMM": _sigpy_admm}
 
