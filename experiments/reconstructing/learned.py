@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Any, Protocol, cast, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from common.data.cases import Shape
 from common.errors import StudyError
 from common.learning.tasks._reconstruction import Reconstruction
-from common.reconstruction.any_operator import AnyOperator
+from common.reconstruction.imaging_operator import LinearMap
 from common.reconstruction.packing import Layout
 from common.study.options import Entry
 from experiments.prediction.trained import Trained, load_trained
@@ -27,6 +27,15 @@ class Denoising(Protocol):
 
     def denoised(self, images: Tensor, level: Tensor) -> Tensor:
         """(N, C, *S). level: (N,) as a share of the data range."""
+        ...
+
+
+@runtime_checkable
+class Seeking(Protocol):
+    """A network that holds a prior of images alone, so that any operator will do."""
+
+    def sought_by(self, linear: LinearMap, measured: Tensor, noise: float = 0.0) -> Tensor:
+        """(N, C, *S) images of data. noise: its standard deviation. Raises StudyError for images of other shapes."""
         ...
 
 
@@ -60,8 +69,9 @@ class Learned:
         task = replace(self.task, operator=operator)
         layout = Layout.of(task._operator, image_shape)
         own = layout.inputs_shape == self.trained.learned.shape.inputs and layout.operator == self.task._operator
-        held, unit = self.trained.network, self.task.data_range
-        if not own and isinstance(held, AnyOperator):
+        unit = self.task.data_range
+        held = self.trained.network
+        if not own and isinstance(held, Seeking):
             return lambda measured, parameters: _finite(
                 held.sought_by(layout.operator.map(image_shape, parameters), measured * unit, noise * unit) / unit
             )
