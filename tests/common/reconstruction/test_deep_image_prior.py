@@ -81,7 +81,7 @@ def test_an_image_is_fitted_before_its_noise_and_noise_latest() -> None:
 def test_what_stops_it_is_said() -> None:
     assert denoised(disc() + noise(0.3), replace(TINY, steps=400)).stopped == "held_out"
     assert denoised(disc(), replace(TINY, stopping="none", steps=3)).stopped == "steps"
-    assert fitted(Identity((1, SIDE, SIDE)), disc(), TINY, most_seconds=0).stopped == "seconds"
+    assert fitted(Identity((1, SIDE, SIDE)), disc(), replace(TINY, most_seconds=1e-9)).stopped == "seconds"
 
 
 def test_stopped_by_itself_it_is_nearer_to_the_image_than_after_all_steps() -> None:
