@@ -57,7 +57,8 @@ class Abilities(Protocol):
     (`common.selfsupervision.health` makes such scores of any answers)."""
     optimised: ClassVar[Mapping[str, tuple[str, ...]]]
     """Groups of parameters, by the beginning of their names, each with an optimiser and a loss of its own: a step
-    goes through them in order, and every one sees what those before it have changed."""
+    goes through them in order, and every one sees what those before it have changed. ("*",) has all that no other
+    group has. {}: one optimiser has them all, as with other options."""
     drawn: ClassVar[Drawn]
     """What the report draws of a test case."""
     weighs_classes: bool
@@ -185,6 +186,8 @@ TOGETHER = (
 )
 """The first is of no use without the second."""
 COLUMNS = ("inputs", "targets", "patients")
+REST = "*"
+"""In `optimised`: what no other group has."""
 
 
 def can(task: Task, member: str) -> bool:
@@ -347,10 +350,11 @@ def _check_kinds(task: Task, name: str) -> None:
     for member in flags:
         if can(task, member) and not isinstance(getattr(task, member), bool):
             raise StudyError(f"task {name!r}: {member} must be True or False; it is {getattr(task, member)!r}.")
-    if can(task, "optimised") and not _are_groups(abilities(task).optimised):
+    named = getattr(task, "optimised", None)
+    if named is not None and named != {} and not _are_groups(named):
         raise StudyError(
             f"task {name!r}: optimised must name two groups or more, each a tuple of beginnings of parameters' "
-            f"names; it is {abilities(task).optimised!r}."
+            f"names; it is {named!r}."
         )
     _check_drawn(task, name)
 

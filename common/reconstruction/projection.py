@@ -98,11 +98,11 @@ class Projector:
 
     def project(self, planes: Tensor) -> Tensor:
         """(N, pixels) to (N, rays)."""
-        return _product(planes, self.matrix, self.transposed)
+        return _product(planes, self, False)
 
     def back_project(self, rays: Tensor) -> Tensor:
         """(N, rays) to (N, pixels): the adjoint."""
-        return _product(rays, self.transposed, self.matrix)
+        return _product(rays, self, True)
 
 
 @lru_cache(maxsize=8)
@@ -151,8 +151,8 @@ def _by_rows(rows: NDArray[np.int64], columns: NDArray[np.int64], values: Any, s
         )
 
 
-def _product(rows: Tensor, matrix: Tensor, transposed: Tensor) -> Tensor:
-    product: Tensor = _Product.apply(rows, matrix, transposed)  # type: ignore[no-untyped-call]
+def _product(rows: Tensor, projector: Projector, back: bool) -> Tensor:
+    product: Tensor = _Product.apply(rows, projector, back)  # type: ignore[no-untyped-call]
     return product
 
 
@@ -160,24 +160,25 @@ class _Product(torch.autograd.Function):
     """A matrix with rows of a batch, whose gradient is the product with the transpose that is kept."""
 
     @staticmethod
-    def forward(rows: Tensor, matrix: Tensor, transposed: Tensor) -> Tensor:
+    def forward(rows: Tensor, projector: Projector, back: bool) -> Tensor:
         """(N, K) to (N, M)."""
+        matrix = projector.transposed if back else projector.matrix
         if len(rows) == 1:
             return (matrix @ rows[0])[None]
         return (matrix @ rows.T.contiguous()).T.contiguous()
 
     @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-        """Matrices are no results: nothing is saved."""
-        ctx.matrix, ctx.transposed = inputs[1:]
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        """No tensor is saved: the gradient does not depend on the rows."""
+        ctx.projector, ctx.back = inputs[1:]
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
         """By the transpose."""
-        return _product(gradients[0], ctx.transposed, ctx.matrix), None, None
+        return _product(gradients[0], ctx.projector, not ctx.back), None, None
 
     @staticmethod
-    def vmap(info: Any, in_dims: tuple[int | None, ...], *inputs: Tensor) -> tuple[Tensor, int]:
+    def vmap(info: Any, in_dims: tuple[int | None, ...], *inputs: Any) -> tuple[Tensor, int]:
         """Of many batches at once: one batch of them all."""
         rows = inputs[0].movedim(in_dims[0] or 0, 0)
         product = _product(rows.flatten(0, 1), *inputs[1:])

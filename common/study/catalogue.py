@@ -159,7 +159,14 @@ REGULARISERS = Catalogue(
     "regulariser", "common.reconstruction.regularisers", "common.reconstruction.regulariser:Regulariser"
 )
 METHODS = Catalogue("method", "common.reconstruction.methods", "common.reconstruction.problem:Method")
-LOSSES = Catalogue("loss", "", "common.learning.own_loss:Loss", plain="common.learning.own_loss:plain_loss")
+DESIGNS = Catalogue("design", "common.reconstruction.designs", "common.reconstruction.design:Design")
+LOSSES = Catalogue(
+    "loss",
+    "common.reconstruction.losses",
+    "common.learning.own_loss:Loss",
+    beside="common.learning.own_loss:LossAbilities",
+    plain="common.learning.own_loss:plain_loss",
+)
 AGGREGATIONS = Catalogue(
     "aggregation",
     "common.sums.aggregations",

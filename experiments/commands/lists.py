@@ -14,6 +14,7 @@ from common.study.catalogue import (
     AGGREGATIONS,
     ANALYSES,
     AUGMENTATIONS,
+    DESIGNS,
     ENGINES,
     LOSSES,
     MECHANISMS,
@@ -38,6 +39,7 @@ KINDS: dict[str, Catalogue] = {
     "losses": LOSSES,
     "augmentations": AUGMENTATIONS,
     "operators": OPERATORS,
+    "designs": DESIGNS,
     "methods": METHODS,
     "regularisers": REGULARISERS,
     "sources": SOURCES,
@@ -78,7 +80,7 @@ def _entries(kind: str) -> Iterator[tuple[str, str]]:
         origins = catalogue.origins()
         for name, value in catalogue.plugged().items():
             yield name, f"Plug-in {value}" + (f", of {origins[name]}." if origins[name] else ".")
-        if not catalogue.package:
+        if catalogue is LOSSES:
             yield "own.py:NAME", f"A function of your own; `wardround new {catalogue.kind} NAME` writes one."
         return
     for path in sorted(STUDIES.glob("*.toml")):

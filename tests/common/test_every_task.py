@@ -17,7 +17,7 @@ from common.learning.client_work import Training
 from common.learning.parameters import new_network, read
 from common.reconstruction.operators.cartesian_mri import CartesianMri
 from common.reconstruction.packing import Layout
-from common.study.catalogue import NETWORKS, TASKS
+from common.study.catalogue import NETWORKS, OPERATORS, TASKS
 from common.study.options import Entry
 from wardround.testing import NetworkTests, TaskTests
 from wardround.testing.makers import (
@@ -187,7 +187,22 @@ def generator_cases() -> Made:
     return TASKS.build(Entry("generator", options)), noisy
 
 
+def superresolution_cases() -> Made:
+    """Squares, whose edges lie where large pixels do not."""
+    squares = unlabelled_cases()
+    entry = {"name": "downsampling", "factor": 2, "kernel": "gaussian", "sd_pixels": 0.8}
+    operator = OPERATORS.build(Entry("downsampling", {key: one for key, one in entry.items() if key != "name"}))
+    layout = Layout.of(operator, (1, 8, 8))
+    drawn = operator.draw(np.random.default_rng(0), (1, 8, 8))
+    parameters = {name: torch.from_numpy(np.stack([one] * len(squares))) for name, one in drawn.items()}
+    truth = torch.from_numpy(np.asarray(squares.inputs))
+    small = layout.pack(operator.map((1, 8, 8), parameters).forward(truth), parameters)
+    made = squares.with_columns(inputs=small.numpy(), targets=squares.inputs)
+    return TASKS.build(Entry("superresolution", {"operator": entry, "loss": "l1", "shows_blur": True})), made
+
+
 MAKERS = {
+    "superresolution": superresolution_cases,
     "generator": generator_cases,
     "postprocessed": postprocessed_cases,
     "direct": direct_cases,
@@ -210,7 +225,7 @@ MAKERS = {
 }
 
 
-UNHURRIED = {"ijepa", "planted", "denoiser"}
+UNHURRIED = {"ijepa", "planted", "denoiser", "superresolution"}
 PATIENT = Training(steps=300, batch_size="full", learning_rate=0.006, optimiser="adam")
 """A transformer does not bear the rate that convolutions learn fastest with; edges take more steps than areas."""
 
@@ -273,6 +288,7 @@ SHAPES = {
     "voxelmorph": Shape((2, 32, 24), 2),
     "affine_pair": Shape((2, 32, 24), 2),
     "conditional_ladder": Shape((3, 16, 16), 1),
+    "edsr": Shape((1, 30, 33), 4),
 }
 PUBLISHED_PARAMETERS = {"mcmahan_2nn": 199_210, "mcmahan_cnn": 1_663_370, "logistic": 28}
 

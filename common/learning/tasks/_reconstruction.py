@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import ClassVar, Literal, cast
+from typing import ClassVar, cast
 
 import numpy as np
 import torch
 from torch import Tensor, nn, no_grad
-from torch.nn.functional import huber_loss, l1_loss, mse_loss
 
 from common.data.cases import Batch, Shape
 from common.learning.abilities import Drawn
@@ -18,15 +17,15 @@ from common.learning.device import exact_copy, home
 from common.learning.judging import numbers_of
 from common.learning.panels import Panel
 from common.metrics.images.of_cases import NAMES, scores_of_each
+from common.reconstruction.image_loss import IMAGES, ImageLoss
 from common.reconstruction.imaging_operator import Invertible, LinearMap, Operator
 from common.reconstruction.packing import Layout
 from common.reconstruction.pictures import comparison
 from common.study.catalogue import OPERATORS
-from common.study.checks import one_of, positive, sized
-from common.study.options import EXAMPLE, Entry
+from common.study.checks import positive, sized
+from common.study.options import EXAMPLE, OPTION, Entry
 from common.sums.mean import Mean, means_of
 
-LOSSES = ("l1", "l2", "huber")
 MOST_ERROR = 1e4
 """Of a loss as a score, so that sums hold any model's."""
 
@@ -35,7 +34,8 @@ MOST_ERROR = 1e4
 class Reconstruction:
     """operator: by which cases were measured, from `common/reconstruction/operators`; what differs from case to case
     comes with the cases (source 'acquired'). channels: of real images; complex ones have two. data_range: from black
-    to white, of the truth. loss: of pixels, mean of "l1", "l2" or "huber" (squared up to 1, in data ranges).
+    to white, of the truth. loss: of images in data ranges, from `common/reconstruction/losses`: "l2", "l1", "huber",
+    "perceptual", "gan", each with options, such as total_variation; or a function of your own of images and truth.
 
     Scores, means over cases, of complex images by magnitude: psnr in dB, ssim, nmse, hfen, sharpness (see
     `common.metrics.images`); loss; gain: psnr less that of the image by which the network begins.
@@ -47,13 +47,13 @@ class Reconstruction:
     operator: Entry = field(metadata={EXAMPLE: 'operator = { name = "cartesian_mri", acceleration = 4.0 }'})
     channels: int = 1
     data_range: float = 1.0
-    pixel_loss: Literal["l1", "l2", "huber"] = field(default="l2", metadata={"option": "loss"})
+    image_loss: Entry = field(default_factory=lambda: Entry("l2"), metadata={OPTION: "loss"})
 
     def __post_init__(self) -> None:
         self._operator  # noqa: B018 - built, so that a wrong option shows where the study is read
         sized("task", 1 << 12, channels=self.channels)
         positive("task", data_range=self.data_range)
-        one_of("task", LOSSES, loss=self.pixel_loss)
+        self._loss  # noqa: B018 - as the operator
 
     def layout(self, inputs_shape: tuple[int, ...]) -> Layout:
         """Where data and parameters lie in inputs (P, *S). Raises StudyError where they are of another operator."""
@@ -62,9 +62,31 @@ class Reconstruction:
         layout.check(inputs_shape)
         return layout
 
+    @property
+    def optimised(self) -> Mapping[str, tuple[str, ...]]:
+        """A critic and all others in turn, where the loss has one."""
+        return self._loss.groups
+
+    def with_parts(self, network: nn.Module, layout: Layout) -> nn.Module:
+        """The network and, beside what it is made of, the parts that the loss has: an encoder, a critic."""
+        self._loss.add_parts(network, layout)
+        return network
+
+    def compared(self, network: nn.Module, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Images that the loss compares, made and true."""
+        return network(batch.inputs), batch.targets
+
     def loss(self, network: nn.Module, batch: Batch) -> Tensor:
-        """(N,) float32: mean over pixels."""
-        return self._losses(network(batch.inputs), batch.targets)
+        """(N,) float32, of who makes images."""
+        return self._losses(*self.compared(network, batch), network)
+
+    def loss_of(self, network: nn.Module, batch: Batch, group: str) -> Tensor:
+        """(N,) float32: that of a critic, or as `loss`."""
+        if group == IMAGES:
+            return self.loss(network, batch)
+        with no_grad():
+            made, truth = self.compared(network, batch)
+        return self._loss.of_opposed(network, made / self.data_range, truth / self.data_range)
 
     def answered(self, network: nn.Module, batch: Batch) -> Mapping[str, Tensor]:
         """Scores of each case."""
@@ -73,8 +95,9 @@ class Reconstruction:
             inputs = batch.inputs.to(home(exact)).double()
             truth = batch.targets.to(home(exact)).double()
             image, start = exact(inputs), self.start(inputs)
-            found = self.scores(image, truth)
-            return {**found, "gain": found["psnr"] - self._image_scores(start, truth, ("psnr",))["psnr"]}
+            lost = self._losses(image, truth, exact).nan_to_num(MOST_ERROR).clamp(-MOST_ERROR, MOST_ERROR)
+            found = {**self.scores(image, truth), "loss": lost}
+            return {**found, "gain": found["psnr"] - self._psnr(start, truth)}
 
     def judged_each(self, answered: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
         """As they were answered."""
@@ -121,8 +144,7 @@ class Reconstruction:
 
     def scores(self, images: Tensor, truth: Tensor) -> dict[str, Tensor]:
         """(N,) by name, of float64 images."""
-        losses = self._losses(images, truth).nan_to_num(MOST_ERROR).clamp(max=MOST_ERROR)
-        return {**self._image_scores(images, truth), "loss": losses}
+        return self._image_scores(images, truth)
 
     def _image_scores(self, images: Tensor, truth: Tensor, names: Sequence[str] = NAMES) -> dict[str, Tensor]:
         found = scores_of_each(
@@ -134,15 +156,16 @@ class Reconstruction:
         )
         return {name: torch.from_numpy(values).to(images.device) for name, values in found.items()}
 
-    def _losses(self, images: Tensor, truth: Tensor) -> Tensor:
-        ours, theirs = images / self.data_range, truth / self.data_range
-        if self.pixel_loss == "l1":
-            pixels = l1_loss(ours, theirs, reduction="none")
-        elif self.pixel_loss == "l2":
-            pixels = mse_loss(ours, theirs, reduction="none")
-        else:
-            pixels = huber_loss(ours, theirs, reduction="none")
-        return pixels.flatten(1).mean(1)
+    def _psnr(self, images: Tensor, truth: Tensor) -> Tensor:
+        return self._image_scores(images, truth, ("psnr",))["psnr"]
+
+    def _losses(self, images: Tensor, truth: Tensor, network: nn.Module | None = None) -> Tensor:
+        """network: that holds the loss's parts; without it a loss that has parts is refused."""
+        return self._loss.of(network, images / self.data_range, truth / self.data_range)
+
+    @cached_property
+    def _loss(self) -> ImageLoss:
+        return ImageLoss(self.image_loss, complex_images=self._operator.complex_images)
 
     @cached_property
     def _operator(self) -> Operator:
@@ -156,3 +179,8 @@ def started(linear: LinearMap, measured: Tensor) -> Tensor:
     image = linear.adjoint(measured)
     square = linear.norm().square().clamp(min=1e-12).to(image)
     return image / square.reshape(-1, *[1] * (image.dim() - 1))
+
+
+def magnitude(images: Tensor) -> Tensor:
+    """(N, *S) of (N, C, *S): of complex images of two channels the absolute value, else of one channel itself."""
+    return images[:, 0] if images.shape[1] == 1 else images.norm(dim=1)

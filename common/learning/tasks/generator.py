@@ -120,7 +120,9 @@ class Generator(Reconstruction):
         """(N,) a pixel, and the images made again."""
         images = self._plain(truth)
         made, nats = network.made_again(images, noise)
-        by_pixels = {"l1": self.deviation, "l2": 2 * self.deviation**2, "huber": self.deviation**2}[self.pixel_loss]
+        by_pixels = {"l1": self.deviation, "l2": 2 * self.deviation**2, "huber": self.deviation**2}[
+            self.image_loss.name
+        ]
         return self._losses(made, images) / by_pixels + nats / prod(images.shape[1:]), made
 
     def _plain(self, truth: Tensor) -> Tensor:

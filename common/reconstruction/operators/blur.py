@@ -17,7 +17,7 @@ from common.reconstruction import own_point_spread, point_spread
 from common.reconstruction.imaging_operator import LinearMap, Operator
 from common.reconstruction.point_spread import Transfer, convolved
 from common.reconstruction.shapes import demand_image, demand_parameters
-from common.reconstruction.spectral_norm import spectral_norm
+from common.reconstruction.spectral_norm import kept_norms, spectral_norm
 from common.study.checks import between
 
 WHERE = "operator 'blur'"
@@ -191,8 +191,13 @@ class BoundedBlur:
 
     def norm(self) -> Tensor:
         """(N,) by iteration."""
-        shape = (len(self.point_spread), 1, *self.image_shape[1:])
-        return spectral_norm(self.forward, self.adjoint, shape, self.point_spread.device)
+        return kept_norms((self.image_shape[1:], self.reflected), self._norms, self.point_spread)
+
+    def _norms(self, some: Tensor) -> Tensor:
+        shape = (1, *self.image_shape[1:])
+        at_most = None if self.reflected else some.double().abs().flatten(1).sum(1)
+        part = BoundedBlur(shape, some, Transfer(some, self.transfer.size), self.reflected)
+        return spectral_norm(part.forward, part.adjoint, (len(some), *shape), some.device, at_most)
 
     def _margins(self) -> list[tuple[int, int]]:
         """Each axis of space of (N, C, *S), and half its point spread."""

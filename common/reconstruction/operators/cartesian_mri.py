@@ -16,7 +16,7 @@ from common.reconstruction import coils, sampling
 from common.reconstruction.fourier import fourier, inverse_fourier
 from common.reconstruction.imaging_operator import LinearMap, Operator
 from common.reconstruction.shapes import demand_complex, demand_parameters
-from common.reconstruction.spectral_norm import spectral_norm
+from common.reconstruction.spectral_norm import kept_norms, spectral_norm
 from common.study.checks import between
 
 WHERE = "operator 'cartesian_mri'"
@@ -169,8 +169,13 @@ class CoilsFourier:
 
     def norm(self) -> Tensor:
         """(N,) by iteration; at most 1 where squares of sensitivities sum to 1."""
-        shape = (len(self.mask), *self.image_shape)
-        return spectral_norm(self.forward, self.adjoint, shape, self.mask.device)
+        return kept_norms("coils", self._norms, self.mask, self.sensitivities)
+
+    def _norms(self, mask: Tensor, sensitivities: Tensor) -> Tensor:
+        part = CoilsFourier(self.image_shape, mask, sensitivities)
+        shape = (len(mask), *self.image_shape)
+        at_most = sensitivities.double().square().sum(1).flatten(1).amax(1).sqrt()
+        return spectral_norm(part.forward, part.adjoint, shape, mask.device, at_most)
 
 
 operator: type[Operator] = CartesianMri

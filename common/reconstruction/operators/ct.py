@@ -15,7 +15,7 @@ from common.errors import StudyError
 from common.reconstruction.imaging_operator import LinearMap, Operator
 from common.reconstruction.projection import Geometry, Projector, projector
 from common.reconstruction.shapes import demand_image, demand_parameters
-from common.reconstruction.spectral_norm import spectral_norm
+from common.reconstruction.spectral_norm import kept_norms, spectral_norm
 from common.study.checks import between
 
 WHERE = "operator 'ct'"
@@ -131,8 +131,12 @@ class Projection:
 
     def norm(self) -> Tensor:
         """(N,) by iteration."""
-        plane = Projection((1, *self.image_shape[-2:]), self.geometry, self.views)
-        return spectral_norm(plane.forward, plane.adjoint, (len(self.views), *plane.image_shape), self.views.device)
+        return kept_norms(self.geometry, self._norms, self.views)
+
+    def _norms(self, views: Tensor) -> Tensor:
+        """Of one plane: slices and channels are measured alike."""
+        plane = Projection((1, *self.image_shape[-2:]), self.geometry, views)
+        return spectral_norm(plane.forward, plane.adjoint, (len(views), *plane.image_shape), views.device)
 
     def _projector(self, like: Tensor) -> Projector:
         return projector(self.geometry, like.dtype, like.device)

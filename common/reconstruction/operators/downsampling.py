@@ -31,8 +31,10 @@ class Downsampling:
 
     factor: by which sides become shorter; they must be multiples of it. kernel: `area`, the mean of each block, or
     `gaussian`. sd_pixels: the Gaussian's, in pixels of the image; None for factor / 2.355, whose width at half height
-    is one large pixel. axes: those of the image that become shorter, counted from 0 after the channels; all if none
-    is named, one alone for thick slices.
+    is one large pixel. reach_pixels: how far the Gaussian goes beyond a block on either side, None for three standard
+    deviations; where hospitals' differ, name one for all, so that their point spreads travel alike. axes: those of
+    the image that become shorter, counted from 0 after the channels; all if none is named, one alone for thick
+    slices.
     """
 
     complex_images: ClassVar[bool] = False
@@ -40,16 +42,18 @@ class Downsampling:
     factor: int = 2
     kernel: Literal["area", "gaussian"] = "area"
     sd_pixels: float | None = None
+    reach_pixels: int | None = None
     axes: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         between(WHERE, 1, LARGEST, factor=self.factor)
         listed(WHERE, least=0, most=3, axes=self.axes)
         between(WHERE, 0, 2, **{f"axes[{index}]": axis for index, axis in enumerate(self.axes)})
-        if self.sd_pixels is not None:
-            between(WHERE, 0.1, LARGEST, sd_pixels=self.sd_pixels)
-            if self.kernel == "area":
-                raise StudyError(f"{WHERE}.sd_pixels is of kernel = 'gaussian' alone.")
+        for name, value, least in (("sd_pixels", self.sd_pixels, 0.1), ("reach_pixels", self.reach_pixels, 0)):
+            if value is not None:
+                between(WHERE, least, LARGEST, **{name: value})
+                if self.kernel == "area":
+                    raise StudyError(f"{WHERE}.{name} is of kernel = 'gaussian' alone.")
 
     def factors(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         """By which each side of images of `shape` becomes shorter."""
@@ -84,10 +88,12 @@ class Downsampling:
 
     def _sides(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         """Odd where the factor is, else even, so that both have one centre."""
-        return tuple(
-            factor + 2 * ceil(max(0.0, REACH * self._sd() - factor / 2)) if factor > 1 else 1
-            for factor in self.factors(shape)
-        )
+        return tuple(factor + 2 * self._reach(factor) if factor > 1 else 1 for factor in self.factors(shape))
+
+    def _reach(self, factor: int) -> int:
+        if self.reach_pixels is not None:
+            return self.reach_pixels
+        return ceil(max(0.0, REACH * self._sd() - factor / 2))
 
 
 @dataclass(frozen=True)
