@@ -168,5 +168,5 @@ def _scale(linear: LinearMap, measured: Tensor) -> float:
 def _drawn(shape: tuple[int, ...], options: DeepImagePrior, seed: int) -> nn.Module:
     """The untrained network: torch's own initialisation, from the seed alone."""
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(entropy(seed, "untrained network") % 2**63)
+        torch.default_generator.manual_seed(entropy(seed, "untrained network") % 2**63)
         return Hourglass(shape[0], shape[1:], options.width, options.levels)
