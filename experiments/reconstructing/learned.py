@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol, cast, runtime_checkable
+from typing import Any, Protocol, cast
 
 import torch
 from torch import Tensor, nn
@@ -13,7 +13,6 @@ from torch import Tensor, nn
 from common.data.cases import Shape
 from common.errors import StudyError
 from common.learning.tasks._reconstruction import Reconstruction
-from common.reconstruction.imaging_operator import LinearMap
 from common.reconstruction.packing import Layout
 from common.study.options import Entry
 from experiments.prediction.trained import Trained, load_trained
@@ -27,15 +26,6 @@ class Denoising(Protocol):
 
     def denoised(self, images: Tensor, level: Tensor) -> Tensor:
         """(N, C, *S). level: (N,) as a share of the data range."""
-        ...
-
-
-@runtime_checkable
-class Seeking(Protocol):
-    """A network that holds a prior of images alone, so that any operator will do."""
-
-    def sought_by(self, linear: LinearMap, measured: Tensor, noise: float = 0.0) -> Tensor:
-        """(N, C, *S) images of data. noise: its standard deviation. Raises StudyError for images of other shapes."""
         ...
 
 
@@ -61,8 +51,8 @@ class Learned:
             "trained_with": self.operator.name,
         }
 
-    def fitted(self, operator: Entry, image_shape: tuple[int, ...], noise: float) -> Predict:
-        """For this operator and size. noise: of the data, 0 where it is not known.
+    def fitted(self, operator: Entry, image_shape: tuple[int, ...]) -> Predict:
+        """For this operator and size.
 
         Raises StudyError where the network's parameters are of one operator or one size alone.
         """
@@ -70,12 +60,7 @@ class Learned:
         layout = Layout.of(task._operator, image_shape)
         own = layout.inputs_shape == self.trained.learned.shape.inputs and layout.operator == self.task._operator
         unit = self.task.data_range
-        held = self.trained.network
-        if not own and isinstance(held, Seeking):
-            return lambda measured, parameters: _finite(
-                held.sought_by(layout.operator.map(image_shape, parameters), measured * unit, noise * unit) / unit
-            )
-        network = held if own else self._rebuilt(task, layout)
+        network = self.trained.network if own else self._rebuilt(task, layout)
 
         def predict(measured: Tensor, parameters: Mapping[str, Tensor]) -> Tensor:
             with torch.no_grad():
@@ -99,6 +84,11 @@ class Learned:
 
         return denoise
 
+    def _way_out(self) -> str:
+        if hasattr(self.trained.network, "denoised"):
+            return "Its denoiser takes any operator: --method falling_denoiser."
+        return "Networks that are told the operator (unrolled, generator) take others."
+
     def _rebuilt(self, task: Reconstruction, layout: Layout) -> nn.Module:
         network: nn.Module = task.build_network(Shape(layout.inputs_shape, 0)).eval()  # type: ignore[attr-defined]
         held = self.trained.network.state_dict()
@@ -109,7 +99,7 @@ class Learned:
             raise StudyError(
                 f"the run's model is of operator {self.operator.name!r} and inputs of the shape "
                 f"{self.trained.learned.shape.inputs} alone; these data make inputs of {layout.inputs_shape}. "
-                "Networks that are told the operator (unrolled, denoiser) take others of images as complex."
+                f"{self._way_out()}"
             )
         network.load_state_dict(held)
         return network

@@ -64,7 +64,7 @@ def _learned(
     asked: Asked, acquired: Acquisition, learned: Learned | None, heard: Heard
 ) -> tuple[Tensor, dict[str, Any]]:
     assert learned is not None
-    predict = learned.fitted(acquired.entry, acquired.image_shape, acquired.noise or 0.0)
+    predict = learned.fitted(acquired.entry, acquired.image_shape)
     parts = []
     for part in _parts(acquired, "slices", heard):
         linear_inputs = predict(

@@ -51,11 +51,11 @@ class Generator(Reconstruction):
     views: ClassVar[tuple[str, ...]] = (NOISE,)
 
     width: int = 16
-    levels: int = 3
-    latents: int = 8
-    deviation: float = 0.05
+    levels: int = 2
+    latents: int = 4
+    deviation: float = 0.03
     latent_steps: int = 100
-    adaptation_steps: int = 100
+    adaptation_steps: int = 200
     consistency: float = 0.1
 
     def __post_init__(self) -> None:
@@ -94,7 +94,7 @@ class Generator(Reconstruction):
     def answered(self, network: nn.Module, batch: Batch) -> Mapping[str, Tensor]:
         """Scores of each case. Cases are searched one by one, in single precision: the others leave no trace."""
         with torch.no_grad():
-            inputs, truth = (part.to(home(network)) for part in (batch.inputs, batch.targets))
+            inputs, truth = (part.to(home(network)).float() for part in (batch.inputs, batch.targets))
             images = network(inputs).double()
             each = [self._nats(cast(GeneratorNetwork, network), one[None], None) for one in truth]
             nats, made = (torch.cat(parts).double() for parts in zip(*each, strict=True))
