@@ -60,8 +60,8 @@ class ImageLoss:
         if not isinstance(losses, Tensor) or losses.shape != made.shape[:1]:
             came = f"shape {tuple(losses.shape)}" if isinstance(losses, Tensor) else type(losses).__name__
             raise StudyError(
-                f"{self._what} must give one loss a case, shape ({len(made)},); it gave {came}. The mean of each case "
-                "is losses.flatten(1).mean(1)."
+                f"{self._what} must give one loss a case, shape ({len(made)},); it gave {came}. The mean of each "
+                "case is losses.flatten(1).mean(1)."
             )
         return losses
 
