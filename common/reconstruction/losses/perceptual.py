@@ -33,8 +33,8 @@ class Perceptual(WithVariation):
         only = ["encoder.*"]
 
     it is one that a run of pretraining made, checked by its digest in every hospital. Without [start] it is drawn
-    from the seed: a fixed random encoder, which compares edges and textures and knows nothing of anatomy. Images must be
-    scaled as those that it was pretrained on.
+    from the seed: a fixed random encoder, which compares edges and textures and knows nothing of anatomy. Images must
+    be scaled as those that it was pretrained on.
     """
 
     network: Entry = field(default_factory=lambda: Entry("groupnorm_cnn"))
