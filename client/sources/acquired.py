@@ -16,12 +16,14 @@ from common.data.cases import Cases, SiteId
 from common.data.pooled_statistics import Pooled
 from common.errors import SourceError, StudyError
 from common.reconstruction.imaging_operator import Operator
+from common.reconstruction.noise import GaussianNoise, Noise, PhotonNoise
 from common.reconstruction.packing import Layout
 from common.reconstruction.phase import smooth_phase
 from common.seeding import generator
 from common.study.catalogue import OPERATORS, SOURCES
-from common.study.checks import between, non_negative
+from common.study.checks import between, non_negative, positive
 from common.study.options import Entry, options_of
+from common.study.spelling import unknown
 
 
 @dataclass(frozen=True)
@@ -31,9 +33,12 @@ class Acquired:
 
     images: a source, whose labels are not used. operators: one for each of the hospitals in turn, in the order of
     their names, from the start again; all fill planes alike. noise: of the same hospitals in turn, standard deviation
-    of what is added to each number of the data, where images go from 0 to 1. phase: how far, in radians, the smooth
+    of what is added to each number of the data, where images go from 0 to 1. photons: in the place of `noise`, how
+    many a detector counts without a body (Poisson), of line integrals; attenuation: of white over one pixel. phase: how far, in radians, the smooth
     phase of a complex image goes from zero; without it k-space is symmetric, and half of it measures all. channel: of
-    the source's images. folder: of the images' source.
+    the source's images. folder: of the images' source. members: names of those of its hospitals that take part; ():
+    all. Each keeps its operator and noise, whoever takes part: a hospital that is left out can be measured as it
+    is, and given a model that never saw its operator.
 
     Every person's images are scaled from their own least value, 0, to their own greatest, 1.
     """
@@ -41,16 +46,28 @@ class Acquired:
     images: Entry
     operators: tuple[Entry, ...]
     noise: tuple[float, ...] = (0.0,)
+    photons: tuple[float, ...] = ()
+    attenuation: float = 0.02
     phase: float = 1.5
     channel: int = 0
     folder: str = ""
+    members: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for index, deviation in enumerate(self.noise):
             non_negative("source 'acquired'", **{f"noise[{index}]": deviation})
+        for index, photons in enumerate(self.photons):
+            positive("source 'acquired'", **{f"photons[{index}]": photons})
+        positive("source 'acquired'", attenuation=self.attenuation)
+        if self.photons and any(self.noise):
+            raise StudyError("source 'acquired'.photons and noise are two kinds of noise: give one of them.")
         between("source 'acquired'", 0, 1 << 16, channel=self.channel)
         between("source 'acquired'", 0.0, 100.0, phase=self.phase)
         self._source()
+        if self.members and not self.has_sites:
+            raise StudyError(
+                "source 'acquired'.members names hospitals, and the source of the images does not say which is which."
+            )
         for name, given in (("operators", self.operators), ("noise", self.noise)):
             if not given:
                 raise StudyError(f"source 'acquired'.{name} must list one or more; it lists none.")
@@ -73,15 +90,21 @@ class Acquired:
         return str(getattr(self._source(), "persons", "The source of the images does not say what a person is."))
 
     def sites(self) -> tuple[SiteId, ...]:
-        """As the images' source."""
-        return self._source().sites()
+        """Of the images' source, those that take part."""
+        known = self._source().sites()
+        for name in self.members:
+            if name not in known:
+                raise unknown("hospital", name, known)
+        return tuple(site for site in known if not self.members or site in self.members)
 
     def cases(self, site: SiteId | None, seed: int) -> Cases:
         """All cases of a hospital. Raises SourceError where the images do not fit the operator."""
+        if site is not None and site not in self.sites():
+            raise unknown("hospital", str(site), self.sites())
         held = self._source().cases(site, seed)
-        at = 0 if site is None else self.sites().index(site)
+        at = 0 if site is None else self._source().sites().index(site)
         operators = self._operators()
-        scan = _Scanner(operators[at % len(operators)], self.noise[at % len(self.noise)], self.phase)
+        scan = _Scanner(operators[at % len(operators)], self._noise(at), self.phase)
         inputs, truth = self._acquired(held, scan, seed)
         kept = {name: column for name, column in held.columns.items() if name in KEPT}
         return replace(held, columns=kept, classes=()).with_columns(inputs=inputs, targets=truth)
@@ -97,6 +120,11 @@ class Acquired:
             for image, (person, nth) in zip(scaled, _numbered(persons), strict=True)
         ]
         return np.stack([inputs for inputs, _ in cases]), np.stack([truth for _, truth in cases])
+
+    def _noise(self, at: int) -> Noise:
+        if self.photons:
+            return PhotonNoise(self.photons[at % len(self.photons)], self.attenuation)
+        return GaussianNoise(self.noise[at % len(self.noise)])
 
     def _source(self) -> Source:
         options = dict(self.images.options)
@@ -117,7 +145,7 @@ class _Scanner:
     """What one hospital measures with."""
 
     operator: Operator
-    noise: float
+    noise: Noise
     phase: float
 
     def measured(
@@ -130,10 +158,7 @@ class _Scanner:
         parameters = {name: torch.from_numpy(np.asarray(values))[None] for name, values in drawn.items()}
         linear = self.operator.map(truth.shape, parameters)
         clean = linear.forward(torch.from_numpy(truth).double()[None])
-        noise = torch.from_numpy(rng.normal(size=tuple(clean.shape))) * self.noise
-        # What is not measured, such as lines of k-space between the measured ones, stays zero.
-        is_measured = linear.forward(linear.adjoint(torch.ones_like(clean))) != 0
-        packed = layout.pack((clean + noise * is_measured).float(), parameters)
+        packed = layout.pack(self.noise.added(clean, linear, rng).float(), parameters)
         return packed[0].numpy(), truth
 
 

@@ -11,7 +11,7 @@ from common.reconstruction.imaging_operator import Shifted
 from common.reconstruction.inner_products import by_case
 from common.reconstruction.normal_equations import conjugate_gradients
 from common.reconstruction.problem import Problem
-from common.reconstruction.proximal_steps import proximal_map_alone
+from common.reconstruction.proximal_steps import known_value, proximal_map_alone
 from common.reconstruction.regularisers.gradient import Gradient
 from common.reconstruction.regularisers.tv import TotalVariation
 
@@ -39,6 +39,10 @@ class Division(Protocol):
 
     def answer(self, images: Tensor, coefficients: Tensor) -> Tensor:
         """The image that x and z speak for, within bounds."""
+        ...
+
+    def value(self) -> Tensor | None:
+        """R of that image, where it is known."""
         ...
 
 
@@ -87,6 +91,10 @@ class ByImage:
         """z, which keeps bounds and is as sparse as the regulariser wants it."""
         return coefficients
 
+    def value(self) -> Tensor | None:
+        """Of z, where its map knows."""
+        return known_value(self._simple)
+
 
 class ByDifferences:
     """K = D with periodic edges, for a map whose A'A is a convolution: two transforms and one shrinkage a step."""
@@ -115,3 +123,7 @@ class ByDifferences:
     def answer(self, images: Tensor, coefficients: Tensor) -> Tensor:
         """x."""
         return images
+
+    def value(self) -> Tensor | None:
+        """Not known."""
+        return None

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from common.reconstruction.inner_products import by_case, squares
 from common.reconstruction.problem import clipped
-from common.reconstruction.regulariser import Bounds, ProximalMap
+from common.reconstruction.regulariser import Bounds, Limits, ProximalMap
 
 FARTHEST = 10.0
 """A denoiser that moves an image by more than so many standard deviations a pixel is held at that."""
@@ -34,7 +34,7 @@ class Denoiser:
         """Zeros: none is known."""
         return torch.zeros(len(images), dtype=torch.float64, device=images.device)
 
-    def proximal(self, bounds: Bounds | None, tolerance: float) -> ProximalMap:
+    def proximal(self, bounds: Bounds | None, limits: Limits) -> ProximalMap:
         """The denoiser, held, then within bounds."""
         return lambda images, weight: clipped(self.held(images, weight.sqrt()), bounds)
 

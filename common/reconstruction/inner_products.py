@@ -5,6 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+TINY = 1e-300
+"""What a sum of squares is divided by where it is zero."""
+
 
 def by_case(values: Tensor, like: Tensor) -> Tensor:
     """(N,) or (1,) in the precision and place of `like`, shaped to broadcast over its cases."""
@@ -12,8 +15,9 @@ def by_case(values: Tensor, like: Tensor) -> Tensor:
 
 
 def inner(one: Tensor, other: Tensor) -> Tensor:
-    """(N,) float64: the inner product of each case."""
-    return (one * other).flatten(1).sum(1, dtype=torch.float64)
+    """(N,) float64: the inner product of each case, without a copy of it."""
+    found: Tensor = torch.linalg.vecdot(one.flatten(1), other.flatten(1))
+    return found.double()
 
 
 def squares(values: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ from torch import Tensor
 from common.errors import StudyError
 from common.reconstruction.inner_products import by_case, squares
 from common.reconstruction.problem import Problem, clipped
-from common.reconstruction.regulariser import Proximable, ProximalMap, Split
+from common.reconstruction.regulariser import Limits, Proximable, ProximalMap, Split
 
 Parts = list[Tensor]
 """A dual, or M x: the data's part, and the regulariser's where it has one."""
@@ -62,7 +62,7 @@ class Blocks:
 
     def objective(self, images: Tensor, mapped: Parts) -> Tensor:
         """(N,) float64, of the problem as it was asked."""
-        return self._problem.objective(images, mapped[0] * by_case(self._norm, mapped[0]))
+        return self._problem.objective(images, mapped[0] * by_case(self._norm, mapped[0]) - self._problem.measured)
 
     def _adjoint_data(self, part: Tensor) -> Tensor:
         pulled = self._problem.linear.adjoint(part)
@@ -72,7 +72,7 @@ class Blocks:
 def _simple(problem: Problem) -> ProximalMap:
     if not isinstance(problem.regulariser, Proximable):
         raise StudyError("the regulariser has neither an analysis nor a proximal map, which this method needs.")
-    return problem.regulariser.proximal(problem.bounds, 0.0)
+    return problem.regulariser.proximal(problem.bounds, Limits())
 
 
 def minus(one: Sequence[Tensor], other: Sequence[Tensor]) -> Parts:

@@ -41,10 +41,14 @@ class Problem:
         """Of space, without the channels."""
         return len(self.linear.image_shape) - 1
 
-    def objective(self, images: Tensor, forward: Tensor | None = None) -> Tensor:
-        """(N,) float64. forward: A x, where it is known."""
-        misfit = (self.linear.forward(images) if forward is None else forward) - self.measured
-        return squares(misfit) / 2 + self.weight * self.regulariser.value(images)
+    def misfit(self, images: Tensor) -> Tensor:
+        """A x - y."""
+        return self.linear.forward(images) - self.measured
+
+    def objective(self, images: Tensor, misfit: Tensor | None = None, value: Tensor | None = None) -> Tensor:
+        """(N,) float64. misfit: A x - y, and value: R(x), where they are known."""
+        known = self.regulariser.value(images) if value is None else value
+        return squares(self.misfit(images) if misfit is None else misfit) / 2 + self.weight * known
 
     def data_curvature(self) -> Tensor:
         """(N,) float64, above zero: at least the largest eigenvalue of A'A."""

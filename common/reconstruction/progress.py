@@ -31,7 +31,8 @@ class Progress:
             )
         self._steps += 1
         self._objective.append(torch.where(self._open, objective, self._objective[-1]))
-        self._images = torch.where(by_case(self._open, images).bool(), images, self._images)
+        everyone = bool(self._open.all())
+        self._images = images if everyone else torch.where(by_case(self._open, images).bool(), images, self._images)
         self._open = self._open & ~(change <= max(self._tolerance, LEAST_TOLERANCE))
         return not bool(self._open.any())
 

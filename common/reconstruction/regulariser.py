@@ -6,12 +6,26 @@ method needs beyond the value is a role of its own: a proximal map, a quadratic 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 from torch import Tensor
 
 Bounds = tuple[float, float]
 """What an image's values lie between; either may be infinite."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Of a proximal map that is found by iterations.
+
+    tolerance: relative duality gap at which it ends. first: most iterations of its first call; later: of all others,
+    which begin where the last one ended.
+    """
+
+    tolerance: float = 1e-4
+    first: int = 2000
+    later: int = 2000
 
 
 class ProximalMap(Protocol):
@@ -36,11 +50,19 @@ class Regulariser(Protocol):
 
 
 @runtime_checkable
+class Valued(Protocol):
+    """A proximal map that knows R of the images it gave last."""
+
+    value: Tensor | None
+    """(N,) float64."""
+
+
+@runtime_checkable
 class Proximable(Protocol):
     """A regulariser with a proximal map."""
 
-    def proximal(self, bounds: Bounds | None, tolerance: float) -> ProximalMap:
-        """A map for one solution. tolerance: relative duality gap, where it is found by iterations."""
+    def proximal(self, bounds: Bounds | None, limits: Limits) -> ProximalMap:
+        """A map for one solution. limits: where it is found by iterations."""
         ...
 
 

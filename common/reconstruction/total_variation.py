@@ -14,12 +14,13 @@ from torch import Tensor
 
 from common.reconstruction.differences import differences, largest_difference
 from common.reconstruction.inner_products import by_case, squares
-from common.reconstruction.regulariser import Bounds
+from common.reconstruction.regulariser import Bounds, Limits
 
 CHECK_EVERY = 10
 """Iterations between two looks at the gap, which costs as much as one of them."""
 
 
+DEFAULT = Limits()
 MOMENTUM = 6
 """k / (k + 6) in the place of (t_k - 1) / t_(k+1), which is near k / (k + 3): as safe (Chambolle & Dossal 2015,
 theorem 3) and a tenth to a third fewer iterations."""
@@ -74,14 +75,12 @@ class Fields:
 class TotalVariationMap:
     """A proximal map that begins at the fields where its last call ended.
 
-    bounds: of images, or None. tolerance: the gap at which a case ends, as a share of its objective.
-    iterations: most.
+    bounds: of images, or None. used: iterations of the last call.
     """
 
     fields: Fields
     bounds: Bounds | None = None
-    tolerance: float = 1e-4
-    iterations: int = 2000
+    limits: Limits = DEFAULT
     used: int = 0
     _dual: Tensor | None = field(default=None, repr=False)
 
@@ -90,7 +89,8 @@ class TotalVariationMap:
         none = by_case(weight <= 0, images).bool()
         scale = torch.where(none, torch.ones_like(by_case(weight, images)), by_case(weight, images))
         projection = _Projection(self.fields, images / scale, self._scaled_bounds(scale), self._dual)
-        self.used = projection.run(self.tolerance, self.iterations)
+        most = self.limits.first if self._dual is None else self.limits.later
+        self.used = projection.run(self.limits.tolerance, most)
         self._dual = projection.dual
         found = projection.image() * scale
         unchanged = images if self.bounds is None else images.clamp(*self.bounds)

@@ -42,10 +42,12 @@ class Wavelet:
     def forward(self, images: Tensor) -> Tensor:
         """W x: (N, C, *S), as the images."""
         corners = self.corners(tuple(images.shape[2:]))
-        found = images.clone()
+        found = images
         for before, after in itertools.pairwise(corners):
-            corner(found, before).copy_(self._level(corner(found, before), before, after, inverse=False))
-        return found
+            block = self._level(corner(found, before), before, after, inverse=False)
+            found = block if found is images else found
+            corner(found, before).copy_(block)
+        return images.clone() if found is images else found
 
     def inverse(self, coefficients: Tensor) -> Tensor:
         """W' c, which is the inverse."""

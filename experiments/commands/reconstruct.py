@@ -59,6 +59,15 @@ def reconstruct(
     noise: Annotated[
         float | None, typer.Option(help="Standard deviation of the noise in each number of the data, in IN's unit.")
     ] = None,
+    photons: Annotated[
+        float | None,
+        typer.Option(
+            help="In the place of --noise, of simulated projections: what a detector counts without a body."
+        ),
+    ] = None,
+    attenuation: Annotated[
+        float, typer.Option(help="With --photons: of a pixel of the data range's full value.")
+    ] = 0.02,
     phase: Annotated[float, typer.Option(help="Of a simulated complex image: how far it turns, in radians.")] = 1.5,
     seed: Annotated[int, typer.Option(help="Of all that is drawn.")] = 0,
     size: Annotated[str, typer.Option(help="Of the image, 128x128, where it does not follow from the data.")] = "",
@@ -101,6 +110,8 @@ def reconstruct(
             run=run,
             simulate=simulate,
             noise=noise,
+            photons=photons,
+            attenuation=attenuation,
             phase=phase,
             seed=seed,
             size=size,

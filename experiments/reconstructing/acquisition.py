@@ -15,6 +15,7 @@ from torch import Tensor
 from common.errors import StudyError
 from common.learning.tasks._reconstruction import started
 from common.reconstruction.imaging_operator import LinearMap, Operator
+from common.reconstruction.noise import GaussianNoise, Noise, PhotonNoise
 from common.reconstruction.packing import Layout
 from common.reconstruction.phase import smooth_phase
 from common.seeding import generator
@@ -90,8 +91,12 @@ def _simulated(asked: Asked, entry: Entry, operator: Operator, stored: Stored, c
     linear = operator.map(shape, as_batch(parameters, len(truth)))
     clean = linear.forward(truth)
     deviation = (asked.noise or 0.0) / asked.data_range
-    drawn = torch.from_numpy(generator(asked.seed, "reconstruct", "noise").normal(size=tuple(clean.shape)))
-    measured = clean + deviation * drawn * _support(linear, clean)
+    noise: Noise = (
+        GaussianNoise(deviation) if asked.photons is None else PhotonNoise(asked.photons, asked.attenuation)
+    )
+    measured = noise.added(clean, linear, generator(asked.seed, "reconstruct", "noise"))
+    if asked.photons is not None:
+        deviation = float((measured - clean).square().mean().sqrt())
     return Acquisition(
         entry,
         operator,
@@ -185,11 +190,6 @@ def _candidates(asked: Asked, operator: Operator, held: tuple[int, ...]) -> Iter
     if (sides := asked.sides()) is not None:
         yield sides
         return
-    for place in asked.files().values():
-        if place != "measured":
-            size = read_stored(asked.given.__class__(place)).values.shape
-            if size and size == held[-len(size) :]:
-                yield size
     sizes = [size for size in (held, held[1:]) if len(size) in (2, 3)]
     yield from sizes
     factors = getattr(operator, "factors", None)
@@ -222,12 +222,6 @@ def _truth(asked: Asked, shape: tuple[int, ...]) -> Tensor:
     if found is None:
         raise StudyError(f"the truth must be an image of {shape[1:]}; {asked.truth.name} holds {cases.shape[1:]}.")
     return found
-
-
-def _support(linear: LinearMap, like: Tensor) -> Tensor:
-    """1 where something is measured: lines of k-space between the measured ones stay zero."""
-    support = getattr(linear, "support", None)
-    return torch.ones_like(like) if support is None else support().to(like)
 
 
 def _largest(images: Tensor) -> float:

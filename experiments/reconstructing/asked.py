@@ -42,6 +42,8 @@ class Asked:
     run: Path | None = None
     simulate: bool = False
     noise: float | None = None
+    photons: float | None = None
+    attenuation: float = 0.02
     phase: float = 1.5
     seed: int = 0
     size: str = ""
@@ -52,10 +54,12 @@ class Asked:
     at_least_zero: bool = False
 
     def __post_init__(self) -> None:
-        positive("reconstruct", data_range=self.data_range)
+        positive("reconstruct", data_range=self.data_range, photons=self.photons, attenuation=self.attenuation)
         non_negative("reconstruct", noise=self.noise, phase=self.phase, seed=self.seed)
         if self.simulate and self.truth is not None:
             raise StudyError("--truth is of measured data; with --simulate the image that is measured is the truth.")
+        if self.photons is not None and (self.noise is not None or not self.simulate):
+            raise StudyError("--photons is of simulated data, in the place of --noise; give one of them.")
         if self.operator is None and self.run is None:
             raise StudyError(f"--operator must say what was measured: {', '.join(OPERATORS.names())}.")
         if self.method == LEARNED and self.run is None:

@@ -99,6 +99,7 @@ def record(asked: Asked, result: Result) -> dict[str, Any]:
         "simulated": asked.simulate,
         "seed": asked.seed,
         "noise": None if acquired.noise is None else acquired.noise * acquired.scale,
+        "photons": asked.photons,
         "data_range": asked.data_range,
         "scale": acquired.scale,
         "image_shape": list(acquired.image_shape),

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from client.sources.acquired import Acquired
-from common.errors import SourceError, StudyError
+from common.errors import SourceError, StudyError, UnknownNameError
 from common.reconstruction.packing import Layout
 from common.study.catalogue import OPERATORS
 from common.study.options import Entry
@@ -47,6 +47,36 @@ def test_hospitals_take_operators_and_noise_in_turn() -> None:
     assert (np.ptp(first, axis=1) == 0).all() and (np.ptp(second, axis=0) == 0).all()
 
 
+def test_a_hospital_measures_as_it_does_whoever_else_takes_part() -> None:
+    across = Entry("cartesian_mri", {"acceleration": 2.0, "axis": 1})
+    everybody, alone = (
+        Acquired(IMAGES, (MRI, across), noise=(0.0, 0.1), members=members)
+        for members in ((), ("brackwater-university",))
+    )
+    assert alone.sites() == ("brackwater-university",)
+    first, second = (one.cases("brackwater-university", 0) for one in (everybody, alone))
+    assert np.array_equal(first.inputs, second.inputs) and np.array_equal(first.targets, second.targets)
+    with pytest.raises(UnknownNameError, match="brackwater"):
+        alone.cases("ashford-general", 0)
+    with pytest.raises(UnknownNameError, match="ashford-general"):
+        Acquired(IMAGES, (MRI,), members=("ashford",)).sites()
+
+
+def test_few_photons_make_dark_rays_noisier() -> None:
+    """The spread of a line integral is about the root of exp(depth) / photons, over the attenuation."""
+    ct, source = Entry("ct", {"views": 12}), {"images": IMAGES, "attenuation": 0.2}
+    clean, noisy = (
+        Acquired(operators=(ct,), photons=photons, **source).cases("ashford-general", 0).inputs[:, :5]  # type: ignore[arg-type]
+        for photons in ((1e12,), (1e3,))
+    )
+    off = noisy - clean
+    for low, high in ((-0.1, 0.1), (0.8, 1.2)):
+        depth = 0.2 * clean
+        within = (depth > low) & (depth < high) & (off != 0)
+        expected = np.sqrt(np.exp(depth[within]) / 1e3).mean() / 0.2
+        assert within.sum() > 50 and off[within].std() == pytest.approx(expected, rel=0.15)
+
+
 def test_another_seed_draws_another_mask() -> None:
     source = Acquired(IMAGES, (MRI,))
     assert (source.cases("ashford-general", 0).inputs[:, 2] != source.cases("ashford-general", 1).inputs[:, 2]).any()
@@ -58,6 +88,8 @@ def test_another_seed_draws_another_mask() -> None:
         ({"operators": ()}, "operators must list one"),
         ({"operators": (MRI,), "noise": ()}, "noise must list one"),
         ({"operators": (MRI,), "noise": (-1.0,)}, "noise"),
+        ({"operators": (MRI,), "photons": (0.0,)}, "photons"),
+        ({"operators": (MRI,), "noise": (0.1,), "photons": (1e4,)}, "give one of them"),
         ({"operators": (MRI, Entry("denoising"))}, "complex"),
         ({"operators": (Entry("cartesian_mry"),)}, "cartesian_mri"),
     ],

@@ -18,7 +18,12 @@ from common.learning.task import Task
 from common.learning.tasks._network import build_fitting
 from common.learning.tasks._reconstruction import Reconstruction, started
 from common.reconstruction.consistency import Data
+from common.reconstruction.denoiser import Denoiser as Prior
+from common.reconstruction.frame import Frame
+from common.reconstruction.imaging_operator import LinearMap
+from common.reconstruction.methods.falling_denoiser import FallingDenoiser
 from common.reconstruction.packing import Layout
+from common.reconstruction.solve import reconstruct
 from common.seeding import case_generators
 from common.selfsupervision.held import generators_of
 from common.study.catalogue import NETWORKS
@@ -140,19 +145,35 @@ class PlugAndPlay(nn.Module):
             image = self.denoised(nearer, nearer.new_full((len(nearer),), level))
         return image
 
-    def denoised(self, images: Tensor, level: Tensor) -> Tensor:
-        """(N, C, *S) without the noise. level: (N,) as a share of the data range.
-
-        A network of images of one channel takes real and imaginary part each by itself.
+    def sought_by(
+        self, linear: LinearMap, measured: Tensor, noise: float = 0.0, most_seconds: float | None = None
+    ) -> Tensor:
+        """See `AnyOperator`. Steps are few, so that `most_seconds` is not looked at. One of images of one channel
+        takes real and imaginary part by themselves.
         """
-        channels = self.layout.image_shape[0]
-        if images.shape[1] != channels and channels == 1:
-            parts = images.flatten(0, 1)[:, None]
-            return self.denoised(parts, level.repeat_interleave(images.shape[1])).reshape(images.shape)
-        scaled = images / self.data_range
+        channels, axes = self.layout.image_shape[0], len(self.layout.image_shape)
+        if linear.image_shape[0] % channels or len(linear.image_shape) != axes:
+            raise StudyError(
+                f"the denoiser learned images of {channels} channels and {axes - 1} axes; data are of images of shape "
+                f"{tuple(linear.image_shape)}."
+            )
+        greatest, least = (level * self.data_range for level in (self.steps[0][0], self.steps[-1][0]))
+        method = FallingDenoiser(greatest=greatest, least=least, steps=len(self.steps))
+        prior = Prior(self._denoised_parts)
+        return reconstruct(linear, measured, method=method, prior=prior, weight=noise**2).images
+
+    def _denoised_parts(self, images: Tensor, deviation: Tensor) -> Tensor:
+        """Groups of as many channels as it knows, each by itself. deviation: (N,) in the images' unit."""
+        groups = images.shape[1] // self.layout.image_shape[0]
+        parts = images.reshape(len(images) * groups, -1, *images.shape[2:])
+        return self.denoised(parts, deviation.repeat_interleave(groups) / self.data_range).reshape(images.shape)
+
+    def denoised(self, images: Tensor, level: Tensor) -> Tensor:
+        """(N, C, *S) without the noise. level: (N,) as a share of the data range."""
+        own = Frame.of(images, self.layout.operator.complex_images)
+        frame = Frame(torch.full_like(own.scale, self.data_range), own.turn)
         told = level.to(images).reshape(-1, *[1] * (images.dim() - 1)).expand(-1, 1, *images.shape[2:])
-        found: Tensor = scaled + self.network(torch.cat([scaled, told], dim=1))
-        return found * self.data_range
+        return images + frame.put_back(self.network(torch.cat([frame.shown(images), told], dim=1)))
 
 
 task: type[Task] = Denoiser

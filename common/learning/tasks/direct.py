@@ -15,8 +15,8 @@ from common.errors import StudyError
 from common.learning.task import Task
 from common.learning.tasks._network import build_fitting
 from common.learning.tasks._reconstruction import Reconstruction
+from common.reconstruction.frame import Frame
 from common.reconstruction.packing import Layout
-from common.reconstruction.scale import scale_of, spread_over
 from common.study.catalogue import NETWORKS
 from common.study.checks import sized
 from common.study.options import Entry
@@ -66,10 +66,9 @@ class DirectNetwork(nn.Module):
     def forward(self, inputs: Tensor) -> Tensor:
         """Images."""
         measured, _ = self.layout.unpack(inputs)
-        scale = scale_of(measured)
-        first: Tensor = self.transform(measured / spread_over(scale, measured))
-        mended: Tensor = first + self.network(first)
-        return mended * spread_over(scale, first)
+        first: Tensor = self.transform(measured)
+        frame = Frame.of(first, self.layout.operator.complex_images)
+        return first + frame.put_back(self.network(frame.shown(first)))
 
 
 class AlongAxes(nn.Module):

@@ -13,9 +13,9 @@ from common.learning.task import Task
 from common.learning.tasks._network import build_fitting
 from common.learning.tasks._reconstruction import Reconstruction, started
 from common.reconstruction.consistency import CONSISTENCIES, Consistency, Data, positive
+from common.reconstruction.frame import Frame
 from common.reconstruction.imaging_operator import Invertible
 from common.reconstruction.packing import Layout
-from common.reconstruction.scale import scale_of, spread_over
 from common.study.catalogue import NETWORKS
 from common.study.checks import one_of, sized
 from common.study.options import Entry
@@ -29,10 +29,10 @@ class Unrolled(Reconstruction):
     number of times, with eta learned (Gregor and LeCun 2010 for shrinkage; Adler and Oktem 2018, Hammernik et al.
     2018, equation 5).
 
-    iterations: steps. shared: whether all have one network (Aggarwal et al. 2019, MoDL) or each its own. consistency:
-    how z is made of x: "gradient"; "proximal", the image that fits the data and lies near x, with a learned weight
-    (MoDL, equation 9); "projection", the nearest that fits the data (Schlemper et al. 2018, equation 6 without
-    noise). network: answers an image as large as the one it is shown, and is added to it, from
+    iterations: number of steps. shared: whether all have one network (Aggarwal et al. 2019, MoDL) or each its own.
+    consistency: how z is made of x: "gradient"; "proximal", the image that fits the data and lies near x, with a
+    learned weight (MoDL, equation 9); "projection", the nearest that fits the data (Schlemper et al. 2018, equation 6
+    without noise). network: answers an image as large as the one it is shown, and is added to it, from
     `common/learning/networks`.
     """
 
@@ -74,16 +74,16 @@ class UnrolledNetwork(nn.Module):
         self.steps = nn.Parameter(torch.zeros(iterations))
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Images, worked out at a spread of 1 and given back at their own."""
+        """Images."""
         measured, linear = self.layout.unpack(inputs)
-        start = started(linear, measured)
-        scale = scale_of(start)
-        data = Data.of(linear, measured / spread_over(scale, measured))
-        image = start / spread_over(scale, start)
+        data = Data.of(linear, measured)
+        image = started(linear, measured)
+        frame = Frame.of(image, self.layout.operator.complex_images)
         for number, step in enumerate(positive(self.steps)):
             nearer = self._nearer(data, image, step)
-            image = nearer + self.networks[number % len(self.networks)](nearer)
-        return image * spread_over(scale, image)
+            found = self.networks[number % len(self.networks)](frame.shown(nearer))
+            image = nearer + frame.put_back(found)
+        return image
 
     def _nearer(self, data: Data, image: Tensor, step: Tensor) -> Tensor:
         if self.consistency == "gradient":

@@ -55,7 +55,7 @@ class Admm:
             primal, dual = _residuals(division, seen, new, kept, scaled)
             kept = new
             answer = division.answer(images, kept)
-            if progress.ended(answer, torch.maximum(primal, dual), problem.objective(answer)):
+            if progress.ended(answer, torch.maximum(primal, dual), problem.objective(answer, value=division.value())):
                 break
             factor = _factor(primal, dual, change)
             rho, scaled = rho * factor, scaled / by_case(factor, scaled)

@@ -29,7 +29,7 @@ class ChambollePock:
     """
 
     tolerance: float = 1e-5
-    iterations: int = 2000
+    iterations: int = 5000
 
     def __post_init__(self) -> None:
         positive("method 'chambolle_pock'", tolerance=self.tolerance)

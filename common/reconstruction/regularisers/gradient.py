@@ -10,7 +10,7 @@ from torch import Tensor
 from common.reconstruction.differences import adjoint_differences, differences, largest_difference, scales
 from common.reconstruction.dual_projection import DualProjection
 from common.reconstruction.inner_products import by_case, squares
-from common.reconstruction.regulariser import Bounds, ProximalMap, Regulariser
+from common.reconstruction.regulariser import Bounds, Limits, ProximalMap, Regulariser
 from common.study.checks import positive
 
 
@@ -59,9 +59,9 @@ class Gradient:
         """Coefficients divided by 1 + weight."""
         return coefficients / (1 + by_case(weight, coefficients))
 
-    def proximal(self, bounds: Bounds | None, tolerance: float) -> ProximalMap:
+    def proximal(self, bounds: Bounds | None, limits: Limits) -> ProximalMap:
         """By projection of the dual."""
-        return DualProjection(self, bounds, tolerance)
+        return DualProjection(self, bounds, limits)
 
 
 regulariser: type[Regulariser] = Gradient

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from common.reconstruction.inner_products import by_case, squares
 from common.reconstruction.problem import clipped
-from common.reconstruction.regulariser import Bounds, ProximalMap, Regulariser
+from common.reconstruction.regulariser import Bounds, Limits, ProximalMap, Regulariser
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Identity:
         """1."""
         return 1.0
 
-    def proximal(self, bounds: Bounds | None, tolerance: float) -> ProximalMap:
+    def proximal(self, bounds: Bounds | None, limits: Limits) -> ProximalMap:
         """Images divided by 1 + weight, then within bounds."""
         return lambda images, weight: clipped(images / (1 + by_case(weight, images)), bounds)
 

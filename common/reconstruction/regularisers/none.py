@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from common.reconstruction.problem import clipped
-from common.reconstruction.regulariser import Bounds, ProximalMap, Regulariser
+from common.reconstruction.regulariser import Bounds, Limits, ProximalMap, Regulariser
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Nothing:
         """0."""
         return 0.0
 
-    def proximal(self, bounds: Bounds | None, tolerance: float) -> ProximalMap:
+    def proximal(self, bounds: Bounds | None, limits: Limits) -> ProximalMap:
         """The nearest image within bounds."""
         return lambda images, weight: clipped(images, bounds)
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from common.reconstruction.differences import adjoint_differences, differences, largest_difference, scales
 from common.reconstruction.inner_products import by_case
-from common.reconstruction.regulariser import Bounds, ProximalMap, Regulariser
+from common.reconstruction.regulariser import Bounds, Limits, ProximalMap, Regulariser
 from common.reconstruction.total_variation import Fields, TotalVariationMap
 from common.study.checks import positive
 
@@ -58,13 +58,13 @@ class TotalVariation:
         kept = (sizes - by_case(weight, sizes)).clamp_min_(0)
         return coefficients * kept.div_(sizes.clamp_min_(torch.finfo(sizes.dtype).tiny))
 
-    def proximal(self, bounds: Bounds | None, tolerance: float) -> ProximalMap:
+    def proximal(self, bounds: Bounds | None, limits: Limits) -> ProximalMap:
         """By fast gradient projection."""
-        return _Mapped(self, bounds, tolerance)
+        return _Mapped(self, bounds, limits)
 
-    def map(self, axes: int, bounds: Bounds | None, tolerance: float) -> TotalVariationMap:
+    def map(self, axes: int, bounds: Bounds | None, limits: Limits) -> TotalVariationMap:
         """The proximal map for images of so many axes."""
-        return TotalVariationMap(self._fields(axes), bounds, tolerance)
+        return TotalVariationMap(self._fields(axes), bounds, limits)
 
     def _fields(self, axes: int) -> Fields:
         return Fields(scales(axes, self.spacing), not self.anisotropic, self.joint, self.periodic)
@@ -73,14 +73,14 @@ class TotalVariation:
 class _Mapped:
     """The map, made at its first call, which says how many axes there are."""
 
-    def __init__(self, variation: TotalVariation, bounds: Bounds | None, tolerance: float) -> None:
-        self._variation, self._bounds, self._tolerance = variation, bounds, tolerance
+    def __init__(self, variation: TotalVariation, bounds: Bounds | None, limits: Limits) -> None:
+        self._variation, self._bounds, self._limits = variation, bounds, limits
         self._map: TotalVariationMap | None = None
 
     def __call__(self, images: Tensor, weight: Tensor) -> Tensor:
         """See `ProximalMap`."""
         if self._map is None:
-            self._map = self._variation.map(images.dim() - 2, self._bounds, self._tolerance)
+            self._map = self._variation.map(images.dim() - 2, self._bounds, self._limits)
         return self._map(images, weight)
 
 

@@ -11,7 +11,7 @@ from common.errors import StudyError
 from common.reconstruction.dual_projection import DualProjection
 from common.reconstruction.inner_products import by_case
 from common.reconstruction.powers import shrunk
-from common.reconstruction.regulariser import Bounds, ProximalMap, Regulariser
+from common.reconstruction.regulariser import Bounds, Limits, ProximalMap, Regulariser
 from common.reconstruction.wavelets import Wavelet, corner
 from common.study.checks import between, sized
 
@@ -48,10 +48,7 @@ class Wavelets:
     def value(self, images: Tensor) -> Tensor:
         """The sum of powers."""
         sizes = self._sizes(self.transform.forward(images))
-        if not self.averages:
-            self._corner(sizes).zero_()
-        powers = sizes if self.power == 1 else sizes**self.power
-        return powers.flatten(1).sum(1, dtype=torch.float64)
+        return self._sum(sizes)
 
     def analysis(self, images: Tensor) -> Tensor:
         """W x."""
@@ -67,31 +64,58 @@ class Wavelets:
 
     def shrink(self, coefficients: Tensor, weight: Tensor) -> Tensor:
         """Coefficients lessened by the power's own map."""
-        sizes = self._sizes(coefficients)
-        kept = shrunk(sizes, by_case(weight, sizes), self.power)
-        found = coefficients * kept.div_(sizes.clamp_min(torch.finfo(sizes.dtype).tiny))
-        if not self.averages:
-            self._corner(found).copy_(self._corner(coefficients))
-        return found
+        return self.shrink_and_sum(coefficients, weight)[0]
 
-    def proximal(self, bounds: Bounds | None, tolerance: float) -> ProximalMap:
+    def shrink_and_sum(self, coefficients: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
+        """What is left of coefficients, and the sum of powers of that."""
+        sizes = self._sizes(coefficients)
+        left = shrunk(sizes, by_case(weight, sizes), self.power)
+        shares = left / sizes.clamp_min_(torch.finfo(sizes.dtype).tiny)
+        if not self.averages:
+            self._corner(shares).fill_(1)
+        return coefficients * shares, self._sum(left)
+
+    def proximal(self, bounds: Bounds | None, limits: Limits) -> ProximalMap:
         """In closed form; within bounds by projection of the dual."""
         if bounds is None:
-            return lambda images, weight: self.synthesis(self.shrink(self.analysis(images), weight))
+            return _Shrinkage(self)
         if not self.convex:
             raise StudyError(
                 f"regulariser 'wavelet' of the power {self.power:g} has no proximal map within bounds: choose a "
                 "power of at least one, or no bounds."
             )
-        return DualProjection(self, bounds, tolerance)
+        return DualProjection(self, bounds, limits)
 
     def _sizes(self, coefficients: Tensor) -> Tensor:
         if not self.joint or coefficients.shape[1] == 1:
             return coefficients.abs()
-        return (coefficients * coefficients).sum(1, keepdim=True).sqrt_()
+        squared = coefficients[:, :1].square()
+        for channel in range(1, coefficients.shape[1]):
+            part = coefficients.narrow(1, channel, 1)
+            squared = squared.addcmul_(part, part)
+        return squared.sqrt_()
+
+    def _sum(self, sizes: Tensor) -> Tensor:
+        """(N,) float64: of powers of sizes, which are changed."""
+        if not self.averages:
+            self._corner(sizes).zero_()
+        return (sizes if self.power == 1 else sizes.pow_(self.power)).flatten(1).sum(1, dtype=torch.float64)
 
     def _corner(self, coefficients: Tensor) -> Tensor:
         return corner(coefficients, self.transform.corners(tuple(coefficients.shape[2:]))[-1])
+
+
+@dataclass
+class _Shrinkage:
+    """W' shrink(W x), which is exact as W is orthogonal; so the value is that of the shrunk coefficients."""
+
+    wavelets: Wavelets
+    value: Tensor | None = None
+
+    def __call__(self, images: Tensor, weight: Tensor) -> Tensor:
+        """See `ProximalMap`."""
+        kept, self.value = self.wavelets.shrink_and_sum(self.wavelets.analysis(images), weight)
+        return self.wavelets.synthesis(kept)
 
 
 regulariser: type[Regulariser] = Wavelets
