@@ -129,9 +129,9 @@ class Acquired:
         for entry, other in zip(self.operators, told, strict=True):
             if other != told[0]:
                 raise StudyError(
-                    "source 'acquired'.operators must fill planes alike, since one task reads those of all hospitals: "
-                    f"{self.operators[0].name!r} gives {told[0]} of an image of {sides}, and {entry.name!r} {other}. "
-                    "Give their options that say sizes, such as reach_pixels, the same values."
+                    "source 'acquired'.operators must fill planes alike, since one task reads those of all "
+                    f"hospitals: {self.operators[0].name!r} gives {told[0]} of an image of {sides}, and "
+                    f"{entry.name!r} {other}. Give their options that say sizes, such as reach_pixels, the same values."
                 )
 
     def _noise(self, at: int) -> Noise:
