@@ -131,7 +131,7 @@ class Acquired:
                 raise StudyError(
                     "source 'acquired'.operators must fill planes alike, since one task reads those of all "
                     f"hospitals: {self.operators[0].name!r} gives {told[0]} of an image of {sides}, and "
-                    f"{entry.name!r} {other}. Give their options that say sizes, such as reach_pixels, the same values."
+                    f"{entry.name!r} {other}. Give their options that say sizes, such as reach_pixels, one value."
                 )
 
     def _noise(self, at: int) -> Noise:
