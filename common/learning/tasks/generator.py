@@ -25,7 +25,7 @@ from common.reconstruction.imaging_operator import LinearMap
 from common.reconstruction.latent_images import Decoder, Encoder, divergence
 from common.reconstruction.packing import Layout
 from common.seeding import case_generators
-from common.study.checks import sized
+from common.study.checks import one_of, sized
 
 NOISE = "noise"
 
@@ -60,6 +60,7 @@ class Generator(Reconstruction):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        one_of("task", ("l1", "l2", "huber"), loss=self.image_loss.name)
         sized("task", 1 << 12, width=self.width, latents=self.latents)
         sized("task", 16, levels=self.levels)
         self._search()
