@@ -34,11 +34,11 @@ class Acquired:
     images: a source, whose labels are not used. operators: one for each of the hospitals in turn, in the order of
     their names, from the start again; all fill planes alike. noise: of the same hospitals in turn, standard deviation
     of what is added to each number of the data, where images go from 0 to 1. photons: in the place of `noise`, how
-    many a detector counts without a body (Poisson), of line integrals; attenuation: of white over one pixel. phase: how far, in radians, the smooth
-    phase of a complex image goes from zero; without it k-space is symmetric, and half of it measures all. channel: of
-    the source's images. folder: of the images' source. members: names of those of its hospitals that take part; ():
-    all. Each keeps its operator and noise, whoever takes part: a hospital that is left out can be measured as it
-    is, and given a model that never saw its operator.
+    many a detector counts without a body (Poisson), of line integrals. attenuation: of white over one pixel, for
+    photons. phase: how far, in radians, the smooth phase of a complex image goes from zero; without it k-space is
+    symmetric, and half of it measures all. channel: of the source's images. folder: of the images' source. members:
+    names of those of its hospitals that take part; (): all. Each keeps its operator and noise, whoever takes part: a
+    hospital that is left out can be measured as it is, and given a model that never saw its operator.
 
     Every person's images are scaled from their own least value, 0, to their own greatest, 1.
     """
