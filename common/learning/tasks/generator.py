@@ -25,7 +25,7 @@ from common.reconstruction.imaging_operator import LinearMap
 from common.reconstruction.latent_images import Decoder, Encoder, divergence
 from common.reconstruction.packing import Layout
 from common.seeding import case_generators
-from common.study.checks import sized
+from common.study.checks import one_of, sized
 
 NOISE = "noise"
 
@@ -51,15 +51,16 @@ class Generator(Reconstruction):
     views: ClassVar[tuple[str, ...]] = (NOISE,)
 
     width: int = 16
-    levels: int = 3
-    latents: int = 8
-    deviation: float = 0.05
+    levels: int = 2
+    latents: int = 4
+    deviation: float = 0.03
     latent_steps: int = 100
-    adaptation_steps: int = 100
+    adaptation_steps: int = 200
     consistency: float = 0.1
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        one_of("task", ("l1", "l2", "huber"), loss=self.image_loss.name)
         sized("task", 1 << 12, width=self.width, latents=self.latents)
         sized("task", 16, levels=self.levels)
         self._search()
@@ -94,7 +95,7 @@ class Generator(Reconstruction):
     def answered(self, network: nn.Module, batch: Batch) -> Mapping[str, Tensor]:
         """Scores of each case. Cases are searched one by one, in single precision: the others leave no trace."""
         with torch.no_grad():
-            inputs, truth = (part.to(home(network)) for part in (batch.inputs, batch.targets))
+            inputs, truth = (part.to(home(network)).float() for part in (batch.inputs, batch.targets))
             images = network(inputs).double()
             each = [self._nats(cast(GeneratorNetwork, network), one[None], None) for one in truth]
             nats, made = (torch.cat(parts).double() for parts in zip(*each, strict=True))

@@ -63,7 +63,7 @@ def test_a_complex_truth_is_found_with_its_phase() -> None:
     mask = torch.ones(1, side, side)
     mask[:, 1::4] = 0
     linear = CartesianMri().map((2, side, side), {"mask": mask})
-    answer = sought(linear, linear.forward(image), made_by=generator)
+    answer = sought(linear, linear.forward(image), generator=generator)
     assert float((answer.image - image).square().mean() / image.square().mean()) < 0.01
 
 
