@@ -69,8 +69,8 @@ class PeriodicBlur:
 
     def singular_values(self) -> Tensor:
         """Magnitudes of the transfer function, once for every channel."""
-        whole = self.power_spectrum().sqrt()
-        values: Tensor = whole.flatten(1).repeat(1, self.image_shape[0]).sort(dim=1, descending=True).values
+        whole = self.power_spectrum().sqrt().flatten(1)
+        values: Tensor = whole.repeat(1, self.image_shape[0]).sort(dim=1, descending=True).values
         return values
 
 
