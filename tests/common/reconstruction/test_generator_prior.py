@@ -43,7 +43,8 @@ class Planes(nn.Module):
 
 
 def truth() -> Tensor:
-    return Planes()(torch.tensor([[0.6, -0.8, 0.3]])).detach()
+    image: Tensor = Planes()(torch.tensor([[0.6, -0.8, 0.3]]))
+    return image.detach()
 
 
 def seen_half() -> LinearMap:
