@@ -27,8 +27,8 @@ from common.reconstruction.imaging_operator import LinearMap
 from common.reconstruction.latent_images import Decoder, Encoder, divergence
 from common.reconstruction.packing import Layout
 from common.seeding import case_generators
-from common.study.checks import one_of, sized
 from common.study.catalogue import LOSSES
+from common.study.checks import one_of, sized
 
 NOISE = "noise"
 
