@@ -28,7 +28,7 @@ from common.reconstruction.latent_images import Decoder, Encoder, divergence
 from common.reconstruction.packing import Layout
 from common.seeding import case_generators
 from common.study.catalogue import LOSSES
-from common.study.checks import one_of, sized
+from common.study.checks import sized
 
 NOISE = "noise"
 
@@ -43,9 +43,8 @@ class Generator(Reconstruction):
     latents. latents: numbers at each place of their grid. deviation: of pixels that the generator leaves to noise, a
     share of the data range. The loss is in nats a pixel: by `loss`, of pixels, and from latents to their prior.
 
-    A case is reconstructed by search, not by the network at once: latent_steps over latents, at most adaptation_steps
-    over the generator's weights too, and at last towards the data; consistency: what the generator's image weighs
-    beside them. Steps are bounded and seconds are not, so that scores are the same on every machine.
+    A case is reconstructed by search, not by the network at once. latent_steps: over latents. adaptation_steps: at
+    most, over the generator's weights too. consistency: what the generator's image weighs beside the data in the end. Steps are bounded and seconds are not, so that scores are the same on every machine.
 
     Scores beside those of every reconstruction: range_psnr, of truths that are encoded and made again, how near the
     generator comes to them at all.
@@ -63,7 +62,6 @@ class Generator(Reconstruction):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        one_of("task", ("l1", "l2", "huber"), loss=self.image_loss.name)
         sized("task", 1 << 12, width=self.width, latents=self.latents)
         sized("task", 16, levels=self.levels)
         self._search()
