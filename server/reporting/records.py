@@ -251,7 +251,7 @@ class Privacy:
 
 @dataclass(frozen=True)
 class Picture:
-    """One case of a simulated hospital. panels: names and PNG pictures as data URIs.
+    """One case of a simulated hospital. panels: name, PNG picture as a data URI, and a line below the name.
 
     rank: "" for a hospital's median patient, "worst" or "best" for one of the most extreme of all.
     """
@@ -259,7 +259,7 @@ class Picture:
     site: SiteId
     patient: str
     score: float | None
-    panels: tuple[tuple[str, str], ...]
+    panels: tuple[tuple[str, str, str], ...]
     rank: str = ""
 
 
