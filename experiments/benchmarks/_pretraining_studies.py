@@ -13,10 +13,16 @@ from common.data.cases import Cases
 CNN = "network = { name = 'groupnorm_cnn' }"
 SUPERVISED = "steps = 15, batch_size = 32, learning_rate = 0.002, optimiser = 'adam', sampling = 'by_class'"
 
+FINE_TUNING = SUPERVISED.replace("0.002", "0.0002")
+APART = "network = { name = 'groupnorm_cnn', channels = 16, standardised = true }"
+"""Kernels of mean 0, without which features of different cases soon differ by little."""
+
 
 @dataclass(frozen=True)
 class Method:
-    """task, training: TOML tables in a line each. rounds: of the federation. peer: FedEMA's rule fits it."""
+    """task, training: TOML tables in a line each. rounds: of the federation. peer: FedEMA's rule fits it. tuned: its
+    encoder is trained on from as well.
+    """
 
     name: str
     task: str
@@ -24,6 +30,7 @@ class Method:
     rounds: int
     strategy: str = '"fedavg"'
     peer: bool = False
+    tuned: bool = False
 
 
 @dataclass(frozen=True)
@@ -65,17 +72,28 @@ baselines = {{ local = false, pooled = false }}
 
 def supervised_text(images: Set, folder: str, seed: int, share: float) -> str:
     """Of one classifier that learns from a share of the labels alone. Of every share as many steps are taken."""
+    labels = f", label_share = {share:g}" if share < 1 else ""
+    return _classifier("Supervised from scratch", CNN, SUPERVISED + labels, images, folder, seed)
+
+
+def fine_tuning_text(images: Set, folder: str, seed: int, draw: int) -> str:
+    """Of one that goes on from an encoder, with a tenth of the labels and as many steps."""
+    training = f"{FINE_TUNING}, label_share = 0.1, label_draw = {draw}"
+    return _classifier("Fine-tuned", APART, training, images, folder, seed)
+
+
+def _classifier(title: str, network: str, training: str, images: Set, folder: str, seed: int) -> str:
     return f"""
-title = "Supervised from scratch on {images.name}"
+title = "{title} on {images.name}"
 rounds = 10
 seed = {seed}
 engine = "inline"
 strategy = "fedavg"
 aggregation = "plain"
-task = {{ name = "classification", {CNN} }}
+task = {{ name = "classification", {network} }}
 federation = {{ evaluate_every = 0 }}
 baselines = {{ local = false, pooled = false }}
-training = {{ {SUPERVISED}{f", label_share = {share:g}" if share < 1 else ""} }}
+training = {{ {training} }}
 {images.lines.format(folder=folder)}
 """
 
@@ -100,27 +118,22 @@ SHARPNESS = (
     "contrast = 0.1, brightness = 1.0 }"
 )
 """Crops of one size: an opacity blurs edges, so that a magnification or contrast of its own would hide it."""
-COMPARING = (
-    "{ epochs = 1, batch_size = 32, learning_rate = 0.003, optimiser = 'adamw', warm_up_steps = 10, "
-    "schedule = { kind = 'cosine', warm_up_rounds = 1 } }"
-)
-APART = "network = { name = 'groupnorm_cnn', channels = 16, standardised = true }"
-TAUGHT = (
+CONVOLUTIONS = (
     "{ epochs = 1, batch_size = 64, learning_rate = 0.001, optimiser = 'adamw', warm_up_steps = 4, "
     "schedule = { kind = 'cosine', warm_up_rounds = 1 } }"
 )
 METHODS = (
-    Method("simclr", f"{{ name = 'simclr', {CNN}, {SHARPNESS} }}", COMPARING, 6),
-    Method("triplet", f"{{ name = 'triplet', {CNN}, {SHARPNESS} }}", COMPARING, 6),
+    Method("simclr", f"{{ name = 'simclr', {APART}, {SHARPNESS} }}", CONVOLUTIONS, 6),
+    Method("triplet", f"{{ name = 'triplet', {APART}, {SHARPNESS} }}", CONVOLUTIONS, 6, tuned=True),
     Method("mae", f"{{ name = 'mae', network = {{ name = 'vit' }}, {CROPS} }}", TRANSFORMER, 20),
     Method(
         "byol",
         f"{{ name = 'byol', {APART}, augmentation = {{ name = 'xray' }}, momentum = 0.97 }}",
-        TAUGHT,
+        CONVOLUTIONS,
         14,
         peer=True,
     ),
-    Method("dino", f"{{ name = 'dino', {APART} }}", TAUGHT, 8),
+    Method("dino", f"{{ name = 'dino', {APART} }}", CONVOLUTIONS, 8),
     Method("ijepa", "{ name = 'ijepa', network = { name = 'vit' }, momentum = 0.98 }", BLOCKS, 15),
 )
 SETS = (
