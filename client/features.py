@@ -99,16 +99,20 @@ def encoder_from(study: Study, shape: Shape, taken: Taken | None, seed: int | No
 
 
 def _features(encoder: nn.Module, cases: Cases) -> Features:
-    """(N, D)."""
+    """(N, D). Of an encoder that answers a map, the mean over all places: no feature is of a pixel."""
     found: list[Features] = []
     with torch.no_grad():
         for index in range(len(cases)):
             inputs = cases.batch(np.array([index])).inputs.double()
             try:
-                answered = encoder(inputs).reshape(-1).numpy()
+                answered = _over_places(encoder(inputs)).reshape(-1).numpy()
             except RuntimeError as error:
                 raise RefusedError(REFUSED, f"the encoder cannot take case {index}: {error}") from error
             if bool(inputs.isfinite().all()) and not np.isfinite(answered).all():
                 raise RefusedError(REFUSED, f"the encoder makes no finite features of case {index}.")
             found.append(answered)
     return np.stack(found) if found else np.zeros((0, 0))
+
+
+def _over_places(answered: torch.Tensor) -> torch.Tensor:
+    return answered.flatten(2).mean(2) if answered.ndim > 2 else answered

@@ -10,6 +10,7 @@ from common.errors import StudyError
 
 EXTRAS: Mapping[str, tuple[str, str]] = {
     "gdcm": ("GDCM", "dicom"),
+    "h5py": ("h5py", "reconstruction"),
     "highdicom": ("highdicom", "pacs"),
     "numba": ("Numba", "fast"),
     "onnx": ("ONNX", "onnx"),
@@ -18,6 +19,7 @@ EXTRAS: Mapping[str, tuple[str, str]] = {
     "opacus": ("Opacus", "opacus"),
     "pyarrow": ("PyArrow", "parquet"),
     "pydicom": ("pydicom", "dicom"),
+    "pywt": ("PyWavelets", "reconstruction"),
     "ray": ("Ray", "simulation"),
     "sklearn": ("scikit-learn", "registration"),
     "tenseal": ("TenSEAL", "encrypted"),

@@ -39,6 +39,7 @@ from experiments.commands import (
     predict,
     privacy,
     probe,
+    reconstruct,
     runs,
     server,
     studies,
@@ -110,6 +111,7 @@ cli.command()(counterfactual.counterfactual)
 cli.command()(export.export)
 cli.command()(measures.metrics)
 cli.command()(measures.register)
+cli.command()(reconstruct.reconstruct)
 cli.command()(measures.bench)
 cli.add_typer(data.cli, name="data")
 cli.add_typer(pacs.cli, name="pacs")

@@ -65,7 +65,7 @@ class Finding:
 @dataclass(frozen=True)
 class Verdict:
     """standing: what the last look shows. passed: collapses that earlier ones showed, and the last does not.
-    last_well: the last model that told cases apart.
+    last_well: the last model that told cases apart. is_of_few: whether there are too few cases to say anything.
     """
 
     looks: tuple[Look, ...]
@@ -73,6 +73,17 @@ class Verdict:
     standing: tuple[Finding, ...] = ()
     passed: tuple[Finding, ...] = ()
     last_well: int | None = None
+    is_of_few: bool = False
+
+    @property
+    def unseen(self) -> tuple[str, ...]:
+        """What is watched, and was not measured in the last look."""
+        return tuple(name for name in self.watched if self.looks and name not in self.looks[-1].pooled)
+
+    @property
+    def is_seen(self) -> bool:
+        """Whether somebody looked, at all that is watched, of cases enough: else no finding is no good sign."""
+        return bool(self.looks) and not self.unseen and not self.is_of_few
 
     @property
     def collapsed(self) -> bool:
@@ -113,12 +124,15 @@ class Watching:
         """Up to now."""
         now = {_key(one) for one in self._standing}
         passed = tuple(one for key, one in self._seen.items() if key not in now)
-        return Verdict(tuple(self._looks), self.watched, self._standing, passed, self._last_well)
+        return Verdict(tuple(self._looks), self.watched, self._standing, passed, self._last_well, self._is_of_few)
+
+    @property
+    def _is_of_few(self) -> bool:
+        return 0 < sum(self.cases.values()) < LEAST_CASES
 
     def _findings(self, look: Look) -> list[Finding]:
         """What a look shows, of all together, and of single hospitals where it is theirs alone."""
-        is_enough = not 0 < sum(self.cases.values()) < LEAST_CASES
-        pooled = self._of("") if is_enough else []
+        pooled = [] if self._is_of_few else self._of("")
         shared, alone = {(one.kind, one.score) for one in pooled}, list[Finding]()
         for site in look.sites if len(look.sites) > 1 else ():
             if self.cases.get(site, 0) >= LEAST_CASES:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from server.collapse import FEATURES, RANK, Finding, Verdict
+from server.collapse import FEATURES, LEAST_CASES, RANK, Finding, Verdict
 from server.reporting.wording import count, listed, percent
 
 ADVICE = (
@@ -80,7 +80,7 @@ def in_short(found: Verdict) -> str:
 
 
 def all_well(found: Verdict) -> str:
-    """That it was looked at, and how things stand; of runs where nothing was found."""
+    """That it was looked at, and how things stand; of runs where nothing was found, or could be."""
     if not found.looks:
         return "Nobody looked whether the network still tells cases apart: no model was evaluated."
     last = found.looks[-1]
@@ -92,8 +92,15 @@ def all_well(found: Verdict) -> str:
     first = found.looks[0].pooled if found.has_reference else {}
     now = listed([_standing(name, last.pooled, first.get(name)) for name in known])
     looks = count(len(found.looks), "evaluation")
-    end = "no collapse" if found.has_reference else _without_reference()
-    return f"Looked at in {looks}, the last {_when(last.of_round).lower()}: {now}; {end}."
+    return f"Looked at in {looks}, the last {_when(last.of_round).lower()}: {now}; {_conclusion(found)}."
+
+
+def _conclusion(found: Verdict) -> str:
+    if found.is_of_few:
+        return f"of fewer than {LEAST_CASES} cases that says nothing, and a collapse would not be seen"
+    unseen = listed([answers(name) for name in found.unseen])
+    known = "no collapse" if found.has_reference else _without_reference()
+    return f"{known} of these; {unseen} were not measured, and theirs would not be seen" if unseen else known
 
 
 def answers(score: str) -> str:

@@ -7,6 +7,7 @@ import zlib
 from collections.abc import Iterable
 from math import prod
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,17 @@ from common.files.access import opened
 
 LARGEST_BYTES = 1 << 33
 MOST_ARRAYS = 1000
-BROKEN = (LookupError, OSError, EOFError, ValueError, RuntimeError, MemoryError, zipfile.BadZipFile, zlib.error)
+BROKEN = (
+    LookupError,
+    OSError,
+    EOFError,
+    ValueError,
+    RuntimeError,
+    MemoryError,
+    TokenError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 
 
 def read_npz(path: Path, names: Iterable[str]) -> dict[str, NDArray[Any]]:

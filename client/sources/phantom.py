@@ -45,7 +45,8 @@ class Phantom:
     size: pixels a side, over 220 mm. lesions: mean number of white-matter lesions in a patient's head; above 0
     they are a class of their own. protocol: "mixed", T1, T2, PD and FLAIR side by side, the hardest case, or "t1",
     where all agreed on T1 weighting on unlike machines. normalise: to mean 0 and deviation 1 over each "patient"
-    or each "slice".
+    or each "slice". noiseless: without the machine's noise and the patient's motion, as what source 'acquired'
+    measures: the truth of a reconstruction is then known.
     """
 
     has_sites: ClassVar[bool] = True
@@ -59,6 +60,7 @@ class Phantom:
     protocol: Literal["mixed", "t1"] = "mixed"
     lesions: float = 0.0
     normalise: Literal["patient", "slice"] = "patient"
+    noiseless: bool = False
 
     def __post_init__(self) -> None:
         positive("source", hospitals=self.hospitals, slices_per_patient=self.slices_per_patient)
@@ -76,6 +78,7 @@ class Phantom:
         if site not in sites:
             raise unknown("hospital", str(site), sites)
         scanner = scanner_of(site, generator(seed, "phantom", site, "scanner"), self.protocol)
+        scanner = replace(scanner, noise=0.0, motion_mm=0.0) if self.noiseless else scanner
         names = [f"{site}-{index:04d}" for index in range(self.patients[sites.index(site) % len(self.patients)])]
         parts = [self._patient(scanner, seed, name) for name in names]
         return Cases.of(

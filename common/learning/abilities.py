@@ -19,6 +19,7 @@ if TYPE_CHECKING:  # a study is read, and a report written, without torch
     from torch import Tensor, nn
 
     from common.data.cases import Batch, Shape
+    from common.learning.panels import Panel
     from common.learning.task import Task
     from common.sums.mean import Mean
 
@@ -56,7 +57,8 @@ class Abilities(Protocol):
     (`common.selfsupervision.health` makes such scores of any answers)."""
     optimised: ClassVar[Mapping[str, tuple[str, ...]]]
     """Groups of parameters, by the beginning of their names, each with an optimiser and a loss of its own: a step
-    goes through them in order, and every one sees what those before it have changed."""
+    goes through them in order, and every one sees what those before it have changed. ("*",) has all that no other
+    group has. {}: one optimiser has them all, as with other options."""
     drawn: ClassVar[Drawn]
     """What the report draws of a test case."""
     weighs_classes: bool
@@ -148,9 +150,10 @@ class Abilities(Protocol):
         """
         ...
 
-    def panels(self, network: nn.Module, batch: Batch) -> Mapping[str, Tensor]:
+    def panels(self, network: nn.Module, batch: Batch) -> Mapping[str, Tensor | Panel]:
         """Pictures of a batch of one case by name, (H, W) or (X, Y, Z) real numbers; of volumes the middle is shown.
 
+        Each from its own black to its own white; a `Panel` says what is black, and can have colours and a note.
         Asked for where `drawn` is "panels".
         """
         ...
@@ -183,6 +186,8 @@ TOGETHER = (
 )
 """The first is of no use without the second."""
 COLUMNS = ("inputs", "targets", "patients")
+REST = "*"
+"""In `optimised`: what no other group has."""
 
 
 def can(task: Task, member: str) -> bool:
@@ -345,10 +350,11 @@ def _check_kinds(task: Task, name: str) -> None:
     for member in flags:
         if can(task, member) and not isinstance(getattr(task, member), bool):
             raise StudyError(f"task {name!r}: {member} must be True or False; it is {getattr(task, member)!r}.")
-    if can(task, "optimised") and not _are_groups(abilities(task).optimised):
+    named = getattr(task, "optimised", None)
+    if named is not None and named != {} and not _are_groups(named):
         raise StudyError(
             f"task {name!r}: optimised must name two groups or more, each a tuple of beginnings of parameters' "
-            f"names; it is {abilities(task).optimised!r}."
+            f"names; it is {named!r}."
         )
     _check_drawn(task, name)
 

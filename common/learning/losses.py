@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from common.data.cases import Batch, join
 from common.errors import StudyError
-from common.learning.abilities import abilities, can, optimised, views
+from common.learning.abilities import REST, abilities, can, optimised, views
 from common.learning.parameters import is_under, trainable
 from common.learning.task import Task
 from common.selfsupervision.held import generators_of
@@ -96,7 +96,8 @@ def groups_of(task: Task, network: nn.Module) -> list[Group]:
 
 
 def _members(named: Mapping[str, tuple[str, ...]], parameter: str) -> list[str]:
-    return [group for group, beginnings in named.items() if any(is_under(parameter, one) for one in beginnings)]
+    found = [group for group, beginnings in named.items() if any(is_under(parameter, one) for one in beginnings)]
+    return found or [group for group, beginnings in named.items() if beginnings == (REST,)]
 
 
 def follow(task: Task, network: nn.Module) -> None:

@@ -10,9 +10,10 @@ nn.Module is a loss too, with the options of its `__init__`.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache, partial
 from types import FunctionType
-from typing import Any, Protocol, cast
+from typing import Any, ClassVar, Protocol, cast
 
 import torch
 from torch import Tensor, nn
@@ -32,6 +33,39 @@ class Loss(Protocol):
     def of(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """(N,): one loss a case, of what the network answered and of the targets, each as the task shows them."""
         ...
+
+
+class LossAbilities(Protocol):
+    """What a loss of images may have beside `of`: parts of the model that learn or know something of their own.
+
+    shape: (C, *S) of an image as parts are shown it, which of a complex one is its magnitude. `of_parts` is asked in
+    the place of `of`.
+    """
+
+    opposed: ClassVar[str]
+    """The part that learns by a loss of its own, in turn with what makes images; all others are not trained."""
+
+    def parts(self, shape: tuple[int, ...]) -> Mapping[str, nn.Module]:
+        """By the name that each has in the model. Raises StudyError where there are none for the shape."""
+        ...
+
+    def of_parts(self, made: Tensor, truth: Tensor, shown: tuple[Tensor, Tensor], parts: nn.Module) -> Tensor:
+        """(N,) of who makes images. shown: made and truth as parts are shown them. parts: what holds them."""
+        ...
+
+    def of_opposed(self, shown: tuple[Tensor, Tensor], parts: nn.Module) -> Tensor:
+        """(N,) of the opposed part."""
+        ...
+
+
+TOGETHER = (
+    ("parts", "of_parts"),
+    ("of_parts", "parts"),
+    ("opposed", "of_opposed"),
+    ("of_opposed", "opposed"),
+    ("opposed", "parts"),
+)
+"""The first is of no use without the second."""
 
 
 @cache

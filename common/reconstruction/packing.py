@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from common.errors import StudyError
-from common.reconstruction.operator import LinearMap, Operator
+from common.reconstruction.imaging_operator import LinearMap, Operator
 
 
 @dataclass(frozen=True)
@@ -33,8 +33,12 @@ class Layout:
     def of(cls, operator: Operator, image_shape: tuple[int, ...]) -> Layout:
         """The layout for images of a shape. Raises StudyError where the operator does not take them."""
         shapes = dict(operator.parameter_shapes(image_shape))
-        empty = {name: torch.zeros(1, *shape) for name, shape in shapes.items()}
-        return cls(operator, image_shape, operator.map(image_shape, empty).measured_shape, shapes)
+        return cls(operator, image_shape, _empty_map(operator, image_shape, shapes).measured_shape, shapes)
+
+    @property
+    def empty_map(self) -> LinearMap:
+        """That of one case whose parameters are zeros, to be asked what it can."""
+        return _empty_map(self.operator, self.image_shape, self.parameters)
 
     @property
     def planes(self) -> int:
@@ -56,11 +60,7 @@ class Layout:
 
         Raises StudyError where inputs are not of this layout.
         """
-        if tuple(inputs.shape[1:]) != self.inputs_shape:
-            raise StudyError(
-                f"cases must hold data and parameters of the task's operator in planes of shape {self.inputs_shape}; "
-                f"they are of shape {tuple(inputs.shape[1:])}. Choose the source's operator and the task's alike."
-            )
+        self.check(tuple(inputs.shape[1:]))
         found, start = [], 0
         for shape in (self.measured_shape, *self.parameters.values()):
             end = start + self._planes_of(shape)
@@ -68,6 +68,14 @@ class Layout:
             start = end
         parameters = dict(zip(self.parameters, found[1:], strict=True))
         return found[0], self.operator.map(self.image_shape, parameters)
+
+    def check(self, inputs_shape: tuple[int, ...]) -> None:
+        """Raise StudyError where inputs are not of this layout."""
+        if inputs_shape != self.inputs_shape:
+            raise StudyError(
+                f"cases must hold data and parameters of the task's operator in planes of shape {self.inputs_shape}; "
+                f"they are of shape {inputs_shape}. Choose the source's operators and the task's alike."
+            )
 
     def _planes_of(self, shape: tuple[int, ...]) -> int:
         return ceil(prod(shape) / prod(self.image_shape[1:]))
@@ -79,3 +87,7 @@ class Layout:
         return torch.nn.functional.pad(flat, (0, planes * prod(size) - flat.shape[1])).reshape(
             len(part), planes, *size
         )
+
+
+def _empty_map(operator: Operator, image_shape: tuple[int, ...], shapes: Mapping[str, tuple[int, ...]]) -> LinearMap:
+    return operator.map(image_shape, {name: torch.zeros(1, *shape) for name, shape in shapes.items()})

@@ -60,10 +60,13 @@ def encoder_of(entry: Entry, shape: Shape) -> Encoder:
 def encoder_within(task: Task, network: nn.Module, shape: Shape) -> tuple[nn.Module, str]:
     """The encoder of a task's network, with its parameters, and how their names begin in the network.
 
-    shape: of what the network is shown. Raises StudyError where the network has none.
+    shape: of what the network is shown. A network of nothing but its encoder is answered itself: what one that
+    outlines makes of an image is a map, and the network says which numbers are its features.
+    Raises StudyError where the network has none.
     """
     if isinstance(own := getattr(network, PART, None), nn.Module):
-        return own, f"{PART}."
+        is_all = [name for name, _ in network.named_children()] == [PART]
+        return (network, "") if is_all else (own, f"{PART}.")
     entry = getattr(task, "network", None)
     if not isinstance(entry, Entry):
         raise StudyError("the study's task has no network of which an encoder could be taken (task.network).")

@@ -152,8 +152,21 @@ NETWORKS = Catalogue(
 AUGMENTATIONS = Catalogue(
     "augmentation", "common.selfsupervision.augmentations", "common.selfsupervision.augmentation:Augmentation"
 )
-OPERATORS = Catalogue("operator", "common.reconstruction.operators", "common.reconstruction.operator:Operator")
-LOSSES = Catalogue("loss", "", "common.learning.own_loss:Loss", plain="common.learning.own_loss:plain_loss")
+OPERATORS = Catalogue(
+    "operator", "common.reconstruction.operators", "common.reconstruction.imaging_operator:Operator"
+)
+REGULARISERS = Catalogue(
+    "regulariser", "common.reconstruction.regularisers", "common.reconstruction.regulariser:Regulariser"
+)
+METHODS = Catalogue("method", "common.reconstruction.methods", "common.reconstruction.problem:Method")
+DESIGNS = Catalogue("design", "common.reconstruction.designs", "common.reconstruction.design:Design")
+LOSSES = Catalogue(
+    "loss",
+    "common.reconstruction.losses",
+    "common.learning.own_loss:Loss",
+    beside="common.learning.own_loss:LossAbilities",
+    plain="common.learning.own_loss:plain_loss",
+)
 AGGREGATIONS = Catalogue(
     "aggregation",
     "common.sums.aggregations",

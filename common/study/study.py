@@ -215,8 +215,8 @@ def parse(text: str, overrides: Iterable[str] = (), beside: Path | None = None) 
         table = tomllib.loads(text)
     except (ValueError, RecursionError) as error:
         raise StudyError(f"the study is not valid TOML: {str(error)[:200]}") from error
-    for override in overrides:
-        _override(table, override)
+    for one in overrides:
+        override(table, one)
     folder = beside or Path.cwd()
     return _built({key: _located(held, folder) if key in NAMING else held for key, held in table.items()})
 
@@ -269,17 +269,18 @@ def _default_aggregation(table: Mapping[str, Any]) -> str:
     return "plain" if known and STRATEGIES.load(str(name)).needs == "each" else "secagg"
 
 
-def _override(table: dict[str, Any], override: str) -> None:
-    path, equals, text = override.partition("=")
+def override(table: dict[str, Any], given: str) -> None:
+    """Change a table by `key.key=value`, a value of TOML or a bare word. Raises StudyError where that is none."""
+    path, equals, text = given.partition("=")
     if not equals or not all(keys := path.strip().split(".")):
-        raise StudyError(f"--set takes key=value, such as training.epochs=2; it was given {override!r}.")
+        raise StudyError(f"--set takes key=value, such as training.epochs=2; it was given {given!r}.")
     place = table
     for key in keys[:-1]:
         held = place.setdefault(key, {})
         if isinstance(held, str):
             held = place[key] = {"name": held}
         if not isinstance(held, dict):
-            raise StudyError(f"--set {override}: {key} is not a table of options.")
+            raise StudyError(f"--set {given}: {key} is not a table of options.")
         place = held
     value = _value(text.strip())
     is_none = (keys[0], value) in NOT_SAID and len(keys) == 1

@@ -17,15 +17,18 @@ STYLE = "svg { background: #fff; font: 12.5px system-ui, sans-serif; } text { fi
 Points = Sequence[tuple[float, float]]
 
 
-def log_chart(lines: Mapping[str, Points], bar: float, x_words: str, title: str) -> Markup:
-    """lines: (x, y) by name, x above 0. bar: the value without any noise."""
+def log_chart(
+    lines: Mapping[str, Points], bar: float | None, x_words: str, title: str, bar_words: str = "no noise"
+) -> Markup:
+    """lines: (x, y) by name, x above 0. bar: a value to compare with, such as that without any noise, if any."""
     exponents = [math.log10(x) for points in lines.values() for x, _ in points]
-    values = [y for points in lines.values() for _, y in points] + [bar]
+    values = [y for points in lines.values() for _, y in points] + ([] if bar is None else [bar])
     x = Scale(min(exponents) - 0.1, max(exponents) + 0.1, LEFT, WIDTH - RIGHT)
     y = Scale(*extent(values), HEIGHT - BOTTOM, TOP)
     parts = [tag("style", STYLE), tag("text", title, x=LEFT, y=18), *_axes(lines, x, y, x_words)]
-    parts.append(_line([(x.low, bar), (x.high, bar)], x, y, "#7d8590", dashes="2 4"))
-    parts.append(tag("text", "no noise", x=x(x.high) + 6, y=y(bar) + 4))
+    if bar is not None:
+        parts.append(_line([(x.low, bar), (x.high, bar)], x, y, "#7d8590", dashes="2 4"))
+        parts.append(tag("text", bar_words, x=x(x.high) + 6, y=y(bar) + 4))
     for (name, points), colour in zip(lines.items(), COLOURS, strict=False):
         parts += _named_line(name, sorted(points), x, y, colour)
     return tag(

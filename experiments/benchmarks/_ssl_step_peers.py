@@ -1,7 +1,8 @@
 """Steps of ours and of lightly's on one network, in turn, for a Python that has lightly; JSON on the last line.
 
-Both take views that are made already: what makes them is measured by itself. Theirs is a plain loop around lightly's
-loss and, where there is one, its moving average of the teacher. Not imported by the program.
+Both take views, or masks, that are made already: what makes them is measured by itself. Theirs is a plain loop around
+lightly's loss and, where there is one, its moving average of the teacher; of MAE its usual loop around its functions
+for tokens. Not imported by the program.
 """
 
 from __future__ import annotations
@@ -26,14 +27,14 @@ from common.learning.parameters import new_network, trainable
 from common.study.catalogue import TASKS
 from common.study.options import Entry
 
-CASES, SIDE, PAIRS, WARM = 128, 28, 15, 2
+CASES, SIDE, PAIRS, WARM = 128, 28, 24, 2
 Step = Callable[[], None]
 
 
 def main() -> None:
-    """Of every method whose loss lightly has."""
+    """Of every method whose loss, or loop, lightly has."""
     torch.set_num_threads(1)
-    sys.stdout.write(json.dumps({name: _ratio(name) for name in ("simclr", "byol", "dino")}) + "\n")
+    sys.stdout.write(json.dumps({name: _ratio(name) for name in ("simclr", "byol", "dino", "mae")}) + "\n")
 
 
 def _ratio(name: str) -> dict[str, float]:
@@ -44,8 +45,9 @@ def _ratio(name: str) -> dict[str, float]:
     batch = augmented(task, cases.batch(), np.random.default_rng(0))
     ours, theirs = _ours(task, cases, batch), _theirs(name, task, cases, batch)
     times: dict[str, list[float]] = {"ours": [], "theirs": []}
-    for _ in range(PAIRS + WARM):
-        for side, step in (("ours", ours), ("theirs", theirs)):
+    both = (("ours", ours), ("theirs", theirs))
+    for number in range(PAIRS + WARM):
+        for side, step in both if number % 2 else both[::-1]:
             begin = process_time()
             step()
             times[side].append(process_time() - begin)
@@ -91,7 +93,11 @@ def _theirs(name: str, task: Any, cases: Cases, batch: Batch) -> Step:
         with torch.no_grad():
             return network.teacher(images)
 
+    painted = _painted(task, network, batch) if name == "mae" else None
+
     def loss() -> Any:
+        if painted is not None:
+            return painted()
         first, second = (seen(task.augmentation, batch.inputs, batch.tensor(one)) for one in task.views[:2])
         if name == "simclr":
             return contrast(answered(first), answered(second))
@@ -109,6 +115,28 @@ def _theirs(name: str, task: Any, cases: Cases, batch: Batch) -> Step:
             update_momentum(network.projector, network.teacher.projector, 0.99)
 
     return step
+
+
+def _painted(task: Any, network: Any, batch: Batch) -> Callable[[], torch.Tensor]:
+    """The loss as lightly's MAE has it: its decoder is shown all tokens in order, hidden ones as one learned."""
+    from common.selfsupervision.masks import MASK, count_of_visible, parted
+
+    tokens, encoder, decoder = import_module("lightly.models.utils"), network.encoder, network.decoder
+    images, mask = batch.inputs, batch.tensor(MASK)
+    shown, hidden = parted(mask, count_of_visible(mask.shape[1], task.masked))
+    side, places = encoder.patch[0], torch.arange(mask.shape[1]).expand(mask.shape)
+
+    def loss() -> torch.Tensor:
+        encoded = encoder.encoded(tokens.get_at_index(encoder.tokens(images), shown))
+        seen = tokens.repeat_token(decoder.hidden.weight[None], mask.shape)
+        seen = tokens.set_at_index(seen, shown, decoder.embed(encoded)) + decoder.position(places)
+        for block in decoder.blocks:
+            seen = block(seen)
+        found = decoder.paint(tokens.get_at_index(decoder.norm(seen), hidden))
+        truth = tokens.get_at_index(tokens.patchify(images, side), hidden)
+        return torch.nn.functional.mse_loss(found, tokens.normalize_mean_var(truth, dim=-1))
+
+    return loss
 
 
 if __name__ == "__main__":

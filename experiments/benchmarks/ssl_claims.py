@@ -14,13 +14,15 @@ import torch
 from rich.console import Console
 from torch import nn
 
+from common.files.access import write
 from common.study.study import Study, parse, parse_json
 from experiments.benchmark import Benchmark, Cell, Measured, Target
 from experiments.benchmarks import _pretraining_ways as ways
 from experiments.benchmarks._data import find
-from experiments.benchmarks._hard_negatives import TEMPERATURES, weights_of
+from experiments.benchmarks._hard_negatives import HARDEST, TEMPERATURES, weights_of
 from experiments.benchmarks._kept_rows import CPU_S, KeptRows, Row, mean_of
 from experiments.benchmarks._label_efficiency import efficiency, name_of
+from experiments.benchmarks._log_chart import Points, log_chart
 from experiments.benchmarks._pretraining_studies import SETS
 
 FOLDER = Path("runs") / "bench" / "ssl-claims"
@@ -46,6 +48,8 @@ VIEWS = {
     "fit": "{ name = 'grey', smallest_crop = 0.4, contrast = 0.2, brightness = 0.2 }",
     "too hard": "{ name = 'grey', smallest_crop = 0.03, contrast = 1.0, brightness = 3.0, cut_out = 0.5 }",
 }
+CROPS = {"too easy": 0.95, "fit": 0.4, "too hard": 0.03}
+"""Where a plot has them: what they differ most in."""
 BATCHES = (16, 64, 256)
 METHODS = ("simclr", "byol")
 TEMPERATURE, SIZE, AUGMENTATION = "temperature", "batch size", "views"
@@ -57,7 +61,10 @@ LARGEST_ERROR = 1e-6
 def measure(console: Console) -> Measured:
     """Row by row."""
     kept = KeptRows(FOLDER, BUDGET_CPU_S, console)
-    return measured([row for seed in range(SEEDS) for row in _of_seed(kept, seed)])
+    rows = [row for seed in range(SEEDS) for row in _of_seed(kept, seed)]
+    for claim, chart in charts_of(rows).items():
+        write(FOLDER, f"{claim.replace(' ', '-')}.svg", chart)
+    return measured(rows)
 
 
 def measured(rows: Sequence[Row]) -> Measured:
@@ -68,6 +75,7 @@ def measured(rows: Sequence[Row]) -> Measured:
         "hardest 10%: share of the gradient of all negatives that the 10 % most alike have in the loss (Wang and Liu "
         "2021, equation 5); evenly shared it is 10 %. By the formula, and by differentiating the loss.",
         "untrained: the same network before any step.",
+        f"Plots of the three are in {FOLDER}.",
     ])  # fmt: skip
 
 
@@ -106,6 +114,33 @@ def targets_of(rows: Sequence[Row]) -> list[Target]:
         *(Target(f"fit views over {name}", gain, None, 0.0, "above 0", _above(gain, 0.0))
           for name, gain in zip(("too easy", "too hard"), fit, strict=True)),
     ]  # fmt: skip
+
+
+def charts_of(rows: Sequence[Row]) -> Mapping[str, str]:
+    """SVGs by claim, of means over seeds; the untrained network beside. Of a claim that lacks a row there is none."""
+    untrained = mean_of(_of(rows, AUGMENTATION, "untrained", ""), AT_ONE)
+    reached = f"{AT_ONE} of the labels"
+    weights = {"measured": _points(rows, TEMPERATURE, "simclr", {f"{one:g}": one for one in TEMPERATURES}, GRADIENT)}
+    sizes = {str(size): float(size) for size in BATCHES}
+    by_size = {method: _points(rows, SIZE, method, sizes, AT_ONE) for method in METHODS}
+    by_views = {"simclr": _points(rows, AUGMENTATION, "simclr", CROPS, AT_ONE)}
+    hardest = "share of the gradient that the hardest 10 % of negatives have"
+    found = {
+        TEMPERATURE: _chart(weights, HARDEST, "temperature", hardest, "evenly shared"),
+        SIZE: _chart(by_size, untrained, "cases of a batch", reached, "untrained"),
+        AUGMENTATION: _chart(by_views, untrained, "smallest crop; greys change with it", reached, "untrained"),
+    }
+    return {claim: chart for claim, chart in found.items() if chart is not None}
+
+
+def _points(rows: Sequence[Row], claim: str, method: str, places: Mapping[str, float], name: str) -> Points:
+    found = [(place, mean_of(_of(rows, claim, method, value), name)) for value, place in places.items()]
+    known = [(place, value) for place, value in found if value is not None]
+    return known if len(known) == len(places) else ()
+
+
+def _chart(lines: Mapping[str, Points], bar: float | None, x: str, title: str, bar_words: str) -> str | None:
+    return None if bar is None or not all(lines.values()) else str(log_chart(lines, bar, x, title, bar_words))
 
 
 def _of_seed(kept: KeptRows, seed: int) -> list[Row]:

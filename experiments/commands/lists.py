@@ -14,11 +14,15 @@ from common.study.catalogue import (
     AGGREGATIONS,
     ANALYSES,
     AUGMENTATIONS,
+    DESIGNS,
     ENGINES,
     LOSSES,
     MECHANISMS,
+    METHODS,
     NETWORKS,
+    OPERATORS,
     PARTITIONS,
+    REGULARISERS,
     SOURCES,
     STRATEGIES,
     TASKS,
@@ -34,6 +38,10 @@ KINDS: dict[str, Catalogue] = {
     "networks": NETWORKS,
     "losses": LOSSES,
     "augmentations": AUGMENTATIONS,
+    "operators": OPERATORS,
+    "designs": DESIGNS,
+    "methods": METHODS,
+    "regularisers": REGULARISERS,
     "sources": SOURCES,
     "partitions": PARTITIONS,
     "strategies": STRATEGIES,
@@ -72,7 +80,7 @@ def _entries(kind: str) -> Iterator[tuple[str, str]]:
         origins = catalogue.origins()
         for name, value in catalogue.plugged().items():
             yield name, f"Plug-in {value}" + (f", of {origins[name]}." if origins[name] else ".")
-        if not catalogue.package:
+        if catalogue is LOSSES:
             yield "own.py:NAME", f"A function of your own; `wardround new {catalogue.kind} NAME` writes one."
         return
     for path in sorted(STUDIES.glob("*.toml")):

@@ -48,22 +48,37 @@ def bench(
 
 
 def metrics(
-    prediction: Annotated[Path, typer.Argument(help="A NIfTI label map, or a folder of them.")],
+    prediction: Annotated[Path, typer.Argument(help="A NIfTI label map or image, or a folder of them.")],
     truth: Annotated[Path, typer.Argument(help="The true one, or a folder with files of the same names.")],
     tolerance: Annotated[float, typer.Option(help="Of surface Dice, in mm.")] = 1.0,
     surface: Annotated[
         str, typer.Option(help="Outlines as voxels of the border, or as elements that count by length or area.")
     ] = "voxels",
     label: Annotated[list[int] | None, typer.Option(help="Measure this label; all but 0 if none is given.")] = None,
+    data_range: Annotated[
+        float | None,
+        typer.Option(
+            help="Compare images, not label maps: what their values may span, such as 1 or 255. Arrays (.npy, .h5) "
+            "too; complex ones by magnitude."
+        ),
+    ] = None,
     csv_file: Annotated[Path | None, typer.Option("--csv", help="Write the table here too.")] = None,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the table here too.")] = None,
     figure: Annotated[Path | None, typer.Option(help="Write a page here that shows where the errors lie.")] = None,
 ) -> None:
-    """Compare predicted with true outlines: overlap and distances in mm, label by label."""
+    """Compare predicted with true outlines, label by label: overlap and distances in mm.
+
+    With --data-range, images with true ones: PSNR, SSIM, NMSE, HFEN, sharpness and mean absolute error.
+    """
     with spoken_errors():
+        files.demand_writable(csv_file, json_file, figure)
+        if data_range is not None:
+            from experiments.measuring.image_quality import compare_images
+
+            compare_images(prediction, truth, console, data_range, csv_file, json_file, figure)
+            return
         from experiments.measuring.command import compare
 
-        files.demand_writable(csv_file, json_file, figure)
         compare(prediction, truth, console, tolerance, label, csv_file, json_file, figure, surface)
 
 

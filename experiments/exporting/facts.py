@@ -14,7 +14,7 @@ from typing import Any
 import common
 from common.learning.abilities import abilities, can
 from common.learning.parameters import trainable
-from common.study.catalogue import AUGMENTATIONS, LOSSES, NETWORKS, Catalogue
+from common.study.catalogue import AUGMENTATIONS, DESIGNS, LOSSES, NETWORKS, OPERATORS, Catalogue
 from common.study.options import Entry, options_of
 from experiments.prediction.answers import value_name
 from experiments.prediction.trained import Trained
@@ -81,7 +81,7 @@ def _plain(value: Any, option: str = "") -> Any:
 def _catalogue_of(option: str) -> Catalogue:
     """Where an option's entry is from: `local_augmentation` is an augmentation."""
     last = option.rpartition("_")[2]
-    return next((one for one in (LOSSES, AUGMENTATIONS) if one.kind == last), NETWORKS)
+    return next((one for one in (LOSSES, AUGMENTATIONS, OPERATORS, DESIGNS) if one.kind == last), NETWORKS)
 
 
 def _network(trained: Trained) -> dict[str, Any]:

@@ -54,7 +54,7 @@ def outline_of(surface: str) -> Outline:
     return SURFACES[surface]
 
 
-def pairs(prediction: Path, truth: Path) -> list[tuple[str, Path, Path]]:
+def pairs(prediction: Path, truth: Path, suffixes: tuple[str, ...] = SUFFIXES) -> list[tuple[str, Path, Path]]:
     """Name, predicted and true file of every case: of two files, or of two folders by equal names.
 
     Raises ImageError where a file has no partner, naming it, and where there is nothing to compare.
@@ -66,12 +66,12 @@ def pairs(prediction: Path, truth: Path) -> list[tuple[str, Path, Path]]:
             raise ImageError(f"there is no file or folder {place}.")
     if not (prediction.is_dir() and truth.is_dir()):
         raise ImageError(f"{prediction} and {truth} must be two files or two folders.")
-    predicted, true = ({path.name: path for path in _files(folder)} for folder in (prediction, truth))
+    predicted, true = ({path.name: path for path in _files(folder, suffixes)} for folder in (prediction, truth))
     alone = sorted(predicted.keys() ^ true.keys())
     if alone:
         raise ImageError(f"these files are in one folder only: {', '.join(alone)}.")
     if not true:
-        raise ImageError(f"{truth} holds no .nii or .nii.gz file.")
+        raise ImageError(f"{truth} holds no {' or '.join(suffixes)} file.")
     return [(_stem(true[name]), predicted[name], true[name]) for name in sorted(true)]
 
 
@@ -163,12 +163,12 @@ def _is_nan(value: object) -> bool:
     return isinstance(value, float) and math.isnan(value)
 
 
-def _files(folder: Path) -> list[Path]:
-    return [path for path in folder.iterdir() if path.name.endswith(SUFFIXES) and not path.name.startswith(".")]
+def _files(folder: Path, suffixes: tuple[str, ...]) -> list[Path]:
+    return [path for path in folder.iterdir() if path.name.endswith(suffixes) and not path.name.startswith(".")]
 
 
 def _stem(path: Path) -> str:
-    return path.name.removesuffix(".gz").removesuffix(".nii")
+    return path.name.removesuffix(".gz").removesuffix(".nii").removesuffix(".npy")
 
 
 def _mm(image: Image) -> list[float]:

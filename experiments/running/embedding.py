@@ -39,12 +39,13 @@ PARTS = ("test", "validation", "train")
 
 @dataclass(frozen=True)
 class _Seen:
-    """One hospital's cases and what the model makes of them."""
+    """One hospital's cases and what the model makes of them. left_out: cases of which it makes no finite numbers."""
 
     site: SiteId
     cases: Cases
     features: NDArray[np.float64]
     words: tuple[str, ...]
+    left_out: int = 0
 
 
 def write_embedding(study: Study, folder: Path) -> None:
@@ -70,6 +71,7 @@ def _table(seen: Sequence[_Seen]) -> dict[str, Any]:
     components = principal_components(moments)
     return {
         "cases": moments.count,
+        "left_out": sum(one.left_out for one in seen),
         "width": len(moments.total),
         "shares": components.shares.tolist(),
         "points": [point for one in seen for point in _points(one, components)],
@@ -122,7 +124,8 @@ def _of_hospital(hospital: Hospital, parameters: Mapping[str, torch.Tensor], mos
             inputs = cases.batch(slice(start, start + CASES_A_BATCH)).inputs.to(home(hospital.network))
             found.append(hospital.task.predict(hospital.network, inputs).cpu().double().flatten(1).numpy())
     features = np.concatenate(found) if found else np.zeros((0, 0))
-    return _Seen(hospital.site, cases, features, _words(cases))
+    fine = np.flatnonzero(np.isfinite(features).all(1))
+    return _Seen(hospital.site, cases.take(fine), features[fine], _words(cases.take(fine)), len(cases) - len(fine))
 
 
 def _words(cases: Cases) -> tuple[str, ...]:

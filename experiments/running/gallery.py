@@ -20,10 +20,12 @@ from common.files.access import if_there
 from common.files.tensor_files import read_tensors
 from common.learning.abilities import abilities, can
 from common.learning.device import home, repeatable
+from common.learning.panels import Panel
 from common.registration.learned.spatial_transformer import warp
 from common.study.study import Study
 from experiments.running.after_run import kept_as_problem, participants
 from experiments.running.case_panels import Panels, outline_panels, pair_panels, plain_panels
+from experiments.running.windowed_panels import pixels_of
 from server.run_folder import RunFolder
 
 COLOURS = np.array(
@@ -127,7 +129,14 @@ def _pair(hospital: Hospital, own: Cases) -> dict[str, Any]:
 
 def _own_panels(hospital: Hospital, own: Cases) -> dict[str, Any]:
     shown = abilities(hospital.task).panels(hospital.network, own.batch(np.array([0])))
-    return _panels(plain_panels({name: values.detach().numpy() for name, values in shown.items()}))
+    return {"panels": [_own_panel(name, one) for name, one in shown.items()]}
+
+
+def _own_panel(name: str, one: torch.Tensor | Panel) -> dict[str, str]:
+    if isinstance(one, Panel):
+        return {"name": name, "picture": picture_url(pixels_of(one, name)), "note": one.note}
+    ((_, pixels),) = plain_panels({name: one.detach().cpu().numpy()})
+    return {"name": name, "picture": picture_url(pixels)}
 
 
 def _panels(panels: Panels) -> dict[str, Any]:

@@ -25,6 +25,7 @@ from experiments.running.patient_record import write_patients
 from experiments.running.patient_scores import MODEL
 from experiments.tracking.live import tracked
 from server.report import write_report
+from server.reporting.records import PLAYED
 from server.run_folder import RunFolder
 
 LONGEST_WAIT_FOR_POOLED_S = 3600
@@ -64,7 +65,8 @@ def _look_at_patients(study: Study, folder: Path) -> None:
         return
     with kept_as_problem(folder, "pictures"):
         write_pictures(study, folder, None if scores is None else scores.headlines)
-        write_embedding(study, folder)
+        if study.engine in PLAYED:
+            write_embedding(study, folder)
 
 
 def _audit(study: Study, folder: Path) -> None:

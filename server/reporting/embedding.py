@@ -42,13 +42,16 @@ class Alike:
 
 @dataclass(frozen=True)
 class Embedding:
-    """shares: of all features' variance that each of the map's two directions has. width: numbers of a feature."""
+    """shares: of all features' variance that each of the map's two directions has. width: numbers of a feature.
+    left_out: cases of which the model makes no finite numbers.
+    """
 
     cases: int
     width: int
     shares: tuple[float, ...]
     points: tuple[Point, ...]
     alike: tuple[Alike, ...]
+    left_out: int = 0
 
 
 def embedding_of(value: object) -> Embedding | None:
@@ -59,7 +62,8 @@ def embedding_of(value: object) -> Embedding | None:
     if not points and not rows:
         return None
     shares = tuple(share for one in items(raw.get("shares"))[:2] if (share := number(one)) is not None)
-    return Embedding(count(raw.get("cases")), count(raw.get("width")), shares, points, rows)
+    left_out = count(raw.get("left_out"))
+    return Embedding(count(raw.get("cases")), count(raw.get("width")), shares, points, rows, left_out)
 
 
 def _point(raw: Mapping[str, Any]) -> Point | None:

@@ -31,6 +31,10 @@ from server.reporting.patients import cells_of, patients_of
 from server.reporting.records import Round, Run
 from server.reporting.values import number, table
 
+UNWATCHED = (
+    "about.json does not say which scores tell a collapse, though rounds.jsonl has verdicts on one: it was changed, "
+    "and whether the network still tells cases apart is not shown here."
+)
 EXPECTED = ("about.json", "study.toml", "rounds.jsonl")
 
 
@@ -46,12 +50,12 @@ def read_run(folder: Path) -> Run:
         name=folder.name,
         about=about,
         roster=roster_of(reader.json("roster.json")),
-        rounds=reader.rounds(),
+        rounds=reader.rounds(bool(about.watched)),
         final=final_of(final),
         traffic=traffic_of(reader.json("traffic.json")),
         baselines=None if baselines is None else baselines_of(baselines),
         pictures=pictures_of(reader.json("pictures.json")),
-        embedding=embedding_of(reader.json("embedding.json")),
+        embedding=embedding_of(reader.json("embedding.json")) if about.is_played else None,
         privacy=privacy_of(counted(reader.json("privacy.json"), folder)),
         study_text=study,
         problems=(*about.changes, *reader.problems),
@@ -81,11 +85,12 @@ class _Reader:
         text = self.text(name)
         return self._parsed(text, name) if text else None
 
-    def rounds(self) -> tuple[Round, ...]:
-        """By number; where a round was run again after a resume, its last record."""
-        found = {
-            record.number: record for record in map(round_of, self._tables("rounds.jsonl")) if record is not None
-        }
+    def rounds(self, watched: bool) -> tuple[Round, ...]:
+        """By number; where a round was run again after a resume, its last record. watched: as about.json says."""
+        tables = self._tables("rounds.jsonl")
+        if not watched and any("collapse" in one for one in tables):
+            self.problems.append(UNWATCHED)
+        found = {record.number: record for record in map(round_of, tables) if record is not None}
         return tuple(found[number] for number in sorted(found))
 
     def lost(self) -> tuple[Problem, ...]:

@@ -250,9 +250,12 @@ def pictures_of(value: object) -> tuple[Picture, ...]:
 
 
 def _picture(raw: Mapping[str, Any]) -> Picture | None:
-    panels = tuple((text(one.get("name")), text(one.get("picture"))) for one in map(table, items(raw.get("panels"))))
-    panels = panels or tuple((key, text(raw.get(key))) for key in ("image", "truth", "prediction"))
-    if len(panels) > MOST_PANELS or not all(is_png(uri) for _, uri in panels):
+    panels = tuple(
+        (text(one.get("name")), text(one.get("picture")), text(one.get("note")))
+        for one in map(table, items(raw.get("panels")))
+    )
+    panels = panels or tuple((key, text(raw.get(key)), "") for key in ("image", "truth", "prediction"))
+    if len(panels) > MOST_PANELS or not all(is_png(uri) for _, uri, _ in panels):
         return None
     return Picture(text(raw.get("site")), text(raw.get("patient")), number(raw.get("score")), panels, _rank(raw))
 

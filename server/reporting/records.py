@@ -19,6 +19,10 @@ Scores = Mapping[str, float]
 SiteScores = Mapping[SiteId, Scores]
 
 
+PLAYED = ("inline", "processes", "simulation")
+"""Engines in which one machine plays all hospitals; the others start real nodes, here or elsewhere."""
+
+
 @dataclass(frozen=True)
 class About:
     """`about.json`, and the planned number of rounds of `study.toml` (None where unknown).
@@ -70,6 +74,11 @@ class About:
     program: str = ""
     programs: Mapping[SiteId, tuple[str, str]] = field(default_factory=dict)
     watched: tuple[str, ...] = ()
+
+    @property
+    def is_played(self) -> bool:
+        """Whether one machine played all hospitals: single cases may be shown then, and never those of nodes."""
+        return self.engine in PLAYED
 
 
 @dataclass(frozen=True)
@@ -242,7 +251,7 @@ class Privacy:
 
 @dataclass(frozen=True)
 class Picture:
-    """One case of a simulated hospital. panels: names and PNG pictures as data URIs.
+    """One case of a simulated hospital. panels: name, PNG picture as a data URI, and a line below the name.
 
     rank: "" for a hospital's median patient, "worst" or "best" for one of the most extreme of all.
     """
@@ -250,7 +259,7 @@ class Picture:
     site: SiteId
     patient: str
     score: float | None
-    panels: tuple[tuple[str, str], ...]
+    panels: tuple[tuple[str, str, str], ...]
     rank: str = ""
 
 

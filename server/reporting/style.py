@@ -135,6 +135,8 @@ svg text.on { dominant-baseline: central; fill: #14181d; font-size: 12px; }
 @media (prefers-color-scheme: light) { svg text.on.c1, svg text.on.c7, svg text.on.train { fill: #fff; } }
 
 .cards { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 300px), 1fr)); gap: 24px 32px; }
+.cards.wide { grid-template-columns: repeat(auto-fill, minmax(min(100%, 620px), 1fr)); }
+.wide .triple { grid-template-columns: repeat(auto-fill, minmax(min(48%, 170px), 1fr)); gap: 10px 6px; }
 .card-head { display: flex; justify-content: space-between; gap: 12px; font-size: .9rem; margin-bottom: 6px; }
 .card-head span { color: var(--quiet); white-space: nowrap; }
 .alike { display: grid; grid-template-columns: repeat(6, minmax(0, 112px)); gap: 6px; margin: 6px 0 18px; }

@@ -163,6 +163,12 @@ def make_lgg(folder: Path) -> Made:
     }, lambda: (folder / "patients_flair128" / "P2_20000101.npz").write_bytes(b"broken") and None
 
 
+def make_acquired(folder: Path) -> Made:
+    options, spoil = make_lgg(folder)
+    images = {"name": "lgg", "size": 16}
+    return {**options, "images": images, "operators": ["denoising"], "noise": [0.1, 0.2]}, spoil
+
+
 def make_images(folder: Path) -> Made:
     rng = np.random.default_rng(0)
     for index in range(6):
@@ -381,6 +387,7 @@ def medmnist_with_another_image(folder: Path) -> None:
 
 
 CHANGES: dict[str, tuple[Callable[[Path], dict[str, object] | None], ...]] = {
+    "acquired": (lgg_with_another_patient, lambda folder: without_line(folder / "patients.csv", 3)),
     "bids": (bids_with_another_session, lambda folder: without_line(folder / "participants.tsv", 3)),
     "heart": (
         heart_with_another_first_row,

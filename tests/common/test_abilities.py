@@ -23,6 +23,7 @@ from common.learning.parameters import Layout, new_network, read, read_gradient,
 from common.learning.task import Task
 from common.seeding import case_generators, generator
 from common.study.catalogue import TASKS
+from common.study.options import Entry, options_of
 
 SHAPE = Shape((3,), 2)
 PLAIN = Training(epochs=1, batch_size="full", learning_rate=0.5)
@@ -85,6 +86,8 @@ def test_ours_declare_rightly(name: str) -> None:
     loaded = TASKS.load(name)
     needed: dict[str, dict[str, Any]] = {"regression": {"center": 1, "spread": 1}, "survival": {"cuts": (1.0,)}}
     needed["deep_scm"] = {"graph": "age -> image", "causes": (Cause("age"),)}
+    if "operator" in options_of(loaded):
+        needed[name] = {"operator": Entry("denoising")}
     check_declared(loaded(**needed.get(name, {})), name)
 
 

@@ -15,7 +15,9 @@ from common.errors import StudyError
 from common.learning.abilities import can
 from common.learning.client_work import Training
 from common.learning.parameters import new_network, read
-from common.study.catalogue import NETWORKS, TASKS
+from common.reconstruction.operators.cartesian_mri import CartesianMri
+from common.reconstruction.packing import Layout
+from common.study.catalogue import NETWORKS, OPERATORS, TASKS
 from common.study.options import Entry
 from wardround.testing import NetworkTests, TaskTests
 from wardround.testing.makers import (
@@ -140,7 +142,72 @@ def triplet_cases() -> Made:
     return TASKS.build(Entry("triplet", options)), unlabelled_cases()
 
 
+def noisy_squares(task: str, **options: Any) -> Made:
+    """To be seen as they are."""
+    squares = unlabelled_cases()
+    noise = np.random.default_rng(1).normal(size=squares.inputs.shape)
+    noisy = (squares.inputs + 0.3 * noise).astype(np.float32)
+    built = TASKS.build(Entry(task, {"operator": "denoising", **options}))
+    return built, squares.with_columns(inputs=noisy, targets=squares.inputs)
+
+
+def postprocessed_cases() -> Made:
+    return noisy_squares("postprocessed", network={"name": "unet", "channels": 8, "depth": 2})
+
+
+def direct_cases() -> Made:
+    return noisy_squares("direct", network={"name": "unet", "channels": 8, "depth": 2})
+
+
+def denoiser_cases() -> Made:
+    return noisy_squares("denoiser", network={"name": "unet", "channels": 8, "depth": 3}, least_level=0.1)
+
+
+def unrolled_cases() -> Made:
+    """Squares under a phase, of which every other line of k-space is measured."""
+    squares, operator = unlabelled_cases(), CartesianMri(acceleration=2.0)
+    layout, phase = Layout.of(operator, (2, 8, 8)), np.linspace(0, 2, 8)
+    truth = torch.from_numpy(squares.inputs * np.stack([np.cos(phase), np.sin(phase)])[:, None]).float()
+    masks = np.stack([operator.draw(np.random.default_rng(case), (2, 8, 8))["mask"] for case in range(len(truth))])
+    parameters = {"mask": torch.from_numpy(masks)}
+    inputs = layout.pack(operator.map((2, 8, 8), parameters).forward(truth), parameters)
+    options = {
+        "operator": "cartesian_mri",
+        "network": {"name": "ffdnet", "channels": 16, "depth": 3},
+        "iterations": 2,
+    }
+    return TASKS.build(Entry("unrolled", options)), squares.with_columns(inputs=inputs.numpy(), targets=truth.numpy())
+
+
+def generator_cases() -> Made:
+    """Noisy squares, to be found among those that are learned."""
+    _, noisy = postprocessed_cases()
+    search = {"latent_steps": 10, "adaptation_steps": 5}
+    options = {"operator": "denoising", "width": 8, "levels": 1, "latents": 2, "deviation": 0.2, **search}
+    return TASKS.build(Entry("generator", options)), noisy
+
+
+def superresolution_cases() -> Made:
+    """Squares, whose edges lie where large pixels do not."""
+    squares = unlabelled_cases()
+    entry = {"name": "downsampling", "factor": 2, "kernel": "gaussian", "sd_pixels": 0.8}
+    operator = OPERATORS.build(Entry("downsampling", {key: one for key, one in entry.items() if key != "name"}))
+    layout = Layout.of(operator, (1, 8, 8))
+    drawn = operator.draw(np.random.default_rng(0), (1, 8, 8))
+    parameters = {name: torch.from_numpy(np.stack([one] * len(squares))) for name, one in drawn.items()}
+    truth = torch.from_numpy(np.asarray(squares.inputs))
+    small = layout.pack(operator.map((1, 8, 8), parameters).forward(truth), parameters)
+    made = squares.with_columns(inputs=small.numpy(), targets=squares.inputs)
+    return TASKS.build(Entry("superresolution", {"operator": entry, "loss": "l1", "shows_blur": True})), made
+
+
 MAKERS = {
+    "superresolution": superresolution_cases,
+    "generator": generator_cases,
+    "postprocessed": postprocessed_cases,
+    "direct": direct_cases,
+    "unrolled": unrolled_cases,
+    "denoiser": denoiser_cases,
     "mae": mae_cases,
     "ijepa": ijepa_cases,
     "planted": planted_cases,
@@ -158,7 +225,7 @@ MAKERS = {
 }
 
 
-UNHURRIED = {"ijepa", "planted"}
+UNHURRIED = {"ijepa", "planted", "denoiser", "superresolution"}
 PATIENT = Training(steps=300, batch_size="full", learning_rate=0.006, optimiser="adam")
 """A transformer does not bear the rate that convolutions learn fastest with; edges take more steps than areas."""
 
@@ -169,8 +236,9 @@ class TestEveryTask(TaskTests):
         maker = MAKERS.get(request.param)
         assert maker is not None, f"task {request.param!r} has no tiny cases: add them to MAKERS of this file"
         self.training = PATIENT if request.param in UNHURRIED else TaskTests.training
-        # A teacher goes on while its student learns: what is left depends on its pace.
-        self.loss_left = TaskTests.loss_left if hasattr(TASKS.load(request.param), "companion") else 0.2
+        # A teacher goes on while its student learns, and noise is never the same twice.
+        unending = request.param == "denoiser" or hasattr(TASKS.load(request.param), "companion")
+        self.loss_left = TaskTests.loss_left if unending else 0.2
         return maker()
 
     def test_every_loss_is_scored_too(self, made: Made) -> None:
@@ -215,10 +283,12 @@ SHAPES = {
     "unet": Shape((1, 32, 32), 4),
     "two_pathway": Shape((1, 32, 32), 4),
     "dilated": Shape((1, 32, 32), 4),
+    "ffdnet": Shape((1, 32, 32), 4),
     "refinement": Shape((1, 32, 32), 4),
     "voxelmorph": Shape((2, 32, 24), 2),
     "affine_pair": Shape((2, 32, 24), 2),
     "conditional_ladder": Shape((3, 16, 16), 1),
+    "edsr": Shape((1, 30, 33), 4),
 }
 PUBLISHED_PARAMETERS = {"mcmahan_2nn": 199_210, "mcmahan_cnn": 1_663_370, "logistic": 28}
 

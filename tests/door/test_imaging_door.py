@@ -131,3 +131,19 @@ def test_an_image_is_resampled_over_the_same_space(stored: Any) -> None:
     assert imaging.as_image(again).geometry.same_place(imaging.as_image(stored).geometry)
     with pytest.raises(ImageError, match="one of the two"):
         imaging.resample(stored)
+
+
+def test_images_of_any_library_have_their_quality_measured() -> None:
+    truth = np.random.default_rng(0).random((16, 12))
+    found = imaging.quality(0.5 * truth, truth, data_range=1.0)
+    assert found["nmse"] == pytest.approx(0.25)
+    assert found["psnr"] == imaging.psnr(torch.from_numpy(0.5 * truth), truth, data_range=1.0)
+    assert (
+        found["ssim"]
+        == imaging.ssim(0.5 * truth, truth, data_range=1.0)
+        != imaging.ssim(0.5 * truth, truth, data_range=1.0, window="gaussian")
+    )
+    ours = imaging.as_image(truth, (1.0, 2.0))
+    assert imaging.psnr(ours, truth, data_range=1.0) == float("inf")
+    with pytest.raises(ImageError, match="does not lie where the truth lies"):
+        imaging.psnr(ours, imaging.as_image(truth), data_range=1.0)

@@ -34,7 +34,19 @@ GRAPH = "graph='thickness -> intensity; thickness & intensity -> image'"
 CAUSES = "causes=[{name='thickness', center=2.5}, {name='intensity', center=160, spread=55}]"
 LADDER = "network={name='conditional_ladder', channels=[2], latents=[1], top=2}"
 ENCODER = "network={name='groupnorm_cnn', channels=2}, projection=4"
+SCANNED = "{name='acquired', images={name='phantom', hospitals=3, size=16, patients=[4]}, operators=['denoising']}"
+SMALL = "network={name='unet', channels=2, depth=2}"
+SMALLER = "{name='downsampling', factor=2}"
 STUDIES = {
+    "generator": (SCANNED, "{name='generator', operator='denoising', width=4, levels=1, latents=2, latent_steps=2}"),
+    "postprocessed": (SCANNED, f"{{name='postprocessed', operator='denoising', {SMALL}}}"),
+    "direct": (SCANNED, f"{{name='direct', operator='denoising', {SMALL}}}"),
+    "unrolled": (SCANNED, f"{{name='unrolled', operator='denoising', iterations=2, {SMALL}}}"),
+    "denoiser": (SCANNED, f"{{name='denoiser', operator='denoising', iterations=2, {SMALL}}}"),
+    "superresolution": (
+        SCANNED.replace("'denoising'", SMALLER),
+        f"{{name='superresolution', operator={SMALLER}, design={{name='post', network={{name='edsr', channels=2}}}}}}",
+    ),
     "simclr": (DIGITS, f"{{name='simclr', {ENCODER}}}"),
     "triplet": (DIGITS, f"{{name='triplet', {ENCODER}}}"),
     "regression": ("target='number', label='number'", f"{{name='regression', {MLP}, center=50, spread=6}}"),

@@ -16,6 +16,7 @@ from experiments.benchmarks.ssl_claims import (
     GRADIENT,
     SIZE,
     TEMPERATURE,
+    charts_of,
     measured,
 )
 
@@ -51,3 +52,11 @@ def test_claims_are_read_off_the_rows() -> None:
         "fit views over too hard": None,
     }
     assert len(measured(rows).rows) == len(rows)
+    assert list(charts_of(rows)) == [TEMPERATURE], "of the others a row is missing"
+    rows += [
+        row(AUGMENTATION, "simclr", "too hard", **{AT_ONE: 0.7}),
+        row(AUGMENTATION, "untrained", "", **{AT_ONE: 0.75}),
+    ]
+    charts = charts_of(rows)
+    assert list(charts) == [TEMPERATURE, SIZE, AUGMENTATION]
+    assert all(words in charts[SIZE] for words in ("simclr", "byol", "untrained", ">256<"))

@@ -99,6 +99,11 @@ def test_a_checked_study_is_printed_whole(wardround: Callable[..., tuple[int, st
     assert "rounds = 7" in said
 
 
+def listen_to_interrupts() -> None:
+    """As a terminal's process does: one whose tests run in the background would inherit that they are ignored."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 @pytest.fixture
 def started(start_process: Callable[..., subprocess.Popen[bytes]]) -> Callable[..., subprocess.Popen[bytes]]:
     """The command, once its first round is recorded. What it says goes to a file: a pipe nobody reads fills up."""
@@ -106,7 +111,9 @@ def started(start_process: Callable[..., subprocess.Popen[bytes]]) -> Callable[.
     def start(command: list[str], place: Path, log: Path) -> subprocess.Popen[bytes]:
         with log.open("wb") as said:
             environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-            process = start_process(command, env=environment, stdout=said, stderr=subprocess.STDOUT)
+            process = start_process(
+                command, env=environment, stdout=said, stderr=subprocess.STDOUT, preexec_fn=listen_to_interrupts
+            )
         while not (place / "rounds.jsonl").exists():
             assert process.poll() is None, log.read_text()
             sleep(0.1)

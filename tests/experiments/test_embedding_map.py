@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import torch
 
+from client.hospital import open_hospital
+from common.data.cases import Shape
+from common.learning.parameters import new_network
 from common.study.study import parse
+from experiments.running import embedding
+from experiments.running import run as after
 from experiments.running.run import run_study
 from server.report import write_report
 from server.reporting.embedding import embedding_of
@@ -24,6 +32,7 @@ task = { name = "simclr", network = { name = "groupnorm_cnn", channels = 4 }, pr
 training = { steps = 1, batch_size = 4, learning_rate = 0.001 }
 baselines = { local = false, pooled = false }
 """
+SHAPE = Shape((1, 16, 16), 0)
 PIXEL = (
     "data:image/png;base64,"
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
@@ -53,6 +62,52 @@ def test_the_report_shows_the_map_and_says_that_labels_were_not_used(run: Path) 
     assert "What the encoder tells apart" in page
     assert "Labels were not used in training" in page
     assert "Nearest neighbours within a hospital" in page
+
+
+@pytest.mark.parametrize("engine", ["nodes", "deployment", "flower", ""])
+def test_of_nodes_no_case_is_shown_though_a_file_holds_some(run: Path, tmp_path: Path, engine: str) -> None:
+    shutil.copytree(run, tmp_path / "run")
+    about = json.loads((tmp_path / "run" / "about.json").read_text())
+    (tmp_path / "run" / "about.json").write_text(json.dumps({**about, "engine": engine}))
+    page = write_report(tmp_path / "run").read_text()
+    assert "Nearest neighbours" not in page and "What the encoder tells apart" not in page
+
+
+def test_what_is_watched_does_not_vanish_from_a_run_in_silence(run: Path, tmp_path: Path) -> None:
+    shutil.copytree(run, tmp_path / "run")
+    about = json.loads((tmp_path / "run" / "about.json").read_text())
+    assert about["watched"] and "it was changed" not in (run / "report.html").read_text()
+    (tmp_path / "run" / "about.json").write_text(json.dumps({**about, "watched": []}))
+    assert "about.json does not say which scores tell a collapse" in write_report(tmp_path / "run").read_text()
+
+
+def test_real_nodes_on_this_machine_write_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The rehearsal's own engine is not started: what follows a run is all that matters here."""
+    (tmp_path / "model.safetensors").write_bytes(b"")
+    written: list[str] = []
+    for name in ("write_pictures", "write_patients"):
+        monkeypatch.setattr(after, name, lambda *_: None)
+    monkeypatch.setattr(after, "write_embedding", lambda study, _: written.append(study.engine))
+    for engine in ("nodes", "deployment", "simulation", "processes", "inline"):
+        after._look_at_patients(parse(STUDY, [f"engine={engine}"]), tmp_path)
+    assert written == ["simulation", "processes", "inline"]
+
+
+def test_a_case_without_finite_features_is_left_out_and_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    study = parse(STUDY)
+    hospital, parameters = open_hospital(study.json, 0), dict(new_network(study.build_task(), SHAPE, 1).state_dict())
+
+    def answers(_: object, __: object, inputs: torch.Tensor) -> torch.Tensor:
+        return inputs.flatten(1).where(torch.arange(len(inputs))[:, None] > 0, torch.nan)
+
+    monkeypatch.setattr(type(hospital.task), "predict", answers)
+    seen = embedding._of_hospital(hospital, parameters, 4)
+    assert seen.left_out == 1 and len(seen.cases) == len(seen.features) > 0 and np.isfinite(seen.features).all()
+    assert np.isfinite(embedding._table([seen])["shares"]).all()
+    told = {"points": [{"site": "a", "place": [1, 2]}], "left_out": 1}
+    folder = write_sample(tmp_path / "run", rounds=2)
+    (folder / "embedding.json").write_text(json.dumps(told))
+    assert "Of 1 more case the encoder makes no finite numbers" in write_report(folder).read_text()
 
 
 def test_a_run_with_labels_has_no_such_section(tmp_path: Path) -> None:

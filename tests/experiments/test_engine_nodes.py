@@ -7,20 +7,25 @@ from pathlib import Path
 
 import psutil
 
+from common.files.tensor_files import read_tensors
 from common.study.study import Study
 from experiments.benchmarks._node_drills import Fault, drill, same_model
 from experiments.coordinator.standing import lines_of, standing_of
 from experiments.engines._quiet import run_quietly
 
+TAUGHT = 'task={name="byol", network={name="groupnorm_cnn", channels=4}, projection=8, hidden=8}'
+
 
 def test_nodes_give_the_model_of_inline_to_the_bit_though_a_node_and_the_front_are_killed(
     tiny: Callable[..., Study], tmp_path: Path
 ) -> None:
-    settings = ("rounds=2", "partition.hospitals=3")
+    """Of a task with a teacher, which travels beside the model and must be there again after a crash."""
+    settings = ("rounds=2", "partition.hospitals=3", TAUGHT)
     inline = run_quietly(tiny(*settings), tmp_path / "inline")
     faults = [Fault("front", 0), Fault("node", 1)]
     drilled = drill(tiny("engine=nodes", *settings), tmp_path / "nodes", faults)
     assert same_model(drilled.outcome, inline)
+    assert any(name.startswith("teacher.") for name in read_tensors(tmp_path / "nodes", "model.safetensors").tensors)
     assert [record["contributed"] for record in drilled.outcome.rounds] == [
         record["contributed"] for record in inline.rounds
     ]

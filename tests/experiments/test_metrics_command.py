@@ -92,3 +92,28 @@ def test_what_cannot_be_compared_is_named(wardround: Wardround, tmp_path: Path) 
     ):
         code, words = wardround("metrics", str(prediction), str(other))
         assert code == 1 and said in " ".join(words.split()), words
+
+
+def test_images_are_compared_where_a_data_range_is_stated(wardround: Wardround, tmp_path: Path) -> None:
+    truth = np.random.default_rng(0).random((16, 16, 8)).astype(np.float32)
+    for folder, factor in (("truth", 1.0), ("prediction", 0.9)):
+        (tmp_path / folder).mkdir()
+        write_labels(tmp_path / folder / "a.nii.gz", truth * factor)
+        np.save(tmp_path / folder / "b.npy", truth[..., 0] * np.exp(1j * factor))
+    files = [tmp_path / name for name in ("out.csv", "out.json", "out.html")]
+    asked = [f"{flag}={path}" for flag, path in zip(("--csv", "--json", "--figure"), files, strict=True)]
+    both = str(tmp_path / "prediction"), str(tmp_path / "truth")
+    code, said = wardround("metrics", *both, "--data-range", "1", *asked)
+    assert code == 0, said
+    assert "Data range 1." in said and "mean" in said
+    record = json.loads(files[1].read_text())
+    volume, complex_plane = record["rows"]
+    assert record["settings"] == {"data_range": 1.0}
+    assert volume["nmse"] == pytest.approx(0.01, rel=1e-4)
+    assert volume["psnr_db"] == pytest.approx(10 * np.log10(100 / np.mean(truth.astype(float) ** 2)), rel=1e-4)
+    assert complex_plane["psnr_db"] > 100
+    assert files[2].read_text().count("<figure>") == 6
+    with files[0].open(newline="") as file:
+        assert [row["case"] for row in csv.DictReader(file)] == ["a", "b"]
+    code, said = wardround("metrics", *both, "--data-range", "0")
+    assert code == 1 and "data_range must be finite and above 0" in " ".join(said.split())

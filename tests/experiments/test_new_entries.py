@@ -13,7 +13,7 @@ from common.errors import StudyError
 from common.study.catalogue import ANALYSES
 from common.study.options import Entry
 from common.study.plugins import ANYTHING, NOTHING, trusting
-from common.study.study import Study
+from common.study.study import Study, parse
 from experiments.commands.new import USES
 from experiments.engines._quiet import run_quietly
 from wardround.testing import tiny_records
@@ -84,6 +84,24 @@ def test_an_augmentation_that_was_written_is_known_by_its_digest_and_makes_the_v
     Path(file).write_text(Path(file).read_text().replace("shown = images", "shown = images[:, :, 1:]"))
     with pytest.raises(StudyError, match="must give views of shape"):
         run_quietly(tiny(*chosen), tmp_path / "other")
+
+
+def test_an_operator_that_was_written_measures_the_images_of_a_study(
+    written: Callable[[str], str], tmp_path: Path
+) -> None:
+    file = written("operator")
+    images = "{ name = 'phantom', hospitals = 2, patients = [4, 4], slices_per_patient = 2, size = 16 }"
+    network = "{ name = 'unet', channels = 2, depth = 2 }"
+    scanners = f"['{file}', {{ name = '{file}', shadow = 0.7 }}]"
+    lines = (
+        "title = 'Own'\nrounds = 1\nengine = 'inline'\nbaselines = { local = false, pooled = false }",
+        f"source = {{ name = 'acquired', images = {images}, operators = {scanners} }}",
+        f"task = {{ name = 'postprocessed', operator = '{file}', network = {network} }}",
+    )
+    study = parse("\n".join(lines))
+    assert list(study.plugins) == [str(tmp_path / file)]
+    outcome = run_quietly(study, tmp_path / "run")
+    assert outcome.about["plugins"] == study.plugins and outcome.about["model_sha256"]
 
 
 def test_a_mechanism_that_was_written_hides_patients(

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.preprocessing import StandardScaler
 from typer.testing import CliRunner
@@ -105,6 +106,20 @@ def pooled(study: Study, run: Path) -> dict[str, np.ndarray]:
         "class": np.concatenate([one.words("class") for one in tables]),
         "part": np.concatenate([one.words("part") for one in tables]),
     }
+
+
+class Maps(torch.nn.Module):
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        return torch.cat([inputs, -inputs], 1)
+
+
+def test_an_encoder_of_maps_has_a_feature_for_each_channel_and_none_for_a_pixel(study: Study) -> None:
+    """A table of products of all pixels' features is exact and takes for ever."""
+    hospital = open_hospital(study.json, 0)
+    own = parse(study.text, ["task={name='planted', network={name='unet', channels=4, depth=1}}"])
+    assert features_of(records_with(hospital, encoder_from(own, hospital.train.shape, None))).shape[1] == 4
+    means = features_of(records_with(hospital, Maps()))
+    assert means.shape[1] == 2 and np.allclose(means[:, 0], -means[:, 1])
 
 
 def asked(study: Study, folder: Path, *questions: Question) -> list[dict[str, Any]]:

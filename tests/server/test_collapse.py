@@ -116,6 +116,12 @@ def test_a_run_that_was_looked_at_and_is_well_says_so_with_its_numbers() -> None
 
 
 def test_who_did_not_look_says_so() -> None:
+    few = judged([0.05, 0.0], answer_spread=[0.2, 0.2], cases={"Oslo": LEAST_CASES - 1})
+    assert not few.standing and "a collapse would not be seen" in all_well(few) and not few.is_seen
+    half = judged([None, None], answer_spread=[0.2, 0.2])
+    assert not half.standing and half.unseen == ("spread",) and not half.is_seen
+    assert "no collapse of these; features were not measured" in all_well(half)
+    assert judged([0.05, 0.06], answer_spread=[0.2, 0.2]).is_seen
     assert "Nobody looked" in all_well(verdict(WATCHED, [], CASES))
     assert "Nobody could see" in all_well(verdict(WATCHED, [Look(0, {"loss": 1.0})], CASES))
 

@@ -1,9 +1,10 @@
-"""Images without any federation: measure segmentations, register, resample. Arrays and images of four libraries.
+"""Images without any federation: measure segmentations and images, register, resample; arrays and four libraries.
 
     from wardround import imaging
 
     imaging.dice(prediction, truth)                              # {1: 0.91, 2: 0.84}
     imaging.measure(prediction, truth, spacing_mm=(1, 1, 3))     # a row a label: overlap and distances in mm
+    imaging.psnr(image, truth, data_range=1.0)                   # and ssim, and quality: all figures of an image
     aligned = imaging.register(moving, fixed, "rigid")           # .image is what `fixed` is: SimpleITK, MONAI, ...
     aligned.apply(labels, labels=True)
     imaging.resample(image, spacing_mm=2.0)
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
     from wardround.imaging.measures import hausdorff as hausdorff
     from wardround.imaging.measures import measure as measure
     from wardround.imaging.measures import surface_dice as surface_dice
+    from wardround.imaging.quality import psnr as psnr
+    from wardround.imaging.quality import quality as quality
+    from wardround.imaging.quality import ssim as ssim
     from wardround.imaging.registering import Aligned as Aligned
     from wardround.imaging.registering import register as register
     from wardround.imaging.registering import resample as resample
@@ -34,6 +38,7 @@ else:
         {
             "images": ("Image", "as_given", "as_image"),
             "measures": ("dice", "hausdorff", "measure", "surface_dice"),
+            "quality": ("psnr", "quality", "ssim"),
             "registering": ("Aligned", "register", "resample"),
         },
     )

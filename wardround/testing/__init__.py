@@ -33,6 +33,7 @@ _FILES = (
     "makers",
     "mechanisms",
     "networks",
+    "operators",
     "partitions",
     "questions",
     "records",
@@ -57,6 +58,7 @@ if TYPE_CHECKING:
     from wardround.testing.makers import tiny_cases as tiny_cases
     from wardround.testing.mechanisms import MechanismTests as MechanismTests
     from wardround.testing.networks import NetworkTests as NetworkTests
+    from wardround.testing.operators import OperatorTests as OperatorTests
     from wardround.testing.partitions import PartitionTests as PartitionTests
     from wardround.testing.questions import QuestionTests as QuestionTests
     from wardround.testing.records import tiny_records as tiny_records
@@ -77,6 +79,7 @@ else:
         "makers": ("contributions", "tiny_cases"),
         "mechanisms": ("MechanismTests",),
         "networks": ("NetworkTests",),
+        "operators": ("OperatorTests",),
         "partitions": ("PartitionTests",),
         "questions": ("QuestionTests",),
         "records": ("tiny_records",),

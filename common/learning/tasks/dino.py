@@ -85,10 +85,10 @@ class Dino(Taught):
     def losses(self, network: nn.Module, inputs: Tensor, drawn: Mapping[str, Tensor]) -> Tensor:
         """(N,) nats."""
         images = self.shown(inputs, drawn, GLOBAL_VIEWS)
+        probabilities = [sharpened(one, self.teacher_temperature) for one in taught(network, images)]
         answered = [*_answered(network, images, len(GLOBAL_VIEWS)).chunk(2)]
         if self.local_crops:
             answered += _answered(network, self._local(inputs, drawn), self.local_crops).chunk(self.local_crops)
-        probabilities = [sharpened(one, self.teacher_temperature) for one in taught(network, images)]
         return cross_entropy_of_views(probabilities, answered, self.temperature)
 
     def answers(self, network: nn.Module, inputs: Tensor, features: Tensor) -> Tensor:

@@ -1,29 +1,38 @@
-"""Cartesian MRI of one coil: some lines of k-space of a complex image."""
+"""Cartesian MRI of one coil or several: some lines of k-space of a complex image."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import prod
-from typing import ClassVar
+from math import prod, sqrt
+from typing import ClassVar, Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from common.errors import StudyError
-from common.reconstruction.operator import LinearMap, Operator
+from common.reconstruction import coils, sampling
+from common.reconstruction.fourier import fourier, inverse_fourier
+from common.reconstruction.imaging_operator import LinearMap, Operator
+from common.reconstruction.shapes import demand_complex, demand_parameters
+from common.reconstruction.spectral_norm import kept_norms, spectral_norm
 from common.study.checks import between
+
+WHERE = "operator 'cartesian_mri'"
 
 
 @dataclass(frozen=True)
 class CartesianMri:
-    """y = M F x: the orthonormal Fourier transform with its zero frequency in the middle, where the mask is 1.
+    """y = M F S x: of each coil the orthonormal Fourier transform with its zero frequency in the middle, where the
+    mask is 1.
 
     acceleration: lines of k-space for each that is measured. centre_fraction: share of lines, about the middle, that
-    are always measured; the others are drawn evenly. axis: that of the image along which lines follow one another,
-    counted from 0 after the channels.
+    are always measured. pattern: the others are drawn evenly (`random`), `equispaced` from a drawn one, or with
+    `variable_density`, falling from the middle; or single points of a plane, `poisson_disc`. axis: that of the image
+    along which lines follow one another, counted from 0 after the channels; points are of the plane of it and the
+    next. coils: simulated about the image, their sensitivities the parameters of a case, squares of sum 1; a single
+    one sees all alike.
     """
 
     complex_images: ClassVar[bool] = True
@@ -31,36 +40,52 @@ class CartesianMri:
     acceleration: float = 4.0
     centre_fraction: float = 0.08
     axis: int = 0
+    pattern: Literal["random", "equispaced", "variable_density", "poisson_disc"] = "random"
+    coils: int = 1
 
     def __post_init__(self) -> None:
-        between("operator 'cartesian_mri'", 1.0, 1000.0, acceleration=self.acceleration)
-        between("operator 'cartesian_mri'", 0.0, 1.0, centre_fraction=self.centre_fraction)
-        between("operator 'cartesian_mri'", 0, 2, axis=self.axis)
+        between(WHERE, 1.0, 1000.0, acceleration=self.acceleration)
+        between(WHERE, 0.0, 1.0, centre_fraction=self.centre_fraction)
+        between(WHERE, 0, 2, axis=self.axis)
+        between(WHERE, 1, coils.MOST_COILS, coils=self.coils)
 
     def parameter_shapes(self, shape: tuple[int, ...]) -> Mapping[str, tuple[int, ...]]:
-        """mask: (*S) of 0 and 1."""
-        if shape[0] != 2 or len(shape) not in (3, 4) or self.axis >= len(shape) - 1:
-            raise StudyError(
-                "operator 'cartesian_mri' measures complex images of two channels and two or three axes, and lines "
-                f"along axis {self.axis}; an image has the shape {shape}."
-            )
-        return {"mask": shape[1:]}
+        """mask: (*S) of 0 and 1. sensitivities: (2 coils, *S), of several."""
+        demand_complex(WHERE, shape, self.axis, self.coils)
+        several = {"sensitivities": (2 * self.coils, *shape[1:])} if self.coils > 1 else {}
+        return {"mask": shape[1:], **several}
 
     def draw(self, rng: np.random.Generator, shape: tuple[int, ...]) -> Mapping[str, NDArray[np.float32]]:
-        """A mask of whole lines."""
-        lines = shape[1 + self.axis]
-        total = max(1, round(lines / self.acceleration))
-        middle = min(total, max(1, round(lines * self.centre_fraction)))
-        start = (lines - middle + 1) // 2
-        chosen = np.zeros(lines, bool)
-        chosen[start : start + middle] = True
-        chosen[rng.choice(np.flatnonzero(~chosen), total - middle, replace=False)] = True
-        along = np.expand_dims(chosen, [axis for axis in range(len(shape) - 1) if axis != self.axis])
-        return {"mask": np.broadcast_to(along, shape[1:]).astype(np.float32)}
+        """A mask of whole lines, or of points; then the coils' ring."""
+        named = self.parameter_shapes(shape)
+        size = shape[1:]
+        plane = self._points(rng, size) if self.pattern == "poisson_disc" else self._lines(rng, size)
+        found = {"mask": np.broadcast_to(plane, size).astype(np.float32)}
+        return {**found, "sensitivities": coils.drawn(rng, self.coils, size)} if len(named) > 1 else found
 
     def map(self, shape: tuple[int, ...], parameters: Mapping[str, Tensor]) -> LinearMap:
-        """M F, of each case by its own mask."""
-        return MaskedFourier(shape, parameters["mask"])
+        """M F S, of each case by its own mask and sensitivities."""
+        found = demand_parameters(WHERE, self.parameter_shapes(shape), parameters)
+        if self.coils == 1:
+            return MaskedFourier(shape, found["mask"])
+        return CoilsFourier(shape, found["mask"], found["sensitivities"])
+
+    def _lines(self, rng: np.random.Generator, size: tuple[int, ...]) -> NDArray[np.bool_]:
+        lines = size[self.axis]
+        total = sampling.points_of((lines,), self.acceleration)
+        middle = min(total, max(1, round(lines * self.centre_fraction)))
+        chosen = sampling.LINES[self.pattern](rng, lines, total, middle)
+        return np.expand_dims(chosen, [axis for axis in range(len(size)) if axis != self.axis])
+
+    def _points(self, rng: np.random.Generator, size: tuple[int, ...]) -> NDArray[np.bool_]:
+        """The middle is a rectangle of the plane's proportions with `centre_fraction` of what is measured at most."""
+        axes = sorted((self.axis, (self.axis + 1) % len(size)))
+        plane = size[axes[0]], size[axes[1]]
+        total = sampling.points_of(plane, self.acceleration)
+        share = sqrt(min(self.centre_fraction / self.acceleration, total / prod(plane)))
+        middle = max(1, int(plane[0] * share)), max(1, int(plane[1] * share))
+        chosen = sampling.poisson_disc(rng, plane, total, middle)
+        return np.expand_dims(chosen, [axis for axis in range(len(size)) if axis not in axes])
 
 
 @dataclass(frozen=True)
@@ -83,6 +108,10 @@ class MaskedFourier:
         """The image of what was measured, zero elsewhere."""
         return inverse_fourier(measured * self._mask(measured))
 
+    def support(self) -> Tensor:
+        """(N, *measured_shape) 1 where something is measured."""
+        return self.mask[:, None].expand(-1, *self.measured_shape)
+
     def norm(self) -> Tensor:
         """(N,) 1, or 0 where nothing is measured."""
         return self.mask.flatten(1).amax(1).double()
@@ -96,6 +125,11 @@ class MaskedFourier:
         shifted = self._mask(images) + weight.to(images).reshape(-1, *[1] * (images.dim() - 1))
         return inverse_fourier(fourier(images) / shifted)
 
+    def power_spectrum(self) -> Tensor:
+        """The mask, its middle moved to where a transform has the frequency zero."""
+        spectrum: Tensor = torch.fft.ifftshift(self.mask, dim=tuple(range(1, self.mask.dim())))
+        return spectrum
+
     def singular_values(self) -> Tensor:
         """Ones, two for each frequency measured, then zeros."""
         values = self.mask.flatten(1).double().repeat(1, 2)
@@ -106,20 +140,42 @@ class MaskedFourier:
         return self.mask.to(like)[:, None]
 
 
-def fourier(images: Tensor) -> Tensor:
-    """(N, 2, *S): the orthonormal transform over all axes of space, the zero frequency in the middle."""
-    axes = tuple(range(1, images.dim() - 1))
-    image = torch.view_as_complex(images.movedim(1, -1).contiguous())
-    spectrum = torch.fft.fftn(torch.fft.ifftshift(image, dim=axes), dim=axes, norm="ortho")
-    return torch.view_as_real(torch.fft.fftshift(spectrum, dim=axes)).movedim(-1, 1)
+@dataclass(frozen=True)
+class CoilsFourier:
+    """M F S. mask: (N, *S) of 0 and 1. sensitivities: (N, 2K, *S)."""
 
+    image_shape: tuple[int, ...]
+    mask: Tensor
+    sensitivities: Tensor
 
-def inverse_fourier(spectrum: Tensor) -> Tensor:
-    """The inverse of `fourier`, and its adjoint."""
-    axes = tuple(range(1, spectrum.dim() - 1))
-    frequencies = torch.view_as_complex(spectrum.movedim(1, -1).contiguous())
-    image = torch.fft.ifftn(torch.fft.ifftshift(frequencies, dim=axes), dim=axes, norm="ortho")
-    return torch.view_as_real(torch.fft.fftshift(image, dim=axes)).movedim(-1, 1)
+    @property
+    def measured_shape(self) -> tuple[int, ...]:
+        """(2K, *S): real and imaginary part of each coil's k-space."""
+        return (self.sensitivities.shape[1], *self.image_shape[1:])
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Each coil's k-space where it is measured."""
+        spectra = fourier(coils.each(coils.seen(images, self.sensitivities)))
+        return spectra.reshape(len(images), *self.measured_shape) * self.mask.to(images)[:, None]
+
+    def adjoint(self, measured: Tensor) -> Tensor:
+        """Images of what was measured, combined."""
+        images = inverse_fourier(coils.each(measured * self.mask.to(measured)[:, None]))
+        return coils.combined(images.reshape(len(measured), *self.measured_shape), self.sensitivities)
+
+    def support(self) -> Tensor:
+        """(N, *measured_shape) 1 where something is measured."""
+        return self.mask[:, None].expand(-1, *self.measured_shape)
+
+    def norm(self) -> Tensor:
+        """(N,) by iteration; at most 1 where squares of sensitivities sum to 1."""
+        return kept_norms("coils", self._norms, self.mask, self.sensitivities)
+
+    def _norms(self, mask: Tensor, sensitivities: Tensor) -> Tensor:
+        part = CoilsFourier(self.image_shape, mask, sensitivities)
+        shape = (len(mask), *self.image_shape)
+        at_most = sensitivities.double().square().sum(1).flatten(1).amax(1).sqrt()
+        return spectral_norm(part.forward, part.adjoint, shape, mask.device, at_most)
 
 
 operator: type[Operator] = CartesianMri

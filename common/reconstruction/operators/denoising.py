@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from common.reconstruction.operator import LinearMap, Operator
+from common.reconstruction.imaging_operator import LinearMap, Operator
 
 
 @dataclass(frozen=True)
@@ -63,6 +63,10 @@ class Identity:
     def solve_shifted(self, images: Tensor, weight: Tensor) -> Tensor:
         """Images divided by 1 + weight."""
         return images / (1 + weight.to(images).reshape(-1, *[1] * (images.dim() - 1)))
+
+    def power_spectrum(self) -> Tensor:
+        """Ones."""
+        return torch.ones(1, *self.image_shape[1:], dtype=torch.float64)
 
     def singular_values(self) -> Tensor:
         """Ones."""

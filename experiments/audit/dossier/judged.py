@@ -7,11 +7,11 @@ from collections.abc import Iterator, Mapping
 from common.study.study import Study
 from experiments.audit.dossier.sheet import Condition, Judged
 from experiments.audit.records import Claim
+from server.reporting.records import PLAYED
 from server.reporting.wording import count
 
-PLAYED = ("inline", "processes", "simulation")
-"""Engines in which one machine plays all hospitals; the rehearsing ones start real nodes on it too."""
 REHEARSED = ("deployment", "nodes")
+"""Engines that start real nodes on one machine."""
 LABELS: Mapping[Judged, str] = {
     "simulation": "Simulation",
     "rehearsal": "Rehearsal on one computer",

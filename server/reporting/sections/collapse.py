@@ -26,7 +26,7 @@ def alarm(run: Run) -> Markup | None:
         return None
     told = sentences(found)
     if not told:
-        return tag("p", all_well(found), class_="quiet" if found.looks else "banner warn", id="collapse-in-short")
+        return tag("p", all_well(found), class_="quiet" if found.is_seen else "banner warn", id="collapse-in-short")
     head = "The network has collapsed." if found.collapsed else "The network may not have learned what it should."
     listed = tag("ul", *(tag("li", one) for one in told))
     look = "bad" if found.collapsed else "warn"

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from server.reporting.markup import Child, Markup, table, tag
+from server.reporting.markup import Child, Markup, table
 from server.reporting.patients import Patient
 from server.reporting.records import Run
 from server.reporting.sections.layout import figure, section
-from server.reporting.sections.pictures import card
+from server.reporting.sections.pictures import cards
 from server.reporting.wording import capital, named, score, score_name
 
 TITLE = "Where does it fail, and where is it best?"
 LEARNED = "Which patients does it answer worst, and which best?"
 EXTREMES = 3
-MOST_SCORES = 6
+MOST_SCORES = 7
 
 
 def extremes(run: Run) -> Markup | None:
@@ -61,9 +61,9 @@ def _by_loss(run: Run, title: str, patients: Sequence[Patient]) -> Markup:
 
 
 def _part(run: Run, rank: str, rows: Sequence[Patient], by: str, pictures: Sequence[object]) -> Markup:
-    cards = [one for one in run.pictures if one.rank == rank] if pictures else []
+    chosen = [one for one in run.pictures if one.rank == rank] if pictures else []
     names = [by, *sorted({name for one in rows for name in one.scores} - {by, "auc_error"})][:MOST_SCORES]
     head = ["Patient", "Hospital", *(named(name, run.roster.classes) for name in names)]
     values = [[one.name, one.site, *(score(one.scores.get(name)) for name in names)] for one in rows]
-    drawn: Child = tag("div", *(card(one, score_name(by)) for one in cards), class_="cards") if cards else None
+    drawn: Child = cards(chosen, score_name(by)) if chosen else None
     return figure(f"The {rank}", drawn, table(head, values, words=2))

@@ -10,7 +10,7 @@ from server.reporting.embedding import Alike, Card, Embedding, Point
 from server.reporting.markup import Child, Markup, tag
 from server.reporting.records import Run
 from server.reporting.sections.layout import beside, figure, numbers, section
-from server.reporting.wording import percent
+from server.reporting.wording import count, percent
 
 COLOURS = 8
 MARGIN = 0.06
@@ -26,9 +26,15 @@ def features(run: Run) -> Markup | None:
     lede = (
         f"Each case is {found.width} numbers to the encoder. The map shows the two directions in which {found.cases} "
         f"cases differ most, {_explained(found)} of all their variance; they come of sums of all hospitals. Points "
-        "are single cases, which only a simulation can show."
+        f"are single cases, which only a simulation can show.{_left_out(found.left_out)}"
     )
     return section("features", "What the encoder tells apart", lede, *_maps(found), *_alike(found))
+
+
+def _left_out(cases: int) -> str:
+    if not cases:
+        return ""
+    return f" Of {count(cases, 'more case')} the encoder makes no finite numbers: how bright are they?"
 
 
 def _explained(found: Embedding) -> str:

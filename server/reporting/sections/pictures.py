@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from server.reporting.charts.bars import legend
 from server.reporting.losses import Losses
 from server.reporting.markup import Markup, tag
@@ -33,9 +35,7 @@ def pictures(run: Run) -> Markup:
         f"Test patients of the simulated hospitals: {_described(chosen[0])}. "
         f"{_of_how_many(run, chosen)}Pictures of a real hospital would never leave it."
     )
-    return section(
-        "pictures", "What the model sees", lede, tag("div", *(card(one, name) for one in chosen), class_="cards")
-    )
+    return section("pictures", "What the model sees", lede, cards(chosen, name))
 
 
 def _of_how_many(run: Run, chosen: list[Picture]) -> str:
@@ -45,11 +45,17 @@ def _of_how_many(run: Run, chosen: list[Picture]) -> str:
 
 
 def _described(picture: Picture) -> str:
-    if any(name == "moved" for name, _ in picture.panels):
+    names = [name for name, _, _ in picture.panels]
+    if "moved" in names:
         return "the middle slices of a pair of images, before and after the model has laid one on the other"
-    if any("truth" in name or "true" in name for name, _ in picture.panels):
+    if any(name.startswith("prediction") for name in names):
         return "the image, the true labels, and what the model predicts"
-    return f"{', '.join(name for name, _ in picture.panels)}, as the study's task draws them"
+    if "truth" in names and any(name.startswith("error, ") for name in names):
+        return (
+            "the truth and what was made of the measured data, all in one window of grey, and the map of each one's "
+            "error, black where there is none"
+        )
+    return f"{', '.join(names)}, as the study's task draws them"
 
 
 def _legend(roster: Roster) -> Markup | None:
@@ -70,11 +76,21 @@ def _chosen(every: tuple[Picture, ...]) -> list[Picture]:
     return chosen[:MOST_PICTURES]
 
 
-def card(picture: Picture, name: str) -> Markup:
+def cards(pictures: Sequence[Picture], name: str) -> Markup:
+    """Side by side; over the whole width where a picture has something to read below it."""
+    wide = any(note for one in pictures for _, _, note in one.panels)
+    return tag("div", *(_card(one, name) for one in pictures), class_="cards wide" if wide else "cards")
+
+
+def _card(picture: Picture, name: str) -> Markup:
     """One case's pictures below its hospital and its score."""
     shown = [
-        tag("figure", tag("img", src=uri, alt=f"{word}, {picture.site}"), tag("figcaption", word))
-        for word, uri in picture.panels
+        tag(
+            "figure",
+            tag("img", src=uri, alt=", ".join(part for part in (word, picture.site, note) if part)),
+            tag("figcaption", word, *((tag("br"), note) if note else ())),
+        )
+        for word, uri, note in picture.panels
     ]
     words = f"{name} {score(picture.score)}" if picture.score is not None else ""
     head = tag("div", tag("b", picture.site), tag("span", words), class_="card-head")

@@ -1,0 +1,1 @@
+"""Designs of networks that enlarge images, by name. One file a design."""

@@ -1,0 +1,266 @@
+"""Solvers of ours and of others on the same problems, in one process, in turn; JSON on the last line.
+
+For a Python that has deepinv, scikit-image, SigPy, ODL and astra; what it lacks is left out and named. Every solver is
+given the same data in single precision and the same objective, and is timed to the same relative gap of it. Not
+imported by the program.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import warnings
+from collections.abc import Callable, Iterator
+from importlib import import_module
+from pathlib import Path
+from statistics import median
+from time import process_time
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+warnings.filterwarnings("ignore")
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from common.reconstruction.regulariser import Limits
+from common.reconstruction.solve import reconstruct
+from common.study.catalogue import REGULARISERS
+from common.study.options import Entry
+from experiments.benchmarks._inverse_problems import SETTINGS, SIDE, Posed, Timed, posed, reference, time_to_gap
+
+PROX_GAP, GAP, WAVELET_GAP = 2e-4, 1e-4, 1e-4
+TV, PERIODIC = Entry("tv"), Entry("tv", {"anisotropic": True, "periodic": True})
+WAVELET = Entry("wavelet", {"wavelet": "db4", "levels": 4, "averages": True})
+Solver = Callable[[int], Tensor]
+
+
+def main() -> None:
+    """Rows of {problem, prior, solver, cpu_s, gap, psnr, iterations}, and of projectors."""
+    torch.set_num_threads(1)
+    rows: list[dict[str, Any]] = []
+    missing: dict[str, str] = {}
+    for name, prior, gap, solvers in _contests():
+        one = posed(name)
+        least, apart = reference(one, prior)
+        for who, make in solvers.items():
+            try:
+                found = time_to_gap(make(one), one, prior, least, gap)
+            except Exception as error:  # noqa: BLE001 - a peer that cannot run is named, the others go on
+                missing[who] = f"{type(error).__name__}: {error}"[:200]
+                continue
+            rows.append(_row(name, prior, who, found, gap, apart))
+            sys.stderr.write(f"{rows[-1]}\n")
+    sys.stdout.write(json.dumps({"rows": rows, "projectors": _projectors(missing), "missing": missing}) + "\n")
+
+
+def _row(name: str, prior: Entry, who: str, found: Timed, gap: float, apart: float) -> dict[str, Any]:
+    words = prior.name + ("" if prior is not PERIODIC else ", anisotropic, periodic")
+    figures = {"cpu_s": found.cpu_s, "gap": found.gap, "psnr": found.psnr, "iterations": found.iterations}
+    return {"problem": name, "prior": words, "solver": who, "wanted": gap, **figures, "references_apart": apart}
+
+
+def _contests() -> Iterator[tuple[str, Entry, float, dict[str, Callable[[Posed], Solver]]]]:
+    denoisers = {"ours, proximal map": _our_map, "deepinv TVDenoiser": _deepinv, "scikit-image": _skimage}
+    yield "denoising", TV, PROX_GAP, denoisers
+    for name in SETTINGS:
+        ours = {f"ours, {method}": _ours(method, TV) for method in ("fista", "admm", "chambolle_pock")}
+        odl = {"ODL pdhg": _odl} if name in ("denoising", "inpainting") else {}
+        yield name, TV, GAP, {**ours, **odl}
+    sigpy_fista = {"ours, fista": _ours("fista", WAVELET), "SigPy FISTA": _sigpy_fista}
+    yield "MRI x4", WAVELET, WAVELET_GAP, sigpy_fista
+    yield "MRI x4", PERIODIC, GAP, {"ours, admm": _ours("admm", PERIODIC), "SigPy ADMM": _sigpy_admm}
+
+
+def _ours(method: str, prior: Entry) -> Callable[[Posed], Solver]:
+    def make(one: Posed) -> Solver:
+        entry = Entry(method, {"tolerance": 1e-12})
+
+        def run(many: int) -> Tensor:
+            chosen = Entry(entry.name, {**entry.options, "iterations": many})
+            return reconstruct(one.linear, one.data, method=chosen, prior=prior, weight=one.weight).images
+
+        return run
+
+    return make
+
+
+def _our_map(one: Posed) -> Solver:
+    def run(many: int) -> Tensor:
+        built: Any = REGULARISERS.build(TV)
+        with torch.inference_mode():
+            found: Tensor = built.proximal(None, Limits(PROX_GAP / 2, many, many))(
+                one.data, torch.tensor([one.weight], dtype=torch.float64)
+            )
+        return found.clone()
+
+    return run
+
+
+def _deepinv(one: Posed) -> Solver:
+    model = import_module("deepinv").models.TVDenoiser
+
+    def run(many: int) -> Tensor:
+        with torch.inference_mode():
+            found: Tensor = model(n_it_max=many, crit=0.0)(one.data, ths=one.weight)
+        return found.clone()
+
+    return run
+
+
+def _skimage(one: Posed) -> Solver:
+    denoise = import_module("skimage.restoration").denoise_tv_chambolle
+    data = one.data[0, 0].numpy()
+
+    def run(many: int) -> Tensor:
+        found = denoise(data, weight=one.weight, eps=0.0, max_num_iter=many)
+        return torch.from_numpy(np.asarray(found))[None, None]
+
+    return run
+
+
+def _odl(one: Posed) -> Solver:
+    """Chambolle and Pock's method as ODL has it, its norms given."""
+    odl, functionals = import_module("odl"), import_module("odl.functionals.default_functionals")
+    space = odl.uniform_discr([0, 0], [SIDE, SIDE], (SIDE, SIDE), dtype="float32")
+    gradient = odl.Gradient(space, pad_mode="symmetric")
+    mask = one.linear.forward(torch.ones(1, *one.linear.image_shape))[0, 0].numpy()
+    seen = odl.MultiplyOperator(space.element(mask), domain=space, range=space)
+    both = odl.BroadcastOperator(seen, gradient)
+    misfit = 0.5 * functionals.L2NormSquared(space).translated(space.element(one.data[0, 0].numpy()))
+    variation = one.weight * functionals.GroupL1Norm(gradient.range, exponent=2)
+    step = 0.99 / 3.0  # the squared norm of both is at most 1 + 8
+
+    def run(many: int) -> Tensor:
+        image = space.zero()
+        joint = functionals.SeparableSum(misfit, variation)
+        odl.solvers.pdhg(image, functionals.ZeroFunctional(space), joint, both, niter=many, tau=step, sigma=step)
+        return torch.from_numpy(np.asarray(image.asarray(), dtype=np.float32))[None, None]
+
+    return run
+
+
+def _sigpy_parts(one: Posed) -> tuple[Any, Any, Any]:
+    """SigPy, its map and the data as complex numbers."""
+    sigpy: Any = import_module("sigpy")
+    mask = (one.data[0] != 0).any(0).numpy().astype(np.float32)
+    data = one.data[0, 0].numpy() + 1j * one.data[0, 1].numpy()
+    linear = sigpy.linop.Multiply((SIDE, SIDE), mask) * sigpy.linop.FFT((SIDE, SIDE))
+    return sigpy, linear, data.astype(np.complex64)
+
+
+def _as_channels(image: Any) -> Tensor:
+    return torch.from_numpy(np.stack([image.real, image.imag]).astype(np.float32))[None]
+
+
+def _sigpy_fista(one: Posed) -> Solver:
+    """With PyWavelets' periodised transform, as SigPy's own pads with zeros and is not orthogonal; its step is given."""
+    sigpy, linear, data = _sigpy_parts(one)
+    pywt, levels = import_module("pywt"), 4
+    size = (SIDE, SIDE)
+    _, places = pywt.coeffs_to_array(pywt.wavedec2(np.zeros(size), "db4", "periodization", levels))
+
+    class Wavelet(sigpy.linop.Linop):  # type: ignore[misc, name-defined]
+        def __init__(self) -> None:
+            super().__init__(size, size)
+
+        def _apply(self, image: Any) -> Any:
+            return pywt.coeffs_to_array(pywt.wavedec2(image, "db4", "periodization", levels))[0]
+
+        def _adjoint_linop(self) -> Any:
+            return Inverse()
+
+    class Inverse(sigpy.linop.Linop):  # type: ignore[misc, name-defined]
+        def __init__(self) -> None:
+            super().__init__(size, size)
+
+        def _apply(self, values: Any) -> Any:
+            parts = pywt.array_to_coeffs(values, places, output_format="wavedec2")
+            return pywt.waverec2(parts, "db4", "periodization")
+
+        def _adjoint_linop(self) -> Any:
+            return Wavelet()
+
+    def run(many: int) -> Tensor:
+        prox = sigpy.prox.UnitaryTransform(sigpy.prox.L1Reg(size, one.weight), Wavelet())
+        app = sigpy.app.LinearLeastSquares(linear, data, proxg=prox, alpha=1.0, max_iter=many, show_pbar=False)
+        return _as_channels(app.run())
+
+    return run
+
+
+def _sigpy_admm(one: Posed) -> Solver:
+    """Its penalty is the better of three on this problem."""
+    sigpy, linear, data = _sigpy_parts(one)
+
+    def run(many: int) -> Tensor:
+        differences = sigpy.linop.FiniteDifference((SIDE, SIDE))
+        app = sigpy.app.LinearLeastSquares(
+            linear,
+            data,
+            proxg=sigpy.prox.L1Reg(differences.oshape, one.weight),
+            G=differences,
+            solver="ADMM",
+            rho=SIGPY_RHO,
+            max_iter=many,
+            show_pbar=False,
+        )
+        return _as_channels(app.run())
+
+    return run
+
+
+SIGPY_RHO = 0.1
+
+
+def _projectors(missing: dict[str, str]) -> list[dict[str, Any]]:
+    """Forward and adjoint of a parallel beam, median of several: ours in both kernels that astra has."""
+    found = []
+    for ours, theirs in (("linear", "linear"), ("line", "line"), ("strip", "strip")):
+        try:
+            found.append(_projector(ours, theirs))
+        except Exception as error:  # noqa: BLE001 - named, and the others go on
+            missing[f"astra {theirs}"] = f"{type(error).__name__}: {error}"[:200]
+    return found
+
+
+def _projector(kernel: str, theirs: str, views: int = 30, side: int = 128) -> dict[str, Any]:
+    from common.reconstruction.operators.ct import Ct
+
+    astra: Any = import_module("astra")
+    image = np.random.default_rng(0).random((side, side), dtype=np.float32)
+    entry = Ct(views=views, kernel=kernel)  # type: ignore[arg-type]
+    linear = entry.map((1, side, side), {"views": torch.ones(1, views)})
+    given = torch.from_numpy(image)[None, None]
+    rays = linear.forward(given)
+    detectors = rays.shape[-1]
+    volume = astra.create_vol_geom(side, side)
+    beams = astra.create_proj_geom("parallel", 1.0, detectors, np.deg2rad(180 * np.arange(views) / views))
+    projector = astra.create_projector(theirs, beams, volume)
+
+    def both() -> None:
+        linear.adjoint(linear.forward(given))
+
+    def astras() -> Any:
+        number, sinogram = astra.create_sino(image, projector)
+        other, _ = astra.create_backprojection(sinogram, projector)
+        astra.data2d.delete([number, other])
+        return sinogram
+
+    sinogram = astras()
+    apart = min(
+        float(np.abs(rays[0, 0].numpy()[::flip] - sinogram[:, ::turn]).max()) for flip in (1, -1) for turn in (1, -1)
+    ) / float(np.abs(sinogram).max())
+    times: dict[str, list[float]] = {"ours": [], "astra": []}
+    for _ in range(21):
+        for who, run in (("ours", both), ("astra", astras)):
+            begin = process_time()
+            run()
+            times[who].append(process_time() - begin)
+    ours, peer = median(times["ours"][1:]), median(times["astra"][1:])
+    return {"kernel": kernel, "ours_ms": 1000 * ours, "astra_ms": 1000 * peer, "apart": apart}
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,52 @@
+"""`wardround reconstruct`: data or an image in; an image, its scores, a record and pictures out."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import Progress
+
+from common.errors import ImageError
+from common.files.access import write_to
+from experiments.measuring.image_files import check_name
+from experiments.reconstructing.acquisition import acquire
+from experiments.reconstructing.asked import Asked
+from experiments.reconstructing.learned import load_learned
+from experiments.reconstructing.methods import answer
+from experiments.reconstructing.results import PICTURES, pictures, record, result_of, tell, write_images
+from server.reporting.markup import visible
+
+
+def reconstruct(
+    asked: Asked, console: Console, out: Path | None, json_file: Path | None, figure: Path | None
+) -> None:
+    """Do it, print it, and write what is asked for. Raises StudyError, ImageError or FileError before any work that a
+    wrong word would waste.
+    """
+    if out is not None:
+        check_name(out)
+    if figure is not None and figure.suffix not in PICTURES:
+        raise ImageError(f"{figure.name} must end with {' or '.join(PICTURES)}.")
+    learned = None if asked.run is None else load_learned(asked.run)
+    name = asked.method_name
+    entry = learned.operator if learned is not None and asked.operator is None else None
+    acquired = acquire(asked, entry or asked.entry("operator", asked.operator or ""))
+    for remark in acquired.remarks:
+        console.print(visible(remark), markup=False, highlight=False, soft_wrap=True)
+    with Progress(console=console, transient=True) as progress:
+        bar = progress.add_task(name, total=None)
+
+        def heard(what: str, done: int, of: int) -> None:
+            progress.update(bar, description=f"{name}: {what}", completed=done, total=of)
+
+        found = answer(asked, acquired, learned, heard)
+    result = result_of(acquired, found)
+    tell(result, console)
+    if out is not None:
+        write_images(result, asked, out)
+    if json_file is not None:
+        write_to(json_file, json.dumps(record(asked, result), indent=1) + "\n")
+    if figure is not None:
+        write_to(figure, pictures(asked, result, figure))

@@ -1,0 +1,105 @@
+"""What an operator must know of a case beside its options (a mask, a point spread), from files or what is known."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from common.errors import StudyError
+from common.reconstruction.imaging_operator import Operator
+from common.seeding import generator
+from common.study.spelling import unknown
+from experiments.measuring.image_files import read_stored
+from experiments.reconstructing.numbers import in_channels
+
+MEASURED = "measured"
+"""In the place of a mask's file: where the data are not zero."""
+
+
+def given_parameters(
+    operator: Operator, shape: tuple[int, ...], files: Mapping[str, str]
+) -> dict[str, NDArray[np.float32]]:
+    """Those that files hold, of one case, by name. Raises StudyError for what the operator does not know."""
+    wanted = operator.parameter_shapes(shape)
+    found: dict[str, NDArray[np.float32]] = {}
+    for name, place in files.items():
+        if name not in wanted:
+            raise (
+                unknown("parameter of the operator", name, wanted)
+                if wanted
+                else StudyError(f"the operator has no parameters of a case; --parameter gave {name!r}.")
+            )
+        if name == "mask" and place == MEASURED:
+            continue
+        found[name] = _fitted(name, read_stored(Path(place)).values, wanted[name], getattr(operator, "axis", None))
+    return found
+
+
+def drawn_parameters(
+    operator: Operator, shape: tuple[int, ...], given: Mapping[str, NDArray[np.float32]], seed: int
+) -> dict[str, NDArray[np.float32]]:
+    """Those given, and the others as the operator draws them."""
+    drawn = operator.draw(generator(seed, "reconstruct", "parameters"), shape)
+    return {name: np.asarray(given.get(name, values), np.float32) for name, values in drawn.items()}
+
+
+def known_parameters(
+    operator: Operator,
+    shape: tuple[int, ...],
+    given: Mapping[str, NDArray[np.float32]],
+    seen: NDArray[np.bool_] | None,
+) -> tuple[dict[str, NDArray[np.float32]], tuple[str, ...]]:
+    """Those given, those that follow from the operator's options, and a mask from the data; with remarks.
+
+    seen: (*S) where data are not zero, or None. Raises StudyError for what has to be given.
+    """
+    wanted = operator.parameter_shapes(shape)
+    one, other = (operator.draw(np.random.default_rng(seed), shape) for seed in (0, 1))
+    found, remarks = dict(given), []
+    for name, size in wanted.items():
+        if name in found:
+            continue
+        if name == "mask" and seen is not None and seen.shape == size and not seen.all():
+            found[name] = seen.astype(np.float32)
+            remarks.append(f"The mask is where the data are not zero: {seen.mean():.1%} of it.")
+        elif np.array_equal(one[name], other[name]):
+            found[name] = np.asarray(one[name], np.float32)
+        else:
+            raise StudyError(
+                f"the operator must know {name!r} of these data, {size}: give it as --parameter {name}=FILE"
+                f"{', or write what was not measured as zeros' if name == 'mask' else ''}."
+            )
+    return found, tuple(remarks)
+
+
+def as_batch(parameters: Mapping[str, NDArray[np.float32]], count: int) -> dict[str, Tensor]:
+    """(N, ...): the same in each case."""
+    return {
+        name: torch.from_numpy(np.ascontiguousarray(one))[None].expand(count, *one.shape)
+        for name, one in parameters.items()
+    }
+
+
+def _fitted(name: str, values: NDArray[Any], shape: tuple[int, ...], axis: int | None) -> NDArray[np.float32]:
+    """Of the operator's shape: lines are spread along the other axes. Raises StudyError for another."""
+    if name == "mask" and not np.isin(values, (0, 1)).all():
+        raise StudyError("a mask must hold 0 and 1, where nothing and where something was measured; it holds others.")
+    if values.dtype.kind == "c":
+        found = in_channels(values[None], shape)
+        if found is not None:
+            return np.asarray(found[0].numpy(), np.float32)
+    elif values.ndim == 1 and axis is not None and axis < len(shape) and len(values) == shape[axis]:
+        values = values.reshape([-1 if at == axis else 1 for at in range(len(shape))])
+    if values.dtype.kind != "c" and values.ndim == len(shape) and _spreads(values.shape, shape):
+        return np.asarray(np.broadcast_to(values, shape), np.float32)
+    raise StudyError(f"the parameter {name!r} must have the shape {shape}; its file holds {values.shape}.")
+
+
+def _spreads(held: tuple[int, ...], wanted: tuple[int, ...]) -> bool:
+    return all(one in (1, other) for one, other in zip(held, wanted, strict=True))

@@ -1,0 +1,174 @@
+"""Images by the method that was asked for: classical, an untrained network, or a run's model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, is_dataclass, replace
+from functools import partial
+from math import inf
+from time import perf_counter
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from common.errors import StudyError
+from common.reconstruction.choice_of_weight import Chosen, by_discrepancy, by_l_curve
+from common.reconstruction.deep_image_prior import DeepImagePrior, fitted
+from common.reconstruction.denoiser import Denoiser
+from common.reconstruction.problem import Solved
+from common.reconstruction.regulariser import Regulariser
+from common.reconstruction.solve import DEFAULT_WEIGHT, reconstruct
+from common.study.options import build
+from experiments.reconstructing.acquisition import Acquisition
+from experiments.reconstructing.asked import DEEP, FROM_DATA, LEARNED, PLAYED, Asked
+from experiments.reconstructing.learned import Learned
+
+Heard = Callable[[str, int, int], None]
+"""Told what is done, how often it was, and how often it will be."""
+MOST_NUMBERS_AT_ONCE = 1 << 21
+LARGEST_IN_DOUBLE = 1 << 23
+"""Numbers of one image, beyond which it is worked out in float32."""
+LOOKS = 12
+"""Weights that are tried at most."""
+SPAN, NOISELESS_SPAN = (1e-5, 1.0), (1e-7, 0.1)
+"""Of weights that are tried, for images of 0 to 1."""
+TRIAL_TOLERANCE = 1e-3
+"""Relative change that ends a trial: a weight is judged by its misfit, which settles long before the image."""
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """images: (N, C, *S) in the acquisition's scale. facts: how they were found, for a table and JSON."""
+
+    images: Tensor
+    facts: dict[str, Any]
+
+
+def answer(asked: Asked, acquired: Acquisition, learned: Learned | None, heard: Heard) -> Answer:
+    """The images. Raises StudyError where method, prior and data do not go together."""
+    name, begin = asked.method_name, perf_counter()
+    made = {FROM_DATA: _from_data, DEEP: _deep, LEARNED: _learned}.get(name, _classical)
+    images, facts = made(asked, acquired, learned, heard)
+    return Answer(images, {"method": name, **facts, "seconds": round(perf_counter() - begin, 3)})
+
+
+def _from_data(
+    asked: Asked, acquired: Acquisition, learned: Learned | None, heard: Heard
+) -> tuple[Tensor, dict[str, Any]]:
+    return acquired.start(), {}
+
+
+def _learned(
+    asked: Asked, acquired: Acquisition, learned: Learned | None, heard: Heard
+) -> tuple[Tensor, dict[str, Any]]:
+    assert learned is not None
+    predict = learned.fitted(acquired.entry, acquired.image_shape)
+    parts = []
+    for part in _parts(acquired, "slices", heard):
+        linear_inputs = predict(
+            part.float(), {name: one.float() for name, one in _parameters(acquired, len(part)).items()}
+        )
+        parts.append(linear_inputs.double())
+    return torch.cat(parts), learned.facts
+
+
+def _deep(
+    asked: Asked, acquired: Acquisition, learned: Learned | None, heard: Heard
+) -> tuple[Tensor, dict[str, Any]]:
+    options = build(DeepImagePrior, asked.entry("method", DEEP).options, f"method {DEEP!r}")
+    found = [
+        fitted(acquired.linear(1), part.float(), options, seed=asked.seed)
+        for part in _parts(acquired, "networks", heard, 1)
+    ]
+    steps = [len(one.losses) for one in found]
+    facts = {"iterations": max(steps), "stopped": "; ".join(sorted({one.stopped for one in found}))}
+    return torch.cat([one.image for one in found]).double(), facts
+
+
+def _classical(
+    asked: Asked, acquired: Acquisition, learned: Learned | None, heard: Heard
+) -> tuple[Tensor, dict[str, Any]]:
+    method = asked.build("method", asked.method_name)
+    prior = _prior(asked, learned)
+    bounds = (0.0, inf) if asked.at_least_zero else None
+    solve = partial(reconstruct, method=method, prior=prior, bounds=bounds)
+    trial = partial(solve, method=_sooner(method))
+    weight, how = _weight(asked, acquired, trial, prior, heard)
+    found = [solve(acquired.linear(len(part)), part, weight=weight) for part in _parts(acquired, "images", heard)]
+    facts = {
+        "prior": "a learned denoiser" if isinstance(prior, Denoiser) else asked.prior_name,
+        "weight": weight,
+        "weight_chosen": how,
+        "iterations": max(one.iterations for one in found),
+        "stopped": "; ".join(sorted({one.stopped for one in found})),
+        "objective": [float(value) for one in found for value in one.final_objective],
+    }
+    return torch.cat([one.images for one in found]).double(), facts
+
+
+def _prior(asked: Asked, learned: Learned | None) -> Regulariser:
+    if asked.method_name in PLAYED:
+        if learned is None:
+            raise StudyError(
+                f"method {asked.method_name!r} needs --run, the folder of a run that learned to denoise."
+            )
+        return Denoiser(learned.denoiser())
+    built: Regulariser = asked.build("prior", asked.prior_name)
+    return built
+
+
+def _weight(
+    asked: Asked, acquired: Acquisition, solve: Callable[..., Solved], prior: Regulariser, heard: Heard
+) -> tuple[float, str]:
+    """The weight, and why. Where it is to be found, by the middle image alone."""
+    if asked.weight != "auto":
+        try:
+            return float(asked.weight), "given"
+        except ValueError:
+            raise StudyError(f"--weight takes a number or 'auto'; it was given {asked.weight!r}.") from None
+    if asked.prior_name == "none" and not isinstance(prior, Denoiser):
+        return 0.0, "there is no prior"
+    middle = acquired.measured[len(acquired.measured) // 2][None]
+    linear, tried = acquired.linear(1), 0
+
+    def solution(*, weight: float, start: Tensor | None) -> Solved:
+        nonlocal tried
+        heard("weights tried", tried, LOOKS)
+        tried += 1
+        return solve(linear, middle, weight=weight, start=start)
+
+    if acquired.noise:
+        return _said("discrepancy principle", by_discrepancy(solution, linear, middle, acquired.noise, SPAN, LOOKS))
+    if isinstance(prior, Denoiser):
+        return DEFAULT_WEIGHT, "the default: noise is not known, and a denoiser has no value for an L-curve"
+    span = NOISELESS_SPAN if acquired.noise == 0 else SPAN
+    return _said("L-curve", by_l_curve(solution, linear, middle, prior.value, span, LOOKS))
+
+
+def _said(principle: str, chosen: Chosen) -> tuple[float, str]:
+    return chosen.weight, f"{principle}, {chosen.how}"
+
+
+def _sooner(method: Any) -> Any:
+    """The method, ended by a larger change where it says one."""
+    if not (is_dataclass(method) and hasattr(method, "tolerance")):
+        return method
+    return replace(method, tolerance=max(method.tolerance, TRIAL_TOLERANCE))  # type: ignore[type-var]
+
+
+def _parts(acquired: Acquisition, what: str, heard: Heard, at_once: int | None = None) -> Iterator[Tensor]:
+    """Data of a few images at a time."""
+    whole = acquired.measured
+    size = max(1, whole[0].numel())
+    step = at_once or max(1, MOST_NUMBERS_AT_ONCE // size)
+    kind = torch.float64 if size <= LARGEST_IN_DOUBLE else torch.float32
+    for begin in range(0, len(whole), step):
+        heard(what, begin, len(whole))
+        yield whole[begin : begin + step].to(kind)
+
+
+def _parameters(acquired: Acquisition, count: int) -> dict[str, Tensor]:
+    from experiments.reconstructing.given_parameters import as_batch
+
+    return as_batch(acquired.parameters, count)
