@@ -13,7 +13,7 @@ from torch import Tensor
 
 from common.errors import StudyError
 from common.reconstruction.imaging_operator import LinearMap, Operator
-from common.reconstruction.projection import Geometry, Projector, projector, ramped
+from common.reconstruction.projection import Geometry, back_projected, projected, ramped
 from common.reconstruction.shapes import demand_image, demand_parameters
 from common.reconstruction.spectral_norm import kept_norms, spectral_norm
 from common.study.checks import between
@@ -119,13 +119,13 @@ class Projection:
 
     def forward(self, images: Tensor) -> Tensor:
         """Line integrals, zero in views that are not measured."""
-        rays = self._projector(images).project(images.reshape(-1, images.shape[-2] * images.shape[-1]))
+        rays = projected(images.reshape(-1, images.shape[-2] * images.shape[-1]), self.geometry)
         return rays.reshape(len(images), *self.measured_shape) * self._views(images)
 
     def adjoint(self, measured: Tensor) -> Tensor:
         """Back-projection without a filter."""
         rays = (measured * self._views(measured)).reshape(-1, measured.shape[-2] * measured.shape[-1])
-        return self._projector(measured).back_project(rays).reshape(len(measured), *self.image_shape)
+        return back_projected(rays, self.geometry).reshape(len(measured), *self.image_shape)
 
     def support(self) -> Tensor:
         """(N, *measured_shape) 1 where something is measured."""
@@ -147,9 +147,6 @@ class Projection:
         """Of one plane: slices and channels are measured alike."""
         plane = Projection((1, *self.image_shape[-2:]), self.geometry, views)
         return spectral_norm(plane.forward, plane.adjoint, (len(views), *plane.image_shape), views.device)
-
-    def _projector(self, like: Tensor) -> Projector:
-        return projector(self.geometry, like.dtype, like.device)
 
     def _views(self, like: Tensor) -> Tensor:
         views = self.views.to(like)
