@@ -2,7 +2,7 @@
 
 python docs/reconstruction_pictures.py --out docs
 
-Some four minutes of one core. What is learned is learned here, by one hospital, for a minute each: the pictures show
+Some two minutes of one core. What is learned is learned here, by one hospital, for half a minute each: pictures show
 what kinds of priors do, not which one wins (docs/results.md says that).
 """
 

@@ -113,6 +113,7 @@ class Acquired:
         images = held.inputs
         if images.ndim < 3 or images.shape[1] <= self.channel:
             raise SourceError(f"channel {self.channel} of the images is not there: they are {images.shape[1:]}.")
+        self._demand_alike(tuple(images.shape[2:]))
         channel, persons = images[:, self.channel], held.patients
         scaled = _scaled(channel, persons)
         cases = [
@@ -120,6 +121,18 @@ class Acquired:
             for image, (person, nth) in zip(scaled, _numbered(persons), strict=True)
         ]
         return np.stack([inputs for inputs, _ in cases]), np.stack([truth for _, truth in cases])
+
+    def _demand_alike(self, sides: tuple[int, ...]) -> None:
+        """Raise StudyError where a task that reads one operator's planes would misread another's."""
+        layouts = [Layout.of(one, (2 if one.complex_images else 1, *sides)) for one in self._operators()]
+        told = [{"data": one.measured_shape, **one.parameters} for one in layouts]
+        for entry, other in zip(self.operators, told, strict=True):
+            if other != told[0]:
+                raise StudyError(
+                    "source 'acquired'.operators must fill planes alike, since one task reads those of all "
+                    f"hospitals: {self.operators[0].name!r} gives {told[0]} of an image of {sides}, and "
+                    f"{entry.name!r} {other}. Give their options that say sizes, such as reach_pixels, one value."
+                )
 
     def _noise(self, at: int) -> Noise:
         if self.photons:

@@ -6,12 +6,14 @@ Rows are kept in `runs/bench/federated-mri` of the folder it is called in; calle
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 from rich.console import Console
 
 from client.hospital import Hospital
+from common.study.study import Study
 from experiments.benchmark import Benchmark, Cell, Measured, Target
 from experiments.benchmarks import _mri_ways as ways
 from experiments.benchmarks._kept_rows import CPU_S, KeptRows, Row
@@ -150,11 +152,16 @@ def _of_seed(kept: KeptRows, seed: int, others: bool) -> list[Row]:
     return [
         kept.row(
             {"way": way, "seed": seed},
-            (mended if others else study).json,
+            _setting(mended if others else study, way),
             lambda one=one, steps=steps, work=work: {"steps": steps, "work": work, **one()},  # type: ignore[misc]
         )
         for way, (steps, work, one) in (beside if others else ours).items()
     ]
+
+
+def _setting(study: Study, way: str) -> str:
+    """What a row is measured with: but for the federation, nothing of fine-tuning."""
+    return study.json if way == FEDERATED else replace(study, fine_tuning=None).json
 
 
 def _value(row: Row, way: str, prefix: str, site: str) -> float:

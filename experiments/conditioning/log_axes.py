@@ -28,8 +28,16 @@ def log_axes(lines: Mapping[str, Points], x_words: str, title: str) -> Markup:
     ends = spread([y(points[-1][1]) for points in logs.values()], LABEL_GAP, TOP, HEIGHT - BOTTOM)
     for index, (name, points) in enumerate(logs.items()):
         parts += _line(name, points, x, y, ends[index], COLOURS[index % len(COLOURS)])
-    size = {"viewBox": f"0 0 {WIDTH:g} {HEIGHT:g}", "width": WIDTH, "height": HEIGHT}
-    return tag("svg", *parts, xmlns="http://www.w3.org/2000/svg", role="img", aria_label=title, **size)
+    return tag(
+        "svg",
+        *parts,
+        xmlns="http://www.w3.org/2000/svg",
+        viewBox=f"0 0 {WIDTH:g} {HEIGHT:g}",
+        width=WIDTH,
+        height=HEIGHT,
+        role="img",
+        aria_label=title,
+    )
 
 
 def _logs(points: Points) -> list[tuple[float, float]]:

@@ -23,13 +23,13 @@ from common.study.catalogue import OPERATORS
 from common.study.options import Entry
 from experiments.measuring.image_files import Stored, read_stored
 from experiments.reconstructing.asked import Asked
+from experiments.reconstructing.channels import as_cases, in_channels
 from experiments.reconstructing.given_parameters import (
     as_batch,
     drawn_parameters,
     given_parameters,
     known_parameters,
 )
-from experiments.reconstructing.numbers import as_cases, in_channels
 
 MOST_ENLARGED = 8
 """Times that an image's sides may be those of its data, where no size is given."""

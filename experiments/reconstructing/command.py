@@ -12,7 +12,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 
 from common.errors import ImageError
 from common.files.access import write_to
-from experiments.measuring.image_files import check_name
+from experiments.measuring.image_files import check_name, is_nifti
 from experiments.reconstructing.acquisition import acquire
 from experiments.reconstructing.asked import Asked
 from experiments.reconstructing.learned import load_learned
@@ -49,6 +49,10 @@ def reconstruct(
     tell(result, console)
     if out is not None:
         write_images(result, asked, out)
+        if acquired.complex_images and is_nifti(out):
+            console.print(
+                f"{visible(out.name)} holds the magnitude; .npy and .h5 hold complex numbers.", markup=False
+            )
     if json_file is not None:
         write_to(json_file, json.dumps(record(asked, result), indent=1) + "\n")
     if figure is not None:

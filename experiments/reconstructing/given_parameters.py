@@ -16,7 +16,7 @@ from common.reconstruction.imaging_operator import Operator
 from common.seeding import generator
 from common.study.spelling import unknown
 from experiments.measuring.image_files import read_stored
-from experiments.reconstructing.numbers import in_channels
+from experiments.reconstructing.channels import in_channels
 
 MEASURED = "measured"
 """In the place of a mask's file: where the data are not zero."""

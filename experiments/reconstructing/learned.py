@@ -13,7 +13,6 @@ from torch import Tensor, nn
 from common.data.cases import Shape
 from common.errors import StudyError
 from common.learning.tasks._reconstruction import Reconstruction
-from common.reconstruction.any_operator import AnyOperator
 from common.reconstruction.packing import Layout
 from common.study.options import Entry
 from experiments.prediction.trained import Trained, load_trained
@@ -52,20 +51,16 @@ class Learned:
             "trained_with": self.operator.name,
         }
 
-    def fitted(self, operator: Entry, image_shape: tuple[int, ...], noise: float) -> Predict:
-        """For this operator and size. noise: of the data, 0 where it is not known.
+    def fitted(self, operator: Entry, image_shape: tuple[int, ...]) -> Predict:
+        """For this operator and size.
 
         Raises StudyError where the network's parameters are of one operator or one size alone.
         """
         task = replace(self.task, operator=operator)
         layout = Layout.of(task._operator, image_shape)
         own = layout.inputs_shape == self.trained.learned.shape.inputs and layout.operator == self.task._operator
-        held, unit = self.trained.network, self.task.data_range
-        if not own and isinstance(held, AnyOperator):
-            return lambda measured, parameters: _finite(
-                held.sought_by(layout.operator.map(image_shape, parameters), measured * unit, noise * unit) / unit
-            )
-        network = held if own else self._rebuilt(task, layout)
+        unit = self.task.data_range
+        network = self.trained.network if own else self._rebuilt(task, layout)
 
         def predict(measured: Tensor, parameters: Mapping[str, Tensor]) -> Tensor:
             with torch.no_grad():
@@ -89,6 +84,11 @@ class Learned:
 
         return denoise
 
+    def _way_out(self) -> str:
+        if hasattr(self.trained.network, "denoised"):
+            return "Its denoiser takes any operator: --method falling_denoiser."
+        return "Networks that are told the operator (unrolled, generator) take others."
+
     def _rebuilt(self, task: Reconstruction, layout: Layout) -> nn.Module:
         network: nn.Module = task.build_network(Shape(layout.inputs_shape, 0)).eval()  # type: ignore[attr-defined]
         held = self.trained.network.state_dict()
@@ -99,7 +99,7 @@ class Learned:
             raise StudyError(
                 f"the run's model is of operator {self.operator.name!r} and inputs of the shape "
                 f"{self.trained.learned.shape.inputs} alone; these data make inputs of {layout.inputs_shape}. "
-                "Networks that are told the operator (unrolled, denoiser) take others of images as complex."
+                f"{self._way_out()}"
             )
         network.load_state_dict(held)
         return network

@@ -26,8 +26,8 @@ from experiments.measuring.image_files import write_picture
 from experiments.measuring.picture_page import page
 from experiments.reconstructing.acquisition import Acquisition
 from experiments.reconstructing.asked import FROM_DATA, Asked
+from experiments.reconstructing.channels import out_of_channels
 from experiments.reconstructing.methods import Answer
-from experiments.reconstructing.numbers import out_of_channels
 from experiments.running.windowed_panels import pixels_of
 from experiments.whole_tables import print_whole
 from server.reporting.markup import visible

@@ -26,9 +26,9 @@ def test_targets_are_met_at_an_equal_gap_alone() -> None:
 
 
 def test_a_projector_is_as_fast_as_its_slowest_kernel() -> None:
-    projectors = [
-        {"kernel": name, "ours_ms": 1.0, "astra_ms": ms, "apart": 1e-5} for name, ms in (("line", 4), ("strip", 2))
-    ]
+    common = {"what": "projection", "apart": 1e-5, "ours_ms": 1.0}
+    projectors = [{**common, "kernel": "line", "astra_ms": 4.0}, {**common, "kernel": "strip", "astra_ms": 2.0}]
+    projectors.append({**projectors[0], "what": "back-projection", "astra_ms": 0.5})
     found = measured({"rows": [], "projectors": projectors, "missing": {}})
     target = next(one for one in found.targets if one.name.startswith("projector"))
     assert target.ours == 2 and target.met is False

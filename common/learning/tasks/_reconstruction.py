@@ -191,7 +191,8 @@ class Reconstruction:
 
     @cached_property
     def _loss(self) -> ImageLoss:
-        return ImageLoss(self.image_loss, complex_images=self._operator.complex_images)
+        own = type(self).__module__.rpartition(".")[2]
+        return ImageLoss(self.image_loss, complex_images=self._operator.complex_images, task=own)
 
     @cached_property
     def _operator(self) -> Operator:
