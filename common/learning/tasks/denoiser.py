@@ -19,6 +19,7 @@ from common.learning.tasks._network import build_fitting
 from common.learning.tasks._reconstruction import Reconstruction, started
 from common.reconstruction.consistency import Data
 from common.reconstruction.frame import Frame
+from common.reconstruction.inner_products import by_case
 from common.reconstruction.packing import Layout
 from common.seeding import case_generators
 from common.selfsupervision.held import generators_of
@@ -39,8 +40,8 @@ class Denoiser(Reconstruction):
     network: shown a noisy image and, as one more channel, the level; what it answers is added to the image.
     least_level, greatest_level: standard deviations of the noise, as shares of data_range, between which levels of
     training are drawn, evenly by their logarithm, and through which reconstruction falls. iterations: of
-    reconstruction. data_noise: standard deviation of the noise in the data, by which they are trusted. prior_weight:
-    of what the denoiser says against them (DPIR's lambda).
+    reconstruction. data_noise: standard deviation of the noise in the data, in their unit, by which they are trusted.
+    prior_weight: of what the denoiser says against them (DPIR's lambda).
 
     loss is of denoising; psnr, nmse and gain are of reconstruction.
     """
@@ -72,7 +73,7 @@ class Denoiser(Reconstruction):
         channels, *sides = layout.image_shape
         network = build_fitting(self.network, Shape((channels + 1, *sides), channels), layout.image_shape, "denoiser")
         levels = np.geomspace(self.greatest_level, self.least_level, self.iterations)
-        weights = self.prior_weight * (self.data_noise / levels) ** 2
+        weights = self.prior_weight * (self.data_noise / (self.data_range * levels)) ** 2
         steps = tuple(zip(levels.tolist(), weights.tolist(), strict=True))
         return self.with_parts(PlugAndPlay(layout, network, self.data_range, steps), layout)
 
@@ -151,7 +152,7 @@ class PlugAndPlay(nn.Module):
             return turn.put_back(self._denoised_parts(turn.shown(images), level))
         own = Frame.of(images, self.layout.operator.complex_images)
         frame = Frame(torch.full_like(own.scale, self.data_range), own.turn)
-        told = level.to(images).reshape(-1, *[1] * (images.dim() - 1)).expand(-1, 1, *images.shape[2:])
+        told = by_case(level, images).expand(-1, 1, *images.shape[2:])
         return images + frame.put_back(self.network(torch.cat([frame.shown(images), told], dim=1)))
 
     def _denoised_parts(self, images: Tensor, level: Tensor) -> Tensor:

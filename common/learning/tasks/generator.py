@@ -43,9 +43,9 @@ class Generator(Reconstruction):
     latents. latents: numbers at each place of their grid. deviation: of pixels that the generator leaves to noise, a
     share of the data range. The loss is in nats a pixel: by `loss`, of pixels, and from latents to their prior.
 
-    A case is reconstructed by search, not by the network at once: latent_steps over latents, at most adaptation_steps
-    over the generator's weights too, and at last towards the data; consistency: what the generator's image weighs
-    beside them. Steps are bounded and seconds are not, so that scores are the same on every machine.
+    A case is reconstructed by search, not by the network at once. latent_steps: over latents. adaptation_steps: at
+    most, over the generator's weights too. consistency: what the generator's image weighs beside the data in the
+    end. Steps are bounded and seconds are not, so that scores are the same on every machine.
 
     Scores beside those of every reconstruction: range_psnr, of truths that are encoded and made again, how near the
     generator comes to them at all.
