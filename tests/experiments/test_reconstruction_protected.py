@@ -34,7 +34,7 @@ from experiments.evidence.budget import Budget
 SMALL = "network={name='unet', channels=2, depth=2}"
 BY_HALF = "{name='downsampling', factor=2}"
 OPTIONS = {
-    "generator": "operator='denoising', width=4, levels=1, latents=2, latent_steps=2",
+    "generator": "operator='denoising', width=4, levels=1, latents=2, latent_steps=1, adaptation_steps=1",
     "superresolution": f"operator={BY_HALF}, design={{name='post', network={{name='edsr', channels=2}}}}",
     "unrolled": f"operator='denoising', iterations=1, {SMALL}",
     "denoiser": f"operator='denoising', iterations=1, {SMALL}",
@@ -48,7 +48,7 @@ source = { name = "acquired", images = { name = "phantom", hospitals = 3, size =
 operators = ["denoising"] }
 task = { name = "postprocessed", operator = "denoising" }
 aggregation = "plain"
-training = { batch_size = 4, steps = 1, learning_rate = 0.01 }
+training = { batch_size = 4, steps = 1, learning_rate = 0.001 }
 federation = { start_timeout_s = 600, round_timeout_s = 600, dropout_wait_s = 600, final_intervals = false }
 baselines = { local = false, pooled = false }
 """
