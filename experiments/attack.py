@@ -98,6 +98,9 @@ class Evasion:
 GUESSED = "guessed"
 """Setting that says in words what was guessed, where it is not what a network is shown, and what had to be drawn."""
 
+DRAWN = "drawn by the operator's rule"
+"""In these words, of a mask and the like."""
+
 UNTRIED = "untried"
 """Setting of a finding that was not possible because this attack does not know the study's way of training, although
 its observer sees what an attack would need: another may succeed."""

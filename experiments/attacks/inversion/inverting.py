@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from common.data.cases import Shape
 from common.learning.abilities import can, no_followed_loss, no_soft_loss
-from experiments.attack import GUESSED, UNTRIED, Finding, Reconstruction
+from experiments.attack import DRAWN, GUESSED, UNTRIED, Finding, Reconstruction
 from experiments.attacks.inversion.differentiable_client import Victim
 from experiments.attacks.inversion.imagined import ByImage, imagined_of
 from experiments.attacks.inversion.labels import recovered_labels
@@ -152,5 +152,5 @@ def _what_was_drawn(observed: Observation, attempts: Sequence[Attempt]) -> str:
         return ""
     imagined = imagined_of(observed, 1, torch.Generator())
     drawn = " and ".join(imagined.drawn) if imagined else ""
-    of = f", with a {drawn} drawn by the operator's rule, since the true one is not known" if drawn else ""
+    of = f", with a {drawn} {DRAWN}, since the true one is not known" if drawn else ""
     return f"an image was guessed, and data made of it by the study's operator{of}"

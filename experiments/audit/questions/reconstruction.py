@@ -15,7 +15,7 @@ from common.data.cases import SiteId
 from common.errors import StudyError
 from common.learning.abilities import no_guessed_loss
 from common.study.audit_settings import Audit
-from experiments.attack import GUESSED, Finding, Reconstruction
+from experiments.attack import DRAWN, GUESSED, Finding, Reconstruction
 from experiments.audit.questions._images_of_cases import images_shape
 from experiments.audit.questions._pairs import pictured
 from experiments.audit.questions._rebuilt_cases import scored, telling
@@ -27,6 +27,11 @@ from server.reporting.markup import Markup
 ASKED = "Can a patient's data be rebuilt from what hospitals sent?"
 NOISE = "Add differential privacy for patients: privacy 'dpsgd', and lower epsilon until the finding is gone."
 BATCH = "Let no update rest on one or a few cases: a larger batch, more local steps, or aggregation 'secagg'."
+
+UNKNOWN_DRAWS = (
+    "What differs from case to case in the measurement, such as a mask, was drawn anew, not known: whoever knows it, "
+    "as of a scanner with one protocol, may get images back where these attacks did not."
+)
 
 
 @dataclass(frozen=True)
@@ -70,6 +75,8 @@ class ReconstructionOfCases:
         """An attack that this program does not have is no proof that there is none."""
         if reason := no_guessed_loss(run.study.build_task()):
             yield "amber", f"Attacks that ask for a case's own loss were not tried, and may succeed: {reason}.", ""
+        if run.study.privacy is None and run.claim.reveals == "each" and any(map(_drew, trials)):
+            yield "amber", UNKNOWN_DRAWS, BATCH
 
     def happening(self, site: SiteId, light: Light, trials: Sequence[Trial]) -> str:
         """Of an amber light: whether what came back is one patient's, below the limit for red, or only like one's."""
@@ -114,6 +121,10 @@ def _light(one: Rebuilt, audit: Audit) -> Light:
     if one.identifies:
         return "red" if one.ssim >= audit.image_red else "amber"
     return "amber" if one.tells and one.ssim >= audit.image_amber else "green"
+
+
+def _drew(trial: Trial) -> bool:
+    return trial.possible and DRAWN in str(trial.settings.get(GUESSED, ""))
 
 
 def _guessed(trial: Trial) -> str:
