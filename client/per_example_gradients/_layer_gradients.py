@@ -199,6 +199,24 @@ class _OnceACase(Function):
         return None, None
 
 
+class _RowsOfCases(Function):
+    """Rows of a (V, W) parameter at places (N, ...), as learned tokens and positions are taken."""
+
+    @staticmethod
+    def forward(ctx: Any, kept: CaseGradients, places: Tensor, weight: Tensor) -> Tensor:
+        ctx.kept = kept
+        ctx.save_for_backward(places, weight)
+        return functional.embedding(places, weight)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> Any:
+        places, weight = ctx.saved_tensors
+        at = places.flatten(1)[:, :, None].expand(-1, -1, weight.shape[1])
+        every = grad.new_zeros((len(places), *weight.shape))
+        ctx.kept.add(weight, lambda: Whole(every.scatter_add_(1, at, grad.reshape(at.shape))))
+        return None, None, None
+
+
 class _GroupNormOfCases(Function):
     @staticmethod
     def forward(
@@ -303,6 +321,23 @@ def _picked(kept: CaseGradients, parameter: Tensor, places: Any) -> Tensor:
     return every[case, places]
 
 
+def _embedded(
+    kept: CaseGradients,
+    places: Tensor,
+    weight: Tensor,
+    padding_idx: int | None = None,
+    max_norm: float | None = None,
+    norm_type: float = 2.0,
+    scale_grad_by_freq: bool = False,
+    sparse: bool = False,
+) -> Tensor:
+    """Rows of a parameter at places (N, ...)."""
+    if places.ndim < 2 or padding_idx is not None or max_norm is not None or scale_grad_by_freq or sparse:
+        raise NotImplementedError("no gradients case by case of an embedding with options, or of one place a case.")
+    answer: Tensor = _RowsOfCases.apply(kept, places, weight)  # type: ignore[no-untyped-call]
+    return answer
+
+
 def _expanded(kept: CaseGradients, parameter: Tensor, *sizes: Any) -> Tensor:
     """A parameter that stands in every case, such as a learned token."""
     wanted = tuple(sizes[0]) if len(sizes) == 1 and not isinstance(sizes[0], int) else sizes
@@ -392,6 +427,7 @@ LAYERS: dict[Callable[..., Any], Callable[..., Tensor]] = {
     functional.linear: _linear,
     functional.group_norm: _group_norm,
     functional.layer_norm: _layer_norm,
+    functional.embedding: _embedded,
     Tensor.add: _added,
     Tensor.__add__: _added,
     Tensor.__radd__: _added,

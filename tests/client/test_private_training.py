@@ -173,6 +173,33 @@ def test_a_network_of_unknown_layers_goes_case_by_case() -> None:
     np.testing.assert_allclose(clipped_sum(loss, units_of(cases), 0.5), expected, **ROUNDING)
 
 
+class Tokens(nn.Module):
+    """A learned row at each of three places of a case, the first of which is there twice."""
+
+    def __init__(self, **options: int) -> None:
+        super().__init__()
+        self.rows = nn.Embedding(4, 3, **options)
+        self.last = nn.Linear(3, 2)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        places = (inputs[:, [0, 1, 0]] > 0).long() + torch.tensor([0, 2, 0])
+        return self.last(self.rows(places).tanh().sum(1))
+
+
+def test_learned_tokens_are_taken_case_by_case_and_with_options_one_case_at_a_time() -> None:
+    _, cases = a_problem("mlp")
+    loss = CaseLoss(Classification(), Tokens())
+    expected = WAYS["loop"](loss, cases.batch(), 0.5)
+    assert np.count_nonzero(expected) > len(expected) / 2
+    np.testing.assert_allclose(WAYS["layers"](loss, cases.batch(), 0.5), expected, **ROUNDING)
+    padded = CaseLoss(Classification(), Tokens(padding_idx=0))
+    with pytest.raises(NotImplementedError, match="embedding with options"):
+        WAYS["layers"](padded, cases.batch(), 0.5)
+    np.testing.assert_allclose(
+        clipped_sum(padded, units_of(cases), 0.5), WAYS["loop"](padded, cases.batch(), 0.5), **ROUNDING
+    )
+
+
 def test_bfloat16_goes_case_by_case() -> None:
     task, shape = PROBLEMS["cnn"]
     loss = CaseLoss(task, new_network(task, shape, 1).train(), "bfloat16")

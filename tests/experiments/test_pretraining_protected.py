@@ -38,6 +38,7 @@ federation = { start_timeout_s = 600, round_timeout_s = 600, dropout_wait_s = 60
 baselines = { local = false, pooled = false }
 """
 DPSGD = 'privacy={name="dpsgd", clip_norm=1.0, noise_multiplier=1.0, delta=1e-3}'
+STUDIES = Path(__file__).parents[2] / "experiments" / "studies"
 NAMES = tuple(name for name in TASKS.names() if issubclass(TASKS.load(name), Unlabelled))
 
 
@@ -93,3 +94,16 @@ def test_what_does_not_compare_cases_is_learned_under_privacy_for_one_patient(tm
         place = Signals(np.array([steps.length - 1]), np.array([5.0], np.float32))
         released, beside = steps.step(place)
         assert released.shape == beside.shape == (steps.length,) and np.isfinite(released).all()
+
+
+def test_adams_means_of_noisy_sums_are_there_again_after_a_stop(tmp_path: Path) -> None:
+    """As the shipped `pretrain_pneumonia_private` learns: noise shared by all, and a server that follows it."""
+    noise = 'privacy={name="distributed", clip_norm=1.0, noise_multiplier=1.0, delta=1e-3, sampling_rate=0.5}'
+    step = "strategy={name='fedsgd', optimiser='adam', learning_rate=0.01}"
+    settings = (noise, step, "aggregation=secagg", "training={batch_size='full'}")
+    whole = run_quietly(own("mae", *settings, "rounds=2"), tmp_path / "whole")
+    run_quietly(own("mae", *settings, "rounds=1"), tmp_path / "parts")
+    again = run_quietly(own("mae", *settings, "rounds=2"), tmp_path / "parts", resume=True)
+    assert again.about["model_sha256"] == whole.about["model_sha256"] is not None
+    shipped = parse((STUDIES / "pretrain_pneumonia_private.toml").read_text(encoding="utf-8"))
+    assert shipped.strategy.options["optimiser"] == "adam" and shipped.privacy is not None

@@ -44,6 +44,26 @@ def test_fedsgd_steps_against_the_mean_gradient(round_of):
     assert model.tolist() == [6.5]
 
 
+@given(gradients=st.lists(st.lists(numbers, min_size=3, max_size=3), min_size=1, max_size=5))
+def test_fedsgd_with_adam_is_torchs(round_of, gradients):
+    strategy, model = FedSGD(learning_rate=0.1, optimiser="adam", beta_1=0.8, beta_2=0.9), f32(1, -2, 0)
+    theirs = torch.tensor([1.0, -2.0, 0.0], dtype=torch.float64, requires_grad=True)
+    adam = torch.optim.Adam([theirs], lr=0.1, betas=(0.8, 0.9))
+    state = strategy.init(model)
+    for gradient in gradients:
+        state, model = strategy.step(state, model, round_of({"a": (2.0, [gradient])}))
+        theirs.grad = torch.tensor(gradient, dtype=torch.float64)
+        adam.step()
+    np.testing.assert_allclose(model, theirs.detach().numpy(), atol=1e-5)
+
+
+def test_fedsgd_refuses_what_is_no_optimiser_and_a_mean_that_never_moves():
+    with pytest.raises(StudyError, match="did you mean 'adam'"):
+        FedSGD(optimiser="adamw")
+    with pytest.raises(StudyError, match="beta_2"):
+        FedSGD(optimiser="adam", beta_2=1.0)
+
+
 def test_fedavg_goes_to_the_mean_model(round_of):
     """Local models 14 (1 case) and 18 (3 cases): their mean is 17."""
     contributions = round_of({"a": (1.0, [[4.0]]), "b": (3.0, [[8.0]])})
