@@ -16,6 +16,7 @@ from common.files.access import is_there, write
 from experiments.benchmarks._log_chart import Points, log_chart
 
 TRUTH = "truth"
+FIRST_SHOWN = 10
 ENLARGED, LABEL = 3, 14
 """Times a pixel; height of the words above a picture."""
 
@@ -47,8 +48,9 @@ def sheet(folder: Path, problems: Sequence[str], methods: Sequence[str]) -> None
 
 
 def before_noise(losses: Mapping[str, Points]) -> str:
-    """An SVG."""
-    return str(log_chart(losses, None, "steps", "error that is left, as a share of the variance"))
+    """An SVG, from the tenth step on: before it all are far from anything."""
+    shown = {name: [(step, left) for step, left in points if step >= FIRST_SHOWN] for name, points in losses.items()}
+    return str(log_chart(shown, None, "steps", "error that is left, as a share of the variance"))
 
 
 def _grey(image: NDArray[np.float32]) -> Image.Image:

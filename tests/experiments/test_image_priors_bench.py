@@ -67,5 +67,5 @@ def test_figures_show_every_method_and_curve(tmp_path: Path) -> None:
     keep(tmp_path, "MRI x4", "tv", image, image)
     sheet(tmp_path, ["MRI x4", "not measured"], ["tv"])
     assert (tmp_path / "priors.png").read_bytes().startswith(b"\x89PNG")
-    chart = before_noise({"image": [(1, 1.0), (600, 0.1)], "noise": [(1, 1.0), (600, 0.9)]})
+    chart = before_noise({"image": [(1, 5.0), (10, 1.0), (600, 0.1)], "noise": [(10, 1.0), (600, 0.9)]})
     assert "image" in chart and "noise" in chart and "no noise" not in chart
