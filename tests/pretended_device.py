@@ -22,6 +22,11 @@ MAY_MIX = ("aten::copy_", "aten::_to_copy", "aten::index.", "aten::index_put")
 """Copies; and indices of another device, which torch takes."""
 RESHAPING = ("aten::squeeze_", "aten::unsqueeze_", "aten::t_", "aten::transpose_")
 """They change the shape of what they are given, which then has to be changed without and within."""
+AT_ONCE = {
+    torch.ops.aten._conj.default: torch.ops.aten.conj_physical.default,
+    torch.ops.aten._neg_view.default: torch.ops.aten.neg.default,
+}
+"""What torch would only note down on a tensor, behind the pretence's back, and do later."""
 NOT_REPEATABLE = (
     "max_pool3d_with_indices_backward", "adaptive_max_pool2d_backward", "adaptive_avg_pool2d_backward",
     "_adaptive_avg_pool2d_backward", "_adaptive_avg_pool3d_backward", "avg_pool3d_backward", "nll_loss2d_forward",
@@ -134,6 +139,7 @@ def _run(func: Any, args: Any, kwargs: dict[str, Any], seen: set[str]) -> Any:
         others = [one for one in tensors if not isinstance(one, OnGpu) and one.ndim]
         if others:
             raise DevicesMetError(f"{name}: tensors on cuda:0 and cpu; {[tuple(one.shape) for one in others]}")
+    func = AT_ONCE.get(func, func)
     seen.add(name.removeprefix("aten::").partition(".")[0])
     by_held = {id(one.held): one for one in on_gpu}
     plain_args, plain = tree_map(lambda one: one.held if isinstance(one, OnGpu) else one, (args, kwargs))

@@ -34,11 +34,11 @@ class Acquired:
     images: a source, whose labels are not used. operators: one for each of the hospitals in turn, in the order of
     their names, from the start again; all fill planes alike. noise: of the same hospitals in turn, standard deviation
     of what is added to each number of the data, where images go from 0 to 1. photons: in the place of `noise`, how
-    many a detector counts without a body (Poisson), of line integrals; attenuation: of white over one pixel. phase: how far, in radians, the smooth
-    phase of a complex image goes from zero; without it k-space is symmetric, and half of it measures all. channel: of
-    the source's images. folder: of the images' source. members: names of those of its hospitals that take part; ():
-    all. Each keeps its operator and noise, whoever takes part: a hospital that is left out can be measured as it
-    is, and given a model that never saw its operator.
+    many a detector counts without a body (Poisson), of line integrals. attenuation: of white over one pixel, for
+    photons. phase: how far, in radians, the smooth phase of a complex image goes from zero; without it k-space is
+    symmetric, and half of it measures all. channel: of the source's images. folder: of the images' source. members:
+    names of those of its hospitals that take part; (): all. Each keeps its operator and noise, whoever takes part: a
+    hospital that is left out can be measured as it is, and given a model that never saw its operator.
 
     Every person's images are scaled from their own least value, 0, to their own greatest, 1.
     """
@@ -113,6 +113,7 @@ class Acquired:
         images = held.inputs
         if images.ndim < 3 or images.shape[1] <= self.channel:
             raise SourceError(f"channel {self.channel} of the images is not there: they are {images.shape[1:]}.")
+        self._demand_alike(tuple(images.shape[2:]))
         channel, persons = images[:, self.channel], held.patients
         scaled = _scaled(channel, persons)
         cases = [
@@ -120,6 +121,18 @@ class Acquired:
             for image, (person, nth) in zip(scaled, _numbered(persons), strict=True)
         ]
         return np.stack([inputs for inputs, _ in cases]), np.stack([truth for _, truth in cases])
+
+    def _demand_alike(self, sides: tuple[int, ...]) -> None:
+        """Raise StudyError where a task that reads one operator's planes would misread another's."""
+        layouts = [Layout.of(one, (2 if one.complex_images else 1, *sides)) for one in self._operators()]
+        told = [{"data": one.measured_shape, **one.parameters} for one in layouts]
+        for entry, other in zip(self.operators, told, strict=True):
+            if other != told[0]:
+                raise StudyError(
+                    "source 'acquired'.operators must fill planes alike, since one task reads those of all "
+                    f"hospitals: {self.operators[0].name!r} gives {told[0]} of an image of {sides}, and "
+                    f"{entry.name!r} {other}. Give their options that say sizes, such as reach_pixels, one value."
+                )
 
     def _noise(self, at: int) -> Noise:
         if self.photons:

@@ -16,6 +16,7 @@ from torch import Tensor
 from common.errors import StudyError
 from common.reconstruction.imaging_operator import LinearMap
 from common.reconstruction.inner_products import squares
+from common.reconstruction.noise import Supported
 from common.reconstruction.problem import Solved
 
 GOLDEN = (math.sqrt(5) - 1) / 2
@@ -95,7 +96,7 @@ def by_discrepancy(
 
     The misfit never falls as the weight grows, so it is halved: `looks` solutions. noise: the standard deviation of a
     datum. factor: of it that the misfit may reach. measured_numbers: data of a case, where some of its shape are not
-    measured (a mask's zeros); without it, those that are not zero are counted.
+    measured (a mask's zeros); without it, as many as the map's support has, or are not zero.
     """
     _demand_span(span, looks)
     if not (math.isfinite(noise) and noise > 0):
@@ -171,7 +172,7 @@ class _Tries:
         numbers: int | None = None,
     ) -> None:
         self._solution, self._linear, self._measured, self._score = solution, linear, measured, score
-        self._numbers = numbers or max(1, int((measured != 0).flatten(1).sum(1).max()))
+        self._numbers = numbers or _measured_numbers(linear, measured)
         self._last: Tensor | None = None
         self.rows: list[Tried] = []
 
@@ -186,6 +187,12 @@ class _Tries:
     def chosen(self, weight: float, how: str) -> Chosen:
         """With all that were tried."""
         return Chosen(weight, tuple(sorted(self.rows, key=lambda row: row.weight)), how)
+
+
+def _measured_numbers(linear: LinearMap, measured: Tensor) -> int:
+    """Data of a case that are measured: as the map says, else those that are not zero; the most of any case."""
+    found = linear.support() if isinstance(linear, Supported) else measured != 0
+    return max(1, int((found != 0).flatten(1).sum(1).max()))
 
 
 def _demand_span(span: tuple[float, float], looks: int) -> None:

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from common.reconstruction.imaging_operator import Invertible, LinearMap, Shifted
+from common.reconstruction.inner_products import by_case
 
 Consistency = Literal["gradient", "proximal", "projection"]
 CONSISTENCIES: tuple[Consistency, ...] = ("gradient", "proximal", "projection")
@@ -33,8 +34,7 @@ class Data:
     def of(cls, linear: LinearMap, measured: Tensor) -> Data:
         """With what all steps need worked out once."""
         back = linear.adjoint(measured)
-        square = linear.norm().square().to(back).reshape(-1, *[1] * (back.dim() - 1))
-        return cls(linear, measured, back, square.clamp(min=1e-12))
+        return cls(linear, measured, back, by_case(linear.norm().square().clamp(min=1e-12), back))
 
     def descended(self, images: Tensor, step: Tensor) -> Tensor:
         """x + step A' (y - A x) / |A|^2: a step of gradient descent of half the squared residual.
@@ -81,8 +81,8 @@ def _squares(images: Tensor) -> Tensor:
 
 
 def _inner(one: Tensor, other: Tensor) -> Tensor:
-    """(N, 1, ...) inner products of cases."""
-    return (one * other).flatten(1).sum(1).reshape(-1, *[1] * (one.dim() - 1))
+    """(N, 1, ...) inner products of cases, in their own precision: they are learned through."""
+    return by_case((one * other).flatten(1).sum(1), one)
 
 
 def positive(values: Tensor) -> Tensor:

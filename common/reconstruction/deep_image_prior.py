@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import nan
+from math import inf, nan
 from time import monotonic
 from typing import Literal
 
@@ -42,23 +42,25 @@ class DeepImagePrior:
         share_held_out: of the data.
         window: iterates whose mean is the image.
         patience: steps without anything better before it stops.
+        most_seconds: of the clock; not given: any, so that the image is the same on every machine.
     """
 
     width: int = 16
     levels: int = 4
     steps: int = 1500
-    learning_rate: float = 0.01
-    jitter: float = 0.03
+    learning_rate: float = 0.02
+    jitter: float = 0.01
     stopping: Literal["held_out", "variance", "none"] = "held_out"
     share_held_out: float = 0.05
     window: int = 50
     patience: int = 200
+    most_seconds: float | None = None
 
     def __post_init__(self) -> None:
         sized(WHERE, 1 << 12, width=self.width)
         sized(WHERE, DEEPEST, levels=self.levels)
         sized(WHERE, 1 << 20, steps=self.steps, window=self.window, patience=self.patience)
-        positive(WHERE, learning_rate=self.learning_rate)
+        positive(WHERE, learning_rate=self.learning_rate, most_seconds=self.most_seconds)
         non_negative(WHERE, jitter=self.jitter)
         one_of(WHERE, STOPPINGS, stopping=self.stopping)
         probability(WHERE, share_held_out=self.share_held_out)
@@ -83,18 +85,16 @@ class Fitted:
     stopped: Stopped
 
 
-def fitted(
-    linear: LinearMap, measured: Tensor, options: DeepImagePrior, *, seed: int = 0, most_seconds: float | None = None
-) -> Fitted:
+def fitted(linear: LinearMap, measured: Tensor, options: DeepImagePrior, *, seed: int = 0) -> Fitted:
     """The image of one case's data (1, *M).
 
-    It follows from data, options and seed alone, unless `most_seconds` of the clock end it. Raises StudyError where
+    It follows from data, options and seed alone, unless seconds of the clock end it. Raises StudyError where
     there are data of several cases.
     """
     if len(measured) != 1:
         raise StudyError(f"{WHERE} fits one case at a time; there are data of {len(measured)}.")
     with torch.enable_grad():
-        return _Fit(linear, measured.detach(), options, seed).run(most_seconds)
+        return _Fit(linear, measured.detach(), options, seed).run()
 
 
 class _Fit:
@@ -111,22 +111,24 @@ class _Fit:
             self.held = held_out(linear, measured, options.share_held_out, self.draws)
         self.window = Window(options.window)
 
-    def run(self, most_seconds: float | None) -> Fitted:
+    def run(self) -> Fitted:
         """Step by step."""
         if not (self.scale > 0 and bool((self.measured * ~self.held).any())):
             return Fitted(torch.zeros_like(self.linear.adjoint(self.measured)), (), (), 0, "no data")
-        begin, losses, watched = monotonic(), list[float](), list[float]()
-        rule, best, stopped = Patience(self.options.patience), None, "steps"
+        losses, watched = list[float](), list[float]()
+        end = inf if self.options.most_seconds is None else monotonic() + self.options.most_seconds
+        rule, best = Patience(self.options.patience), None
+        stopped: Stopped = "steps"
         optimiser = torch.optim.Adam(self.network.parameters(), lr=self.options.learning_rate)
         for step in range(self.options.steps):
             losses.append(self._step(optimiser))
             watched.append(self._watched())
             if rule.sees(watched[-1], step):
                 best = self.window.mean()
-            if rule.is_over(step):
+            if rule.is_over(step) and self.options.stopping != "none":
                 stopped = self.options.stopping
                 break
-            if most_seconds is not None and monotonic() - begin > most_seconds:
+            if monotonic() > end:
                 stopped = "seconds"
                 break
         if best is None:
@@ -166,5 +168,5 @@ def _scale(linear: LinearMap, measured: Tensor) -> float:
 def _drawn(shape: tuple[int, ...], options: DeepImagePrior, seed: int) -> nn.Module:
     """The untrained network: torch's own initialisation, from the seed alone."""
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(entropy(seed, "untrained network") % 2**63)
+        torch.default_generator.manual_seed(entropy(seed, "untrained network") % 2**63)
         return Hourglass(shape[0], shape[1:], options.width, options.levels)

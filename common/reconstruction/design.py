@@ -48,8 +48,8 @@ class Design(Protocol):
     def build(self, wanted: Enlargement) -> nn.Module:
         """A fresh network: forward(shown, sides) makes (N, channels, *sides) of (N, shown channels, *small).
 
-        It answers any sides, be they those that it is made for or not. Before it has learned it answers the bicubic
-        image. Raises StudyError where it cannot be made.
+        It answers any sides, be they those that it is made for or not. Before it has learned it answers an
+        interpolated image (`silence`, `resized`). Raises StudyError where it cannot be made.
         """
         ...
 

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from common.reconstruction.fourier import fourier, inverse_fourier
+from common.reconstruction.inner_products import by_case
 
 LEAST = 1e-6
 """Of the strength of an image of zeros."""
@@ -50,8 +51,7 @@ class Frame:
 
 def strength(values: Tensor) -> Tensor:
     """(N, 1, ...) root mean square of each case."""
-    found = values.flatten(1).square().mean(1).clamp(min=LEAST**2).sqrt()
-    return found.reshape(-1, *[1] * (values.dim() - 1))
+    return by_case(values.flatten(1).square().mean(1).clamp(min=LEAST**2).sqrt(), values)
 
 
 def _smooth_phase(images: Tensor) -> Tensor:
@@ -66,7 +66,6 @@ def _smooth_phase(images: Tensor) -> Tensor:
 
 def _turned(images: Tensor, turn: Tensor, sense: float) -> Tensor:
     """Times the unit numbers, or their conjugates where sense is -1."""
-    real, imaginary = images.split(1, dim=1)
-    along, across = turn.split(1, dim=1)
-    across = sense * across
+    real, imaginary = images[:, :1], images[:, 1:]
+    along, across = turn[:, :1], sense * turn[:, 1:]
     return torch.cat([real * along - imaginary * across, real * across + imaginary * along], dim=1)

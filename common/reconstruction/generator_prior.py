@@ -17,7 +17,7 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import adaptive_avg_pool2d, adaptive_avg_pool3d, interpolate
+from torch.nn.functional import interpolate
 
 from common.errors import StudyError
 from common.reconstruction.consistency import Data
@@ -51,7 +51,7 @@ class Search:
     adaptation_rate: float = 0.0005
     patience: int = 60
     share_held_out: float = 0.05
-    deviation: float = 0.05
+    deviation: float = 0.03
     consistency: float = 0.1
 
     def __post_init__(self) -> None:
@@ -147,7 +147,7 @@ class _Search:
         for _ in range(self.search.latent_steps):
             optimiser.zero_grad()
             loss = self._misfit(self._image(self.latents), ~self.held)
-            (nats * loss + self.latents.square().sum() / 2).backward()
+            (nats * loss + self.latents.square().sum() / 2).backward()  # type: ignore[no-untyped-call]
             optimiser.step()
             self.losses.append(float(loss.detach()))
             if monotonic() > self.end:
@@ -190,14 +190,16 @@ class _Search:
 
 def coarse(images: Tensor) -> Tensor:
     """(N, 2, G, ...) means of complex images over a grid of a few places: their smooth phase is read of them."""
-    places = tuple(min(PHASE_PLACES, side) for side in images.shape[2:])
-    pooled = adaptive_avg_pool2d(images, places) if len(places) == 2 else adaptive_avg_pool3d(images, places)
+    pooling = {2: nn.AdaptiveAvgPool2d, 3: nn.AdaptiveAvgPool3d}[images.dim() - 2]
+    pooled: Tensor = pooling(tuple(min(PHASE_PLACES, side) for side in images.shape[2:]))(images)
     length = pooled.norm(dim=1, keepdim=True)
-    return pooled.detach() / length.clamp(min=1e-6 * float(length.max()) + 1e-30)
+    found: Tensor = pooled.detach() / length.clamp(min=1e-6 * float(length.max()) + 1e-30)
+    return found
 
 
 def turned(magnitudes: Tensor, phase: Tensor) -> Tensor:
     """(N, 2, *S): magnitudes (N, 1, *S) with the phase of a grid, linear between its places."""
     size = magnitudes.shape[2:]
     fine = interpolate(phase, size, mode=LINEAR[len(size)], align_corners=False)
-    return magnitudes * fine / (fine.norm(dim=1, keepdim=True) + 1e-9)
+    image: Tensor = magnitudes * fine / (fine.norm(dim=1, keepdim=True) + 1e-9)
+    return image

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from common.errors import StudyError
 from common.learning.abilities import REST
-from common.learning.own_loss import Loss, LossAbilities
+from common.learning.own_loss import Loss, LossAbilities, OwnLoss
 from common.reconstruction.packing import Layout
 from common.study.catalogue import LOSSES
 from common.study.options import Entry
@@ -25,11 +25,11 @@ LEAST_SQUARE = 1e-12
 class ImageLoss:
     """Found once, and asked with images in data ranges.
 
-    complex_images: of two channels; parts are shown the magnitude.
+    complex_images: of two channels; parts are shown the magnitude. task: whose loss it is, for messages.
     """
 
-    def __init__(self, entry: Entry, *, complex_images: bool) -> None:
-        self._what, self._complex = f"loss {entry.name!r}", complex_images
+    def __init__(self, entry: Entry, *, complex_images: bool, task: str = "reconstruction") -> None:
+        self._what, self._complex, self._task, self._entry = f"loss {entry.name!r}", complex_images, task, entry
         self._made: Any = LOSSES.build(entry)
 
     @property
@@ -39,8 +39,14 @@ class ImageLoss:
         return {} if opposed is None else {opposed: (opposed,), IMAGES: (REST,)}
 
     def add_parts(self, network: nn.Module, layout: Layout) -> None:
-        """Set parts on the network by their names; those that do not learn in turn do not learn."""
+        """Set parts on the network by their names; those that do not learn in turn do not learn.
+
+        Raises StudyError where a loss that is not ours cannot be learned from, or compares cases.
+        """
         if not self._has_parts:
+            if self._entry.name not in LOSSES.names():
+                truth = torch.rand(2, *layout.image_shape, generator=torch.Generator().manual_seed(1))
+                OwnLoss(self._entry, self._task).demand_usable(layout.image_shape, truth)
             return
         shape = (1, *layout.image_shape[1:]) if self._complex else layout.image_shape
         for name, part in self._abilities.parts(shape).items():
@@ -60,8 +66,8 @@ class ImageLoss:
         if not isinstance(losses, Tensor) or losses.shape != made.shape[:1]:
             came = f"shape {tuple(losses.shape)}" if isinstance(losses, Tensor) else type(losses).__name__
             raise StudyError(
-                f"{self._what} must give one loss a case, shape ({len(made)},); it gave {came}. The mean of each case "
-                "is losses.flatten(1).mean(1)."
+                f"{self._what} must give one loss a case, shape ({len(made)},); it gave {came}. The mean of each "
+                "case is losses.flatten(1).mean(1)."
             )
         return losses
 

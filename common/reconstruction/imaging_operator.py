@@ -75,6 +75,15 @@ class Spectral(Protocol):
         ...
 
 
+@runtime_checkable
+class Approximate(Protocol):
+    """A linear map of which an image is known at once that is near, and in which noise is not much greater."""
+
+    def approximate_inverse(self, measured: Tensor) -> Tensor:
+        """(N, C, *S): what solvers and networks begin by, such as filtered back-projection."""
+        ...
+
+
 class Operator(Protocol):
     """A frozen dataclass of options in `common/reconstruction/operators/`."""
 

@@ -71,8 +71,8 @@ class Solved:
         images: (N, C, *S), each as it was when its case ended.
         objective: (K, N) float64, by iteration, that of the start first. An exact solution has one row.
         iterations: how many were made for the case that took most.
-        stopped: why: "exact", "residual" (of the normal equations), "duality gap", "relative change", "fixed point",
-            or "iterations", the limit.
+        stopped: why: "exact", "residual" (of the equations, or of both halves of a divided problem), "relative
+            change" (of the image), "fixed point", or "iterations", the limit.
     """
 
     images: Tensor

@@ -9,6 +9,7 @@ centre alone. These are the geometry and the kernels of the ASTRA toolbox (van A
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from math import ceil, cos, sin
@@ -27,7 +28,7 @@ FLAT = 1e-12
 @dataclass(frozen=True)
 class Geometry:
     """rows, columns: of the image. degrees: angles. detectors: of each angle, `spacing` pixels apart, `shift` pixels
-    to the right of the middle."""
+    to the right of the middle. range_degrees: that angles are spread over."""
 
     rows: int
     columns: int
@@ -36,6 +37,7 @@ class Geometry:
     spacing: float
     kernel: Kernel
     shift: float = 0.0
+    range_degrees: float = 180.0
 
     @property
     def entries(self) -> int:
@@ -89,80 +91,92 @@ def _area(distances: NDArray[np.float64], long: float, short: float) -> NDArray[
     return np.asarray(np.sign(distances) * (np.minimum(size, inner) + beyond - bent) / long)
 
 
-@dataclass(frozen=True)
-class Projector:
-    """The matrix and its transpose, both by rows."""
+def projected(planes: Tensor, geometry: Geometry) -> Tensor:
+    """(N, pixels) to (N, rays)."""
+    return _product(planes, geometry, False)
 
-    matrix: Tensor
-    transposed: Tensor
 
-    def project(self, planes: Tensor) -> Tensor:
-        """(N, pixels) to (N, rays)."""
-        return _product(planes, self, False)
-
-    def back_project(self, rays: Tensor) -> Tensor:
-        """(N, rays) to (N, pixels): the adjoint."""
-        return _product(rays, self, True)
+def back_projected(rays: Tensor, geometry: Geometry) -> Tensor:
+    """(N, rays) to (N, pixels): the adjoint of `projected`."""
+    return _product(rays, geometry, True)
 
 
 @lru_cache(maxsize=8)
-def projector(geometry: Geometry, dtype: torch.dtype, device: torch.device) -> Projector:
-    """Made once for each geometry and precision."""
-    rays, pixels, weights = _entries(geometry)
-    shape = len(geometry.degrees) * geometry.detectors, geometry.rows * geometry.columns
-    values = torch.from_numpy(weights).to(dtype).numpy()
-    matrix = _by_rows(rays, pixels, values, shape)
-    transposed = _by_rows(pixels, rays, values, (shape[1], shape[0]))
-    return Projector(matrix.to(device), transposed.to(device))
+def _matrices(geometry: Geometry, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Rays by pixels, and pixels by rays: made once for each geometry and precision."""
+    from scipy.sparse import csr_array, vstack
+
+    precision: Any = np.float32 if dtype == torch.float32 else np.float64
+    shape = geometry.detectors, geometry.rows * geometry.columns
+    views = [
+        csr_array((weights.astype(precision), (detectors, pixels)), shape=shape)
+        for detectors, pixels, weights in _views(geometry)
+    ]
+    matrix: Any = vstack(views, format="csr")
+    del views  # of a large plane a GiB
+    return _by_rows(matrix).to(device), _by_rows(matrix.T.tocsr()).to(device)
 
 
-def _entries(geometry: Geometry) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
-    """Rays, pixels and weights of all that is not zero."""
+def _views(geometry: Geometry) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]]:
+    """Of each view detectors, pixels and weights of all that is not zero."""
     x = np.tile(np.arange(geometry.columns) - (geometry.columns - 1) / 2, geometry.rows)
     y = np.repeat((geometry.rows - 1) / 2 - np.arange(geometry.rows), geometry.columns)
-    parts = []
-    for view, degrees in enumerate(geometry.degrees):
+    for degrees in geometry.degrees:
         angle = np.deg2rad(degrees)
         centres = (x * cos(angle) + y * sin(angle) - geometry.shift) / geometry.spacing + (geometry.detectors - 1) / 2
         reach = geometry.reach(degrees) / geometry.spacing
         first = np.ceil(centres - reach - 1e-9).astype(np.int64)
+        parts = []
         for more in range(int(2 * reach + 1e-9) + 2):
             detector = first + more
             weights = geometry.weights((detector - centres) * geometry.spacing, degrees)
             kept = np.flatnonzero((weights > FLAT) & (detector >= 0) & (detector < geometry.detectors))
-            parts.append((view * geometry.detectors + detector[kept], kept, weights[kept]))
-    rays, pixels, weights = (np.concatenate(column) for column in zip(*parts, strict=True))
-    return rays, pixels, weights
+            parts.append((detector[kept], kept, weights[kept]))
+        detectors, pixels, values = (np.concatenate(column) for column in zip(*parts, strict=True))
+        yield detectors, pixels, values
 
 
-def _by_rows(rows: NDArray[np.int64], columns: NDArray[np.int64], values: Any, shape: tuple[int, int]) -> Tensor:
-    from scipy.sparse import csr_array
-
-    made: Any = csr_array((values, (rows, columns)), shape=shape)
-    made.sort_indices()
+def _by_rows(matrix: Any) -> Tensor:
+    matrix.sort_indices()
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Sparse CSR tensor support")
         return torch.sparse_csr_tensor(
-            torch.from_numpy(made.indptr.astype(np.int32)),
-            torch.from_numpy(made.indices.astype(np.int32)),
-            torch.from_numpy(made.data),
-            size=shape,
+            torch.from_numpy(matrix.indptr.astype(np.int32)),
+            torch.from_numpy(matrix.indices.astype(np.int32, copy=False)),
+            torch.from_numpy(matrix.data),
+            size=matrix.shape,
             check_invariants=True,
         )
 
 
-def _product(rows: Tensor, projector: Projector, back: bool) -> Tensor:
-    product: Tensor = _Product.apply(rows, projector, back)  # type: ignore[no-untyped-call]
+def ramped(rays: Tensor, spacing: float) -> Tensor:
+    """(..., detectors) by the ramp filter, band-limited, sampled in space: no frequency loses its mean."""
+    many = rays.shape[-1]
+    length = 2 * many
+    places = torch.arange(length, dtype=torch.float64)
+    distance = torch.minimum(places, length - places)
+    response = torch.where(distance % 2 == 1, -1 / (torch.pi * distance.clamp(min=1) * spacing) ** 2, 0.0)
+    response[0] = 1 / (4 * spacing**2)
+    spectrum = torch.fft.rfft(response * spacing).real.to(rays)
+    filtered: Tensor = torch.fft.irfft(torch.fft.rfft(rays, length) * spectrum, length)[..., :many]
+    return filtered
+
+
+def _product(rows: Tensor, geometry: Geometry, back: bool) -> Tensor:
+    product: Tensor = _Product.apply(rows, geometry, back)  # type: ignore[no-untyped-call]
     return product
 
 
 class _Product(torch.autograd.Function):
-    """A matrix with rows of a batch, whose gradient is the product with the transpose that is kept."""
+    """The matrix, or its transpose, with rows of a batch; the gradient is the product with the other of the two.
+
+    Matrices are looked up in `forward`, where no transform of functions is under way that would wrap what is kept.
+    """
 
     @staticmethod
-    def forward(rows: Tensor, projector: Projector, back: bool) -> Tensor:
+    def forward(rows: Tensor, geometry: Geometry, back: bool) -> Tensor:
         """(N, K) to (N, M)."""
-        matrix = projector.transposed if back else projector.matrix
+        matrix = _matrices(geometry, rows.dtype, rows.device)[back]
         if len(rows) == 1:
             return (matrix @ rows[0])[None]
         return (matrix @ rows.T.contiguous()).T.contiguous()
@@ -170,12 +184,12 @@ class _Product(torch.autograd.Function):
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
         """No tensor is saved: the gradient does not depend on the rows."""
-        ctx.projector, ctx.back = inputs[1:]
+        ctx.geometry, ctx.back = inputs[1:]
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
-        """By the transpose."""
-        return _product(gradients[0], ctx.projector, not ctx.back), None, None
+        """By the other matrix."""
+        return _product(gradients[0], ctx.geometry, not ctx.back), None, None
 
     @staticmethod
     def vmap(info: Any, in_dims: tuple[int | None, ...], *inputs: Any) -> tuple[Tensor, int]:

@@ -283,10 +283,9 @@ def override(table: dict[str, Any], given: str) -> None:
             raise StudyError(f"--set {given}: {key} is not a table of options.")
         place = held
     value = _value(text.strip())
+    is_entry = isinstance(value, str) and isinstance(place.get(keys[-1]), dict)
     is_none = (keys[0], value) in NOT_SAID and len(keys) == 1
-    if isinstance(value, str) and isinstance(place.get(keys[-1]), dict) and not is_none:
-        value = {"name": value}
-    place[keys[-1]] = value
+    place[keys[-1]] = {"name": value} if is_entry and not is_none else value
 
 
 def _value(text: str) -> Any:

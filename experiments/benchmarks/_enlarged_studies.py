@@ -46,6 +46,7 @@ def designed(design: str, loss: str, made_for: int, factor: int, seed: int, enco
 
     encoder: of the perceptual loss. Nothing is run of it but what the benchmark trains: its source is of no account.
     """
+    options = ", ".join(f"{name} = {_toml(one)}" for name, one in operator(factor).items())
     text = f"""
 title = "{design} and {loss}"
 rounds = 1
@@ -57,7 +58,7 @@ training = {{ steps = {STEPS}, batch_size = {BATCH}, learning_rate = 0.002, opti
 
 [task]
 name = "superresolution"
-operator = {{ name = "downsampling", {", ".join(f"{name} = {_toml(one)}" for name, one in operator(factor).items())} }}
+operator = {{ name = "downsampling", {options} }}
 design = {{ name = "{design}", {DESIGNS[design]} }}
 loss = {LOSSES[loss]}
 made_for = [{made_for}, {made_for}]

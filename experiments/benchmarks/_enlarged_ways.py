@@ -25,6 +25,7 @@ from common.metrics.images.of_cases import scores_of_each
 from common.reconstruction.design import Design
 from common.reconstruction.imaging_operator import Operator
 from common.reconstruction.packing import Layout
+from common.reconstruction.solve import reconstruct
 from common.seeding import generator
 from common.study.catalogue import DESIGNS, OPERATORS
 from common.study.options import Entry
@@ -37,6 +38,10 @@ EVERY_NTH = 4
 """Test slice of a hospital, where designs are compared."""
 CASES_A_BATCH = 32
 MIB = 1 << 20
+WEIGHTS = (3e-4, 1e-3, 3e-3, 1e-2)
+"""Of total variation."""
+ITERATIONS, TUNED_ON, SOLVED = 150, 4, 16
+"""Of Chambolle and Pock; slices of a hospital on which a weight is chosen, and that are solved."""
 Scores = dict[str, float]
 
 
@@ -82,6 +87,30 @@ def scored(task: Any, networks: Sequence[nn.Module], held: Sequence[Cases]) -> S
     return {**{name: fmean(values) for name, values in each.items()}, **by_hospital}
 
 
+def by_variation(task: Any, hospitals: Sequence[Hospital]) -> Scores:
+    """psnr of total variation, with each hospital's weight the best on some of its training slices."""
+    each = []
+    for hospital in hospitals:
+        train = hospital.train.take(_spread(len(hospital.train), TUNED_ON))
+        weight = max(WEIGHTS, key=lambda one: _of_variation(task, train, one)["psnr"])
+        test = hospital.splits["test"]
+        each.append(_of_variation(task, test.take(_spread(len(test), SOLVED)), weight))
+    return {name: fmean(one[name] for one in each) for name in each[0]}
+
+
+def _of_variation(task: Any, cases: Cases, weight: float) -> Scores:
+    batch = cases.batch()
+    measured, linear = task.layout(tuple(batch.inputs.shape[1:])).unpack(batch.inputs)
+    solved = reconstruct(linear, measured, method="chambolle_pock", prior="tv", weight=weight, iterations=ITERATIONS)
+    made = scores_of_each(solved.images, batch.targets, data_range=1.0, names=("psnr", "ssim"))
+    plain = scores_of_each(task.start(batch.inputs), batch.targets, data_range=1.0, names=("psnr",))
+    return {"psnr": fmean(made["psnr"]), "ssim": fmean(made["ssim"]), "bicubic": fmean(plain["psnr"])}
+
+
+def _spread(count: int, wanted: int) -> NDArray[np.int64]:
+    return np.unique(np.linspace(0, count - 1, wanted).round().astype(np.int64))
+
+
 def patches(hospitals: Sequence[Hospital], factor: int, seed: int) -> Cases:
     """All hospitals' training slices, of each a patch from about the middle, measured by its hospital."""
     found = []
@@ -93,9 +122,8 @@ def patches(hospitals: Sequence[Hospital], factor: int, seed: int) -> Cases:
 
 
 def tested(hospitals: Sequence[Hospital], factor: int, seed: int) -> list[Cases]:
-    """Every so manieth test slice of each hospital, its margin left out, measured by it."""
+    """Every EVERY_NTH test slice of each hospital, its margin left out, measured by it."""
     found = []
-    margin = None
     for index, hospital in enumerate(hospitals):
         chosen = hospital.splits["test"].take(np.arange(0, len(hospital.splits["test"]), EVERY_NTH))
         truth = chosen.batch().targets.numpy()

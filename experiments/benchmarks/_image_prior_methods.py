@@ -29,11 +29,11 @@ from experiments.benchmarks._image_prior_problems import Acquisition
 from experiments.reconstructing.learned import load_learned
 
 OTHER_SLICE = "r64slice.jpg"
-UNTRAINED = DeepImagePrior(steps=1500, patience=250)
-SEARCH = Search(deviation=0.03, adaptation_rate=0.0005, adaptation_steps=200, patience=60)
+UNTRAINED = DeepImagePrior(steps=800, patience=150)
+SEARCH = Search()
 FALLING = FallingDenoiser()
-CURVE = replace(UNTRAINED, steps=600, stopping="none", jitter=0.0)
-CURVE_STEPS = (1, 3, 10, 30, 100, 300, 600)
+CURVE = replace(UNTRAINED, steps=300, stopping="none", jitter=0.0)
+CURVE_STEPS = (1, 3, 10, 30, 100, 300)
 CURVE_NOISE = 0.15
 CURVE_SETTING = f"{CURVE}{CURVE_NOISE}"
 Told = Mapping[str, float]

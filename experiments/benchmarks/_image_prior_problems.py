@@ -37,8 +37,8 @@ class Problem:
 
 PROBLEMS = (
     Problem("inpainting, half of the pixels", Entry("inpainting", {"hidden": 0.5}), 0.02),
-    Problem("inpainting, a box", Entry("inpainting", {"hidden": 0.08, "pattern": "box"}), 0.02),
     Problem("MRI x4", Entry("cartesian_mri", {"acceleration": 4.0}), 0.01),
+    Problem("inpainting, a box", Entry("inpainting", {"hidden": 0.08, "pattern": "box"}), 0.02),
 )
 LARGE = Problem("inpainting, 224 x 224", Entry("inpainting", {"hidden": 0.5}), 0.05)
 
@@ -65,9 +65,9 @@ def acquired(problem: Problem, image: NDArray[np.float32], *words: object) -> Ac
     return Acquisition(whole, linear, linear.forward(whole + noise), problem.noise)
 
 
-def real_slice() -> NDArray[np.float32]:
+def real_slice(name: str = SLICE) -> NDArray[np.float32]:
     """(224, 224) from 0 to 1."""
-    picture = Image.open(find("ants-2d-slices") / SLICE).convert("L")
+    picture = Image.open(find("ants-2d-slices") / name).convert("L")
     whole = np.asarray(picture, np.float32)[MARGIN:-MARGIN, MARGIN:-MARGIN]
     return np.ascontiguousarray(whole / 255)
 

@@ -16,10 +16,10 @@ _TASKS = {
 }
 """While it is trained no case is searched: the benchmark asks for its own search."""
 _TRAININGS = {
-    "generator": "steps = 24\nbatch_size = 12\nlearning_rate = 0.002",
-    "denoiser": "steps = 24\nbatch_size = 8\nlearning_rate = 0.002",
+    "generator": "steps = 24\nbatch_size = 8\nlearning_rate = 0.003",
+    "denoiser": "steps = 20\nbatch_size = 8\nlearning_rate = 0.003",
 }
-ROUNDS = {"generator": 16, "denoiser": 12}
+ROUNDS = {"generator": 12, "denoiser": 8}
 
 
 def study_of(prior: str) -> Study:

@@ -1,7 +1,7 @@
 """Solvers of ours and of others on the same problems, in one process, in turn; JSON on the last line.
 
-For a Python that has deepinv, scikit-image, SigPy, ODL and astra; what it lacks is left out and named. Every solver is
-given the same data in single precision and the same objective, and is timed to the same relative gap of it. Not
+For a Python that has deepinv, scikit-image, SigPy, ODL and astra; what it lacks is left out and named. Every solver
+is given the same data in single precision and the same objective, and is timed to the same relative gap of it. Not
 imported by the program.
 """
 
@@ -18,7 +18,6 @@ from time import process_time
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
-warnings.filterwarnings("ignore")
 
 import numpy as np
 import torch
@@ -33,11 +32,14 @@ from experiments.benchmarks._inverse_problems import SETTINGS, SIDE, Posed, Time
 PROX_GAP, GAP, WAVELET_GAP = 2e-4, 1e-4, 1e-4
 TV, PERIODIC = Entry("tv"), Entry("tv", {"anisotropic": True, "periodic": True})
 WAVELET = Entry("wavelet", {"wavelet": "db4", "levels": 4, "averages": True})
+SIGPY_RHO = 0.1
 Solver = Callable[[int], Tensor]
+Maker = Callable[[Posed], Solver]
 
 
 def main() -> None:
     """Rows of {problem, prior, solver, cpu_s, gap, psnr, iterations}, and of projectors."""
+    warnings.filterwarnings("ignore")
     torch.set_num_threads(1)
     rows: list[dict[str, Any]] = []
     missing: dict[str, str] = {}
@@ -61,14 +63,19 @@ def _row(name: str, prior: Entry, who: str, found: Timed, gap: float, apart: flo
     return {"problem": name, "prior": words, "solver": who, "wanted": gap, **figures, "references_apart": apart}
 
 
-def _contests() -> Iterator[tuple[str, Entry, float, dict[str, Callable[[Posed], Solver]]]]:
-    denoisers = {"ours, proximal map": _our_map, "deepinv TVDenoiser": _deepinv, "scikit-image": _skimage}
+def _contests() -> Iterator[tuple[str, Entry, float, dict[str, Maker]]]:
+    denoisers: dict[str, Maker] = {
+        "ours, proximal map": _our_map,
+        "deepinv TVDenoiser": _deepinv,
+        "scikit-image": _skimage,
+    }
     yield "denoising", TV, PROX_GAP, denoisers
     for name in SETTINGS:
-        ours = {f"ours, {method}": _ours(method, TV) for method in ("fista", "admm", "chambolle_pock")}
-        odl = {"ODL pdhg": _odl} if name in ("denoising", "inpainting") else {}
-        yield name, TV, GAP, {**ours, **odl}
-    sigpy_fista = {"ours, fista": _ours("fista", WAVELET), "SigPy FISTA": _sigpy_fista}
+        beside = name in ("denoising", "inpainting")
+        methods = ("fista", "admm", "chambolle_pock") if beside else ("fista", "admm")
+        ours: dict[str, Maker] = {f"ours, {method}": _ours(method, TV) for method in methods}
+        yield name, TV, GAP, {**ours, **({"ODL pdhg": _odl} if beside else {})}
+    sigpy_fista: dict[str, Maker] = {"ours, fista": _ours("fista", WAVELET), "SigPy FISTA": _sigpy_fista}
     yield "MRI x4", WAVELET, WAVELET_GAP, sigpy_fista
     yield "MRI x4", PERIODIC, GAP, {"ours, admm": _ours("admm", PERIODIC), "SigPy ADMM": _sigpy_admm}
 
@@ -155,7 +162,7 @@ def _as_channels(image: Any) -> Tensor:
 
 
 def _sigpy_fista(one: Posed) -> Solver:
-    """With PyWavelets' periodised transform, as SigPy's own pads with zeros and is not orthogonal; its step is given."""
+    """With PyWavelets' periodised transform: SigPy's own pads with zeros and is not orthogonal. Its step is given."""
     sigpy, linear, data = _sigpy_parts(one)
     pywt, levels = import_module("pywt"), 4
     size = (SIDE, SIDE)
@@ -191,7 +198,7 @@ def _sigpy_fista(one: Posed) -> Solver:
 
 
 def _sigpy_admm(one: Posed) -> Solver:
-    """Its penalty is the better of three on this problem."""
+    """Its penalty stays as it is given, `SIGPY_RHO`; equations by ten steps of conjugate gradients, as by default."""
     sigpy, linear, data = _sigpy_parts(one)
 
     def run(many: int) -> Tensor:
@@ -211,55 +218,62 @@ def _sigpy_admm(one: Posed) -> Solver:
     return run
 
 
-SIGPY_RHO = 0.1
-
-
 def _projectors(missing: dict[str, str]) -> list[dict[str, Any]]:
-    """Forward and adjoint of a parallel beam, median of several: ours in both kernels that astra has."""
-    found = []
-    for ours, theirs in (("linear", "linear"), ("line", "line"), ("strip", "strip")):
+    """Projection and back-projection of parallel beams in every kernel that astra has on a CPU."""
+    found: list[dict[str, Any]] = []
+    for kernel in ("linear", "line", "strip"):
         try:
-            found.append(_projector(ours, theirs))
+            found += _projector(kernel)
         except Exception as error:  # noqa: BLE001 - named, and the others go on
-            missing[f"astra {theirs}"] = f"{type(error).__name__}: {error}"[:200]
+            missing[f"astra {kernel}"] = f"{type(error).__name__}: {error}"[:200]
     return found
 
 
-def _projector(kernel: str, theirs: str, views: int = 30, side: int = 128) -> dict[str, Any]:
+def _projector(kernel: str, views: int = 30, side: int = 128) -> list[dict[str, Any]]:
+    """Medians of twenty in turn, after one that makes what is made once; and how far the sinograms are apart."""
     from common.reconstruction.operators.ct import Ct
 
-    astra: Any = import_module("astra")
     image = np.random.default_rng(0).random((side, side), dtype=np.float32)
-    entry = Ct(views=views, kernel=kernel)  # type: ignore[arg-type]
-    linear = entry.map((1, side, side), {"views": torch.ones(1, views)})
+    linear = Ct(views=views, kernel=kernel).map((1, side, side), {"views": torch.ones(1, views)})  # type: ignore[arg-type]
     given = torch.from_numpy(image)[None, None]
     rays = linear.forward(given)
-    detectors = rays.shape[-1]
-    volume = astra.create_vol_geom(side, side)
+    project, back = _astra(kernel, rays.shape[-1], views, image)
+    sinogram = project()
+    apart = float(np.abs(rays[0, 0].numpy() - sinogram).max()) / float(np.abs(sinogram).max())
+    rows = []
+    for what, ours, theirs in (
+        ("projection", lambda: linear.forward(given), project),
+        ("back-projection", lambda: linear.adjoint(rays), lambda: back(sinogram)),
+    ):
+        times: dict[str, list[float]] = {"ours": [], "astra": []}
+        for _ in range(21):
+            for who, run in (("ours", ours), ("astra", theirs)):
+                begin = process_time()
+                run()
+                times[who].append(process_time() - begin)
+        mine, peer = (1000 * median(times[who][1:]) for who in ("ours", "astra"))
+        rows.append({"what": what, "kernel": kernel, "ours_ms": mine, "astra_ms": peer, "apart": apart})
+    return rows
+
+
+def _astra(kernel: str, detectors: int, views: int, image: Any) -> tuple[Callable[[], Any], Callable[[Any], Any]]:
+    """Its projection of the image and its back-projection, the rays in our order."""
+    astra: Any = import_module("astra")
+    volume = astra.create_vol_geom(*image.shape)
     beams = astra.create_proj_geom("parallel", 1.0, detectors, np.deg2rad(180 * np.arange(views) / views))
-    projector = astra.create_projector(theirs, beams, volume)
+    projector = astra.create_projector(kernel, beams, volume)
 
-    def both() -> None:
-        linear.adjoint(linear.forward(given))
-
-    def astras() -> Any:
+    def project() -> Any:
         number, sinogram = astra.create_sino(image, projector)
-        other, _ = astra.create_backprojection(sinogram, projector)
-        astra.data2d.delete([number, other])
+        astra.data2d.delete(number)
         return sinogram
 
-    sinogram = astras()
-    apart = min(
-        float(np.abs(rays[0, 0].numpy()[::flip] - sinogram[:, ::turn]).max()) for flip in (1, -1) for turn in (1, -1)
-    ) / float(np.abs(sinogram).max())
-    times: dict[str, list[float]] = {"ours": [], "astra": []}
-    for _ in range(21):
-        for who, run in (("ours", both), ("astra", astras)):
-            begin = process_time()
-            run()
-            times[who].append(process_time() - begin)
-    ours, peer = median(times["ours"][1:]), median(times["astra"][1:])
-    return {"kernel": kernel, "ours_ms": 1000 * ours, "astra_ms": 1000 * peer, "apart": apart}
+    def back(sinogram: Any) -> Any:
+        number, found = astra.create_backprojection(sinogram, projector)
+        astra.data2d.delete(number)
+        return found
+
+    return project, back
 
 
 if __name__ == "__main__":

@@ -14,14 +14,16 @@ from torch import Tensor, nn
 
 from client.hospital import Hospital, open_hospital, site_names
 from client.training import Trainer
-from common.data.cases import concatenate
+from common.data.cases import Cases, concatenate
 from common.learning.baseline import baseline_trainings
-from common.learning.parameters import companion_tensors, new_network
+from common.learning.parameters import companion_tensors, new_network, read, write
 from common.learning.start import first_network
 from common.seeding import generator
+from common.study.catalogue import STRATEGIES
 from common.study.study import Study
 from experiments.engines._quiet import run_quietly
 from experiments.prediction.trained import load_trained
+from server.strategy import Contributions, Strategy, in_round
 
 AUTO_SCALE = 0.7
 """FedEMA's tau (Zhuang et al. 2022, section 4.2), by which the first round's share of a hospital's own model is."""
@@ -38,14 +40,27 @@ def drawn(study: Study, hospitals: Sequence[Hospital]) -> nn.Module:
     return first_network(study, study.build_task(), hospitals[0].train.shape)
 
 
-def federated(study: Study, hospitals: Sequence[Hospital]) -> nn.Module:
-    """As the study says."""
-    with TemporaryDirectory() as temporary:
-        folder = Path(temporary) / "run"
-        run_quietly(study, folder)
-        network = drawn(study, hospitals)
-        network.load_state_dict(load_trained(folder).network.state_dict())
-        return network
+def federated(study: Study, hospitals: Sequence[Hospital], begun: nn.Module | None = None) -> nn.Module:
+    """What a run of the study ends with, bit for bit, without its messages and without what hospitals look at before
+    they answer: that changes no number, and takes several times as long as training with a teacher does.
+
+    begun: what it begins with; not given: as the seed draws it.
+    """
+    network = begun or drawn(study, hospitals)
+    strategy: Strategy = STRATEGIES.build(study.strategy)
+    parameters = read(network)
+    state = strategy.init(parameters)
+    for number in range(1, study.rounds + 1):
+        updates = []
+        for hospital in hospitals:
+            write(network, parameters)
+            training, draws = study.training.in_round(number), hospital.training_draws(number)
+            updates.append(Trainer(hospital.task, network, hospital.train, training, draws).local_update()[0])
+        total = sum(updates[1:], start=updates[0])
+        contributions = Contributions(total, None, total.weight)
+        state, parameters = in_round(strategy, study.server_schedule, number).step(state, parameters, contributions)
+    write(network, parameters)
+    return network
 
 
 def pooled(study: Study, hospitals: Sequence[Hospital]) -> nn.Module:
@@ -99,9 +114,14 @@ def supervised(study: Study, hospitals: Sequence[Hospital]) -> tuple[NDArray[np.
         run_quietly(study, folder)
         network = load_trained(folder).network
     cases = concatenate([one.splits["test"] for one in hospitals])
+    return surer_of_second(network, cases), cases.targets.astype(np.int64)
+
+
+def surer_of_second(network: nn.Module, cases: Cases) -> NDArray[np.float64]:
+    """(N,) by how much a classifier's logit of the second of two classes is above that of the first."""
     with torch.no_grad():
-        logits: Tensor = network(cases.batch().inputs).double()
-    return (logits[:, 1] - logits[:, 0]).numpy(), cases.targets.astype(np.int64)
+        logits: Tensor = network.eval()(cases.batch().inputs).double()
+    return (logits[:, 1] - logits[:, 0]).numpy()
 
 
 def _learned(network: nn.Module) -> Tensors:

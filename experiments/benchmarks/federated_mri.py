@@ -6,12 +6,14 @@ Rows are kept in `runs/bench/federated-mri` of the folder it is called in; calle
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 from rich.console import Console
 
 from client.hospital import Hospital
+from common.study.study import Study
 from experiments.benchmark import Benchmark, Cell, Measured, Target
 from experiments.benchmarks import _mri_ways as ways
 from experiments.benchmarks._kept_rows import CPU_S, KeptRows, Row
@@ -45,15 +47,15 @@ def measure(console: Console) -> Measured:
 
 
 def rows_of(kept: KeptRows) -> list[Row]:
-    """All of them, measured or kept; what is only compared with comes last."""
-    return [row for others in (False, True) for seed in SEEDS for row in _of_seed(kept, seed, others)]
+    """All of them, measured or kept."""
+    return [row for seed in SEEDS for others in (False, True) for row in _of_seed(kept, seed, others)]
 
 
 def measured(rows: Sequence[Row]) -> Measured:
     """The table, means over seeds and institutions, and the targets."""
     return Measured("Federated reconstruction of MRI", [*table_of(rows), *elsewhere_of(rows)], targets_of(rows), [
-        "PSNR in dB of magnitudes, data range 1, a mean over each institution's test slices, then over institutions "
-        "and seeds. The prototype's figures are of masks of its own.",
+        "PSNR in dB of magnitudes, data range 1, a mean over some sixty of each institution's test slices, then over "
+        "institutions and seeds. The prototype's figures are of masks of its own.",
         "steps: one after the other; work: steps of all hospitals together. One model of pooled images is trained "
         "for as many steps as one hospital takes, and one for as many as all take.",
         f"CPU minutes of all rows: {sum(float(row[CPU_S]) for row in rows) / 60:.0f}.",
@@ -150,11 +152,16 @@ def _of_seed(kept: KeptRows, seed: int, others: bool) -> list[Row]:
     return [
         kept.row(
             {"way": way, "seed": seed},
-            (mended if others else study).json,
+            _setting(mended if others else study, way),
             lambda one=one, steps=steps, work=work: {"steps": steps, "work": work, **one()},  # type: ignore[misc]
         )
         for way, (steps, work, one) in (beside if others else ours).items()
     ]
+
+
+def _setting(study: Study, way: str) -> str:
+    """What a row is measured with: but for the federation, nothing of fine-tuning."""
+    return study.json if way == FEDERATED else replace(study, fine_tuning=None).json
 
 
 def _value(row: Row, way: str, prefix: str, site: str) -> float:

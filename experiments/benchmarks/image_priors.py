@@ -48,7 +48,7 @@ def measure(console: Console) -> Measured:
     """Row by row."""
     torch.set_num_threads(1)
     kept = KeptRows(FOLDER, BUDGET_CPU_S, console)
-    rows = [*_learned(kept), *_large(kept), *_small(kept), *_curves(kept)]
+    rows = [*_large(kept), *_learned(kept), *_curves(kept), *_small(kept)]
     write(FOLDER, "before-noise.svg", before_noise({row["method"]: row["losses"] for row in _of(rows, CURVE)}))
     sheet(FOLDER, [problem.name for problem in PROBLEMS], [NONE, TV, UNTRAINED, LATENTS, GENERATOR, DENOISER])
     return measured(rows)

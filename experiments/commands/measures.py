@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from common.errors import ImageError
 from common.files import access as files
 from common.study.plugins import ANYTHING, Reference, resolved, trusting
 from common.study.spelling import unknown
@@ -73,6 +74,8 @@ def metrics(
     with spoken_errors():
         files.demand_writable(csv_file, json_file, figure)
         if data_range is not None:
+            if label or surface != "voxels" or tolerance != 1.0:
+                raise ImageError("--label, --surface and --tolerance are of label maps; --data-range is of images.")
             from experiments.measuring.image_quality import compare_images
 
             compare_images(prediction, truth, console, data_range, csv_file, json_file, figure)

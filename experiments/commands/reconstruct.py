@@ -94,7 +94,10 @@ def reconstruct(
     It is the image that fits the data and is likely by a prior, or what a run's model makes of the data. With
     --simulate a true image is measured first and compared with. A research tool, not a medical device.
     """
-    with spoken_errors(), trusting(code_of_folder(trust_code) if run is not None else ANYTHING):
+    with (
+        spoken_errors("Interrupted; nothing was written."),
+        trusting(code_of_folder(trust_code) if run is not None else ANYTHING),
+    ):
         from experiments.reconstructing.asked import Asked
         from experiments.reconstructing.command import reconstruct as reconstructed
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from common.errors import StudyError
-from common.learning.tasks._reconstruction import started
+from common.reconstruction.first_image import first_image
 from common.reconstruction.imaging_operator import LinearMap, Operator
 from common.reconstruction.noise import GaussianNoise, Noise, PhotonNoise
 from common.reconstruction.packing import Layout
@@ -23,13 +23,13 @@ from common.study.catalogue import OPERATORS
 from common.study.options import Entry
 from experiments.measuring.image_files import Stored, read_stored
 from experiments.reconstructing.asked import Asked
+from experiments.reconstructing.channels import as_cases, in_channels
 from experiments.reconstructing.given_parameters import (
     as_batch,
     drawn_parameters,
     given_parameters,
     known_parameters,
 )
-from experiments.reconstructing.numbers import as_cases, in_channels
 
 MOST_ENLARGED = 8
 """Times that an image's sides may be those of its data, where no size is given."""
@@ -63,7 +63,7 @@ class Acquisition:
 
     def start(self) -> Tensor:
         """(N, C, *S): what the data give without a prior."""
-        return started(self.linear(len(self.measured)), self.measured)
+        return first_image(self.linear(len(self.measured)), self.measured)
 
 
 def acquire(asked: Asked, entry: Entry) -> Acquisition:
@@ -135,11 +135,12 @@ def _images(operator: Operator, cases: NDArray[Any], asked: Asked) -> Tensor:
 
 def _read(asked: Asked, entry: Entry, operator: Operator, stored: Stored, cases: NDArray[Any]) -> Acquisition:
     shape, measured = _shaped(asked, operator, cases)
+    volume = _maybe_coils(asked, operator, shape)
     seen = _seen(cases, shape)
     parameters, remarks = known_parameters(operator, shape, given_parameters(operator, shape, asked.files()), seen)
     truth = None if asked.truth is None else _truth(asked, shape)
     linear = operator.map(shape, as_batch(parameters, len(measured)))
-    scale = asked.data_range or _largest(started(linear, measured))
+    scale = asked.data_range or _largest(first_image(linear, measured))
     if truth is not None and asked.data_range is None:
         raise StudyError(
             "--data-range must say what the image's values may span, as 1 or 255: scores are counted in it; the "
@@ -155,7 +156,7 @@ def _read(asked: Asked, entry: Entry, operator: Operator, stored: Stored, cases:
         scale,
         None if truth is None else truth / scale,
         None if asked.noise is None else asked.noise / scale,
-        remarks,
+        (*volume, *remarks),
     )
 
 
@@ -174,6 +175,12 @@ def _shaped(asked: Asked, operator: Operator, cases: NDArray[Any]) -> tuple[tupl
         if (found := in_channels(cases, wanted)) is not None:
             return shape, found
     kind = "complex" if cases.dtype.kind == "c" else "real"
+    if (cases.dtype.kind == "c") != operator.complex_images and cases.shape[1:2] != (2,):
+        needed = "complex ones" if operator.complex_images else "real ones"
+        raise StudyError(
+            f"the operator measures {needed}, images and data; the file holds {kind} numbers of the shape "
+            f"{cases.shape[1:]}{'; of an image to be measured first: --simulate' if operator.complex_images else ''}."
+        )
     if asked.sides() is not None:
         raise StudyError(
             f"of an image of {asked.size} the operator measures data of the shape {wanted}, complex ones as two "
@@ -183,6 +190,14 @@ def _shaped(asked: Asked, operator: Operator, cases: NDArray[Any]) -> tuple[tupl
         f"the image's size does not follow from {kind} data of the shape {cases.shape[1:]}: give --size, such as "
         "128x128, and --slices, if an axis counts images."
     )
+
+
+def _maybe_coils(asked: Asked, operator: Operator, shape: tuple[int, ...]) -> tuple[str, ...]:
+    """A remark where the first axis of a volume may count coils: nothing in an array says which it is."""
+    if getattr(operator, "coils", 0) != 1 or len(shape) != len(("channels", "x", "y", "z")) or asked.size:
+        return ()
+    sides = " x ".join(map(str, shape[1:]))
+    return (f"Read as a volume of {sides}, of one coil. If its first axis counts coils: --set coils={shape[1]}.",)
 
 
 def _candidates(asked: Asked, operator: Operator, held: tuple[int, ...]) -> Iterator[tuple[int, ...]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ FROM_DATA, DEEP, LEARNED = "from_data", "deep_image_prior", "learned"
 PLAYED = ("plug_and_play", "falling_denoiser")
 """Methods whose prior is the denoiser of a run."""
 BESIDE = {
-    FROM_DATA: "the pseudo-inverse, or the adjoint over the squared norm: no prior",
+    FROM_DATA: "an approximate inverse, the pseudo-inverse or the scaled adjoint: no prior",
     DEEP: "an untrained network, stopped before it fits noise",
     LEARNED: "the model of --run",
 }
@@ -60,6 +61,8 @@ class Asked:
             raise StudyError("--truth is of measured data; with --simulate the image that is measured is the truth.")
         if self.photons is not None and (self.noise is not None or not self.simulate):
             raise StudyError("--photons is of simulated data, in the place of --noise; give one of them.")
+        if self.at_least_zero and self._measures_complex():
+            raise StudyError("--at-least-zero is of real images; those of this operator are complex.")
         if self.operator is None and self.run is None:
             raise StudyError(f"--operator must say what was measured: {', '.join(OPERATORS.names())}.")
         if self.method == LEARNED and self.run is None:
@@ -111,10 +114,16 @@ class Asked:
             )
         return tuple(map(int, parts))
 
+    def _measures_complex(self) -> bool:
+        return self.operator is not None and bool(OPERATORS.load(self.operator).complex_images)
+
     def _table(self) -> Mapping[str, dict[str, Any]]:
         """A bare key is an option of the operator: --set acceleration=4, --set method.iterations=200."""
         table: dict[str, Any] = {part: {"name": ""} for part in PARTS}
         for one in self.settings:
-            first = one.partition("=")[0].partition(".")[0].strip()
+            first, dot, _ = one.partition("=")[0].partition(".")
+            first = first.strip()
+            if dot and first not in PARTS and get_close_matches(first, PARTS, 1):
+                raise unknown("part of --set", first, PARTS)
             override(table, one if first in PARTS else f"operator.{one}")
         return table

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import Progress
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from common.errors import ImageError
 from common.files.access import write_to
-from experiments.measuring.image_files import check_name
+from experiments.measuring.image_files import check_name, is_nifti
 from experiments.reconstructing.acquisition import acquire
 from experiments.reconstructing.asked import Asked
 from experiments.reconstructing.learned import load_learned
@@ -35,7 +37,8 @@ def reconstruct(
     acquired = acquire(asked, entry or asked.entry("operator", asked.operator or ""))
     for remark in acquired.remarks:
         console.print(visible(remark), markup=False, highlight=False, soft_wrap=True)
-    with Progress(console=console, transient=True) as progress:
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    with _of_memory(), Progress(*columns, console=console, transient=True) as progress:
         bar = progress.add_task(name, total=None)
 
         def heard(what: str, done: int, of: int) -> None:
@@ -46,7 +49,24 @@ def reconstruct(
     tell(result, console)
     if out is not None:
         write_images(result, asked, out)
+        if acquired.complex_images and is_nifti(out):
+            console.print(
+                f"{visible(out.name)} holds the magnitude; .npy and .h5 hold complex numbers.", markup=False
+            )
     if json_file is not None:
         write_to(json_file, json.dumps(record(asked, result), indent=1) + "\n")
     if figure is not None:
         write_to(figure, pictures(asked, result, figure))
+
+
+@contextmanager
+def _of_memory() -> Iterator[None]:
+    """Raise ImageError where the images are more than this machine's memory holds."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and "alloc" not in str(error):
+            raise
+        raise ImageError(
+            "the images are too large for the memory of this machine: take fewer slices at once, or --slices."
+        ) from error

@@ -16,7 +16,7 @@ from common.reconstruction.imaging_operator import Operator
 from common.seeding import generator
 from common.study.spelling import unknown
 from experiments.measuring.image_files import read_stored
-from experiments.reconstructing.numbers import in_channels
+from experiments.reconstructing.channels import in_channels
 
 MEASURED = "measured"
 """In the place of a mask's file: where the data are not zero."""
@@ -96,9 +96,19 @@ def _fitted(name: str, values: NDArray[Any], shape: tuple[int, ...], axis: int |
             return np.asarray(found[0].numpy(), np.float32)
     elif values.ndim == 1 and axis is not None and axis < len(shape) and len(values) == shape[axis]:
         values = values.reshape([-1 if at == axis else 1 for at in range(len(shape))])
+    elif name == "point_spread":
+        values = _in_the_middle(values, shape)
     if values.dtype.kind != "c" and values.ndim == len(shape) and _spreads(values.shape, shape):
         return np.asarray(np.broadcast_to(values, shape), np.float32)
     raise StudyError(f"the parameter {name!r} must have the shape {shape}; its file holds {values.shape}.")
+
+
+def _in_the_middle(values: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
+    """A smaller point spread among zeros; another as it is."""
+    margins = [(wanted - held) for held, wanted in zip(values.shape, shape, strict=False)]
+    if values.ndim != len(shape) or min(margins) < 0 or any(margin % 2 for margin in margins):
+        return values
+    return np.pad(values, [(margin // 2, margin // 2) for margin in margins])
 
 
 def _spreads(held: tuple[int, ...], wanted: tuple[int, ...]) -> bool:

@@ -18,6 +18,7 @@ from common.study.options import Entry
 from experiments.prediction.trained import Trained, load_trained
 
 Predict = Callable[[Tensor, Mapping[str, Tensor]], Tensor]
+"""Images of range 1 of data, and the operator's parameters of each case."""
 
 
 class Denoising(Protocol):
@@ -51,21 +52,19 @@ class Learned:
         }
 
     def fitted(self, operator: Entry, image_shape: tuple[int, ...]) -> Predict:
-        """Images (N, C, *S) of data of range 1, for this operator and size.
+        """For this operator and size.
 
         Raises StudyError where the network's parameters are of one operator or one size alone.
         """
         task = replace(self.task, operator=operator)
         layout = Layout.of(task._operator, image_shape)
-        network = self._network(task, layout)
+        own = layout.inputs_shape == self.trained.learned.shape.inputs and layout.operator == self.task._operator
         unit = self.task.data_range
+        network = self.trained.network if own else self._rebuilt(task, layout)
 
         def predict(measured: Tensor, parameters: Mapping[str, Tensor]) -> Tensor:
             with torch.no_grad():
-                images = task.predict(network, layout.pack(measured * unit, parameters)) / unit
-            if not torch.isfinite(images).all():
-                raise StudyError("the run's model answers numbers that are not finite: it has diverged.")
-            return images
+                return _finite(task.predict(network, layout.pack(measured * unit, parameters)) / unit)
 
         return predict
 
@@ -85,10 +84,12 @@ class Learned:
 
         return denoise
 
-    def _network(self, task: Reconstruction, layout: Layout) -> nn.Module:
-        same = layout.inputs_shape == self.trained.learned.shape.inputs and layout.operator == self.task._operator
-        if same:
-            return self.trained.network
+    def _way_out(self) -> str:
+        if hasattr(self.trained.network, "denoised"):
+            return "Its denoiser takes any operator: --method falling_denoiser."
+        return "Networks that are told the operator (unrolled, generator) take others."
+
+    def _rebuilt(self, task: Reconstruction, layout: Layout) -> nn.Module:
         network: nn.Module = task.build_network(Shape(layout.inputs_shape, 0)).eval()  # type: ignore[attr-defined]
         held = self.trained.network.state_dict()
         wanted = network.state_dict()
@@ -98,10 +99,16 @@ class Learned:
             raise StudyError(
                 f"the run's model is of operator {self.operator.name!r} and inputs of the shape "
                 f"{self.trained.learned.shape.inputs} alone; these data make inputs of {layout.inputs_shape}. "
-                "Networks that are told the operator (unrolled, denoiser) can change it."
+                f"{self._way_out()}"
             )
         network.load_state_dict(held)
         return network
+
+
+def _finite(images: Tensor) -> Tensor:
+    if not torch.isfinite(images).all():
+        raise StudyError("the run's model answers numbers that are not finite: it has diverged.")
+    return images
 
 
 def load_learned(folder: Path) -> Learned:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, is_dataclass, replace
 from functools import partial
 from math import inf
 from time import perf_counter
-from typing import Any
+from typing import Any, Protocol, cast
 
 import torch
 from torch import Tensor
@@ -16,6 +16,7 @@ from common.errors import StudyError
 from common.reconstruction.choice_of_weight import Chosen, by_discrepancy, by_l_curve
 from common.reconstruction.deep_image_prior import DeepImagePrior, fitted
 from common.reconstruction.denoiser import Denoiser
+from common.reconstruction.imaging_operator import LinearMap
 from common.reconstruction.problem import Solved
 from common.reconstruction.regulariser import Regulariser
 from common.reconstruction.solve import DEFAULT_WEIGHT, reconstruct
@@ -24,8 +25,15 @@ from experiments.reconstructing.acquisition import Acquisition
 from experiments.reconstructing.asked import DEEP, FROM_DATA, LEARNED, PLAYED, Asked
 from experiments.reconstructing.learned import Learned
 
-Heard = Callable[[str, int, int], None]
-"""Told what is done, how often it was, and how often it will be."""
+
+class Heard(Protocol):
+    """Told what is done, how often it was, and how often it will be."""
+
+    def __call__(self, what: str, done: int, of: int) -> None:
+        """At each step."""
+        ...
+
+
 MOST_NUMBERS_AT_ONCE = 1 << 21
 LARGEST_IN_DOUBLE = 1 << 23
 """Numbers of one image, beyond which it is worked out in float32."""
@@ -33,6 +41,9 @@ LOOKS = 12
 """Weights that are tried at most."""
 SPAN, NOISELESS_SPAN = (1e-5, 1.0), (1e-7, 0.1)
 """Of weights that are tried, for images of 0 to 1."""
+LOOKS_A_STEP, TOLD_EVERY = 2, 20
+"""A network's step looks at all data, and at those that are held out."""
+NO_CORNER = "no corner"
 TRIAL_TOLERANCE = 1e-3
 """Relative change that ends a trial: a weight is judged by its misfit, which settles long before the image."""
 
@@ -77,13 +88,31 @@ def _deep(
     asked: Asked, acquired: Acquisition, learned: Learned | None, heard: Heard
 ) -> tuple[Tensor, dict[str, Any]]:
     options = build(DeepImagePrior, asked.entry("method", DEEP).options, f"method {DEEP!r}")
-    found = [
-        fitted(acquired.linear(1), part.float(), options, seed=asked.seed)
-        for part in _parts(acquired, "networks", heard, 1)
-    ]
+    found = []
+    for number, part in enumerate(_parts(acquired, "images", heard, 1), start=1):
+        what, most = f"looks at image {number} of {len(acquired.measured)}", LOOKS_A_STEP * options.steps
+        counted = cast(LinearMap, _Counted(acquired.linear(1), partial(heard, what, of=most)))
+        found.append(fitted(counted, part.float(), options, seed=asked.seed))
     steps = [len(one.losses) for one in found]
     facts = {"iterations": max(steps), "stopped": "; ".join(sorted({one.stopped for one in found}))}
     return torch.cat([one.image for one in found]).double(), facts
+
+
+class _Counted:
+    """A linear map that tells how often it was asked: a network takes minutes, and says nothing itself."""
+
+    def __init__(self, linear: LinearMap, told: Callable[..., None]) -> None:
+        self._linear, self._told, self._asked = linear, told, 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._linear, name)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """As the map does."""
+        self._asked += 1
+        if self._asked % TOLD_EVERY == 0:
+            self._told(done=self._asked)
+        return self._linear.forward(images)
 
 
 def _classical(
@@ -143,7 +172,10 @@ def _weight(
     if isinstance(prior, Denoiser):
         return DEFAULT_WEIGHT, "the default: noise is not known, and a denoiser has no value for an L-curve"
     span = NOISELESS_SPAN if acquired.noise == 0 else SPAN
-    return _said("L-curve", by_l_curve(solution, linear, middle, prior.value, span, LOOKS))
+    chosen = by_l_curve(solution, linear, middle, prior.value, span, LOOKS)
+    if NO_CORNER in chosen.how:
+        return DEFAULT_WEIGHT, f"the default, since {chosen.how}: give --noise or --weight"
+    return _said("L-curve", chosen)
 
 
 def _said(principle: str, chosen: Chosen) -> tuple[float, str]:

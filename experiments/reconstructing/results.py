@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as Picture
+from PIL import ImageDraw, ImageFont
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -25,20 +26,26 @@ from experiments.measuring.image_files import write_picture
 from experiments.measuring.picture_page import page
 from experiments.reconstructing.acquisition import Acquisition
 from experiments.reconstructing.asked import FROM_DATA, Asked
+from experiments.reconstructing.channels import out_of_channels
 from experiments.reconstructing.methods import Answer
-from experiments.reconstructing.numbers import out_of_channels
-from experiments.running.windowed_panels import NOTHING, pixels_of
+from experiments.running.windowed_panels import pixels_of
 from experiments.whole_tables import print_whole
 from server.reporting.markup import visible
 
 SCORES = ("psnr", "ssim", "nmse", "hfen")
 HEADINGS = {"psnr": "PSNR dB", "ssim": "SSIM", "nmse": "NMSE", "hfen": "HFEN"}
-START = {"cartesian_mri": "zero-filled", "ct": "back-projected", "denoising": "noisy", "inpainting": "masked"}
+START = {
+    "cartesian_mri": "zero-filled",
+    "ct": "filtered back-projection",
+    "radial_mri": "gridded",
+    "denoising": "noisy",
+    "inpainting": "masked",
+}
 """What the image that the data give without a prior is called."""
 PICTURES = (".html", ".png")
 MOST_SHOWN = 3
 """Images of several."""
-GAP = 6
+GAP, WORDS, FONT, LEAST_WIDTH = 6, 40, 12, 190
 PLANE = 3
 """Axes of an image of one plane with its channels."""
 
@@ -211,14 +218,17 @@ def _smaller(values: NDArray[Any]) -> NDArray[Any]:
 
 
 def _strip(rows: list[dict[str, Panel]]) -> bytes:
-    """Panels side by side, a row an image, in one PNG; names and notes are in the page and in JSON alone."""
-    drawn = [[pixels_of(panel, name) for name, panel in panels.items()] for panels in rows]
-    height = max(len(one) for row in drawn for one in row)
-    lines = [np.concatenate([_padded(one, height) for one in row], axis=1) for row in drawn]
+    """Panels side by side, a row an image, with name and note below each, in one PNG."""
+    drawn = [[(name, panel.note, pixels_of(panel, name)) for name, panel in panels.items()] for panels in rows]
+    every = [pixels for row in drawn for _, _, pixels in row]
+    height, width = max(len(one) for one in every), max(LEAST_WIDTH, *(one.shape[1] for one in every))
+    whole = Picture.new("RGB", (max(map(len, drawn)) * (width + GAP), len(drawn) * (height + WORDS + GAP)), "white")
+    pen, font = ImageDraw.Draw(whole), ImageFont.load_default(FONT)
+    for line, row in enumerate(drawn):
+        for column, (name, note, pixels) in enumerate(row):
+            x, y = column * (width + GAP), line * (height + WORDS + GAP)
+            whole.paste(Picture.fromarray(pixels), (x + (width - pixels.shape[1]) // 2, y))
+            pen.text((x + width / 2, y + height + WORDS / 2), f"{name}\n{note}", "black", font, "mm", align="center")
     stream = io.BytesIO()
-    Picture.fromarray(np.concatenate(lines)).save(stream, "PNG", optimize=True)
+    whole.save(stream, "PNG", optimize=True)
     return stream.getvalue()
-
-
-def _padded(pixels: NDArray[np.uint8], height: int) -> NDArray[np.uint8]:
-    return np.pad(pixels, ((0, height - len(pixels) + GAP), (0, GAP), (0, 0)), constant_values=NOTHING)

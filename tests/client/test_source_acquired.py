@@ -99,6 +99,17 @@ def test_what_cannot_be_measured_is_refused(options: dict[str, tuple[object, ...
         Acquired(IMAGES, **options)  # type: ignore[arg-type]
 
 
+def test_operators_whose_planes_one_task_would_misread_are_refused() -> None:
+    """A wider point spread by three of its deviations is of another size; of one stated reach they are alike."""
+    blurs = [{"factor": 2, "kernel": "gaussian", "sd_pixels": deviation} for deviation in (0.5, 1.5)]
+    differing = tuple(Entry("downsampling", one) for one in blurs)
+    site = Acquired(IMAGES, differing).sites()[0]
+    with pytest.raises(StudyError, match="reach_pixels"):
+        Acquired(IMAGES, differing).cases(site, 0)
+    alike = tuple(Entry("downsampling", {**one, "reach_pixels": 3}) for one in blurs)
+    assert len(Acquired(IMAGES, alike).cases(site, 0))
+
+
 def test_a_channel_that_is_not_there_is_named() -> None:
     with pytest.raises(SourceError, match="channel 1"):
         Acquired(IMAGES, (MRI,), channel=1).cases("ashford-general", 0)

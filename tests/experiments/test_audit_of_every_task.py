@@ -45,7 +45,8 @@ STUDIES = {
     "denoiser": (SCANNED, f"{{name='denoiser', operator='denoising', iterations=2, {SMALL}}}"),
     "superresolution": (
         SCANNED.replace("'denoising'", SMALLER),
-        f"{{name='superresolution', operator={SMALLER}, design={{name='post', network={{name='edsr', channels=2}}}}}}",
+        f"{{name='superresolution', operator={SMALLER}, "
+        "design={name='post', network={name='edsr', channels=2}}}",
     ),
     "simclr": (DIGITS, f"{{name='simclr', {ENCODER}}}"),
     "triplet": (DIGITS, f"{{name='triplet', {ENCODER}}}"),

@@ -115,5 +115,7 @@ def test_images_are_compared_where_a_data_range_is_stated(wardround: Wardround, 
     assert files[2].read_text().count("<figure>") == 6
     with files[0].open(newline="") as file:
         assert [row["case"] for row in csv.DictReader(file)] == ["a", "b"]
+    code, said = wardround("metrics", *both, "--data-range", "1", "--label", "1")
+    assert code == 1 and "are of label maps" in " ".join(said.split())
     code, said = wardround("metrics", *both, "--data-range", "0")
     assert code == 1 and "data_range must be finite and above 0" in " ".join(said.split())

@@ -94,7 +94,8 @@ def test_an_operator_that_was_written_measures_the_images_of_a_study(
     network = "{ name = 'unet', channels = 2, depth = 2 }"
     scanners = f"['{file}', {{ name = '{file}', shadow = 0.7 }}]"
     lines = (
-        "title = 'Own'\nrounds = 1\nengine = 'inline'\nbaselines = { local = false, pooled = false }",
+        "title = 'Own'\nrounds = 1\naggregation = 'plain'\nengine = 'inline'",
+        "baselines = { local = false, pooled = false }",
         f"source = {{ name = 'acquired', images = {images}, operators = {scanners} }}",
         f"task = {{ name = 'postprocessed', operator = '{file}', network = {network} }}",
     )

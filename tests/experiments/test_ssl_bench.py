@@ -19,6 +19,8 @@ from experiments.benchmarks._kept_rows import KeptRows, Row, mean_of
 from experiments.benchmarks._label_efficiency import drawn_by_class, name_of
 from experiments.benchmarks._pretraining_studies import METHODS, SETS, study_text, supervised_text
 from experiments.benchmarks.self_supervision import FEDERATED, FLOOR, POOLED, table_of, targets_of
+from experiments.engines._quiet import run_quietly
+from experiments.prediction.trained import load_trained
 
 ONE = name_of(0.01)
 
@@ -101,3 +103,24 @@ def test_the_distance_that_an_encoder_moved_is_the_mean_of_its_layers() -> None:
     before = {"a": torch.zeros(2, 2), "b": torch.zeros(1, 1)}
     after = {"a": torch.full((2, 2), 1.0), "b": torch.full((1, 1), 4.0)}
     assert ways._distance(before, after) == pytest.approx((2 + 4) / 2)
+
+
+TINY = """
+title = "Both ways"
+rounds = 2
+engine = "inline"
+source = { name = "phantom", hospitals = 3, size = 16, patients = [12, 8, 5], slices_per_patient = 1 }
+task = { name = "dino", network = { name = "groupnorm_cnn", channels = 2, standardised = true } }
+aggregation = "plain"
+training = { batch_size = 4, learning_rate = 0.01, optimiser = "adamw", schedule = { kind = "cosine" } }
+federation = { evaluate_every = 0, final_intervals = false }
+baselines = { local = false, pooled = false }
+"""
+
+
+def test_what_the_benchmark_trains_is_what_a_run_ends_with_bit_for_bit(tmp_path: Path) -> None:
+    study = parse(TINY)
+    run_quietly(study, tmp_path / "run")
+    ran = load_trained(tmp_path / "run").network.state_dict()
+    trained = ways.federated(study, ways.hospitals_of(study)).state_dict()
+    assert all(torch.equal(one, trained[name]) for name, one in ran.items())

@@ -27,6 +27,7 @@ _FILES = (
     "audits",
     "augmentations",
     "benchmarks",
+    "designs",
     "engines",
     "laws",
     "losses",
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
     from wardround.testing.attacks import AttackTests as AttackTests
     from wardround.testing.augmentations import AugmentationTests as AugmentationTests
     from wardround.testing.benchmarks import BenchmarkTests as BenchmarkTests
+    from wardround.testing.designs import DesignTests as DesignTests
     from wardround.testing.engines import EngineTests as EngineTests
     from wardround.testing.losses import LossTests as LossTests
     from wardround.testing.makers import contributions as contributions
@@ -74,6 +76,7 @@ else:
         "attacks": ("AttackTests",),
         "augmentations": ("AugmentationTests",),
         "benchmarks": ("BenchmarkTests",),
+        "designs": ("DesignTests",),
         "engines": ("EngineTests",),
         "losses": ("LossTests",),
         "makers": ("contributions", "tiny_cases"),

@@ -89,6 +89,7 @@ def fitting_answers(loss: Of) -> tuple[Tensor, Tensor]:
     sorts = {
         "classes": (torch.randn(COUNT, 3, generator=drawn), classes),
         "outlines": (torch.randn(COUNT, 3, 8, 8, generator=drawn), places),
+        "images": (torch.rand(COUNT, 1, 16, 16, generator=drawn), torch.rand(COUNT, 1, 16, 16, generator=drawn)),
         "numbers": (torch.randn(COUNT, generator=drawn), torch.randn(COUNT, generator=drawn)),
     }
     refusals = []

@@ -5,6 +5,7 @@ shape = Shape((1, 8, 8), 2)     of a network; shape = (1, 8, 8) of an augmentati
 def make(folder): ...           of a source: fills the folder; returns the source, or its options
 def spoil(folder): ...          of a source: breaks the file of one case
 changes = (another_scan, ...)   of a source: each changes one person's data in the folder
+wanted = (Enlargement(...), )   of a design: what it can do, where not all that are tried
 facts = Facts(...)              of a privacy mechanism
 def records(): ...              of an analysis: tables of some hospitals, where `tiny_records` do not fit
 levels = {"sex": ("f", "m")}    of an analysis: the categories of their columns
@@ -59,6 +60,7 @@ TESTED = {
     "loss": Kind("LossTests", ("answers",)),
     "augmentation": Kind("AugmentationTests", ("shape",)),
     "operator": Kind("OperatorTests", ("shape",)),
+    "design": Kind("DesignTests", ("wanted",)),
     "source": Kind("SourceTests", ("make", "spoil", "changes")),
     "partition": Kind("PartitionTests", ("persons_a_hospital",)),
     "strategy": Kind("StrategyTests"),

@@ -15,8 +15,8 @@ from common.study.checks import DEEPEST, WIDEST, positive, sized
 
 @dataclass(frozen=True)
 class Edsr:
-    """channels: width. blocks: how many, each of two 3x3 convolutions with a ReLU between them. scaling: of what a
-    block adds, below 1 where it is wide and deep (section 3.2). No side need be divisible by anything.
+    """channels: width of all convolutions. blocks: how many, each of two 3x3 ones with a ReLU between. scaling: of
+    what a block adds, below 1 where it is wide and deep (section 3.2). No side need be divisible by anything.
 
     There is no normalisation: it would take away the brightness of an image, which images from images keep.
     """

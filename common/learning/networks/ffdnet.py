@@ -28,7 +28,7 @@ class FfdNet:
     """
 
     channels: int = 32
-    depth: int = 4
+    depth: int = 3
     fold: int = 2
 
     def __post_init__(self) -> None:

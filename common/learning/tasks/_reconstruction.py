@@ -17,8 +17,9 @@ from common.learning.device import exact_copy, home
 from common.learning.judging import numbers_of
 from common.learning.panels import Panel
 from common.metrics.images.of_cases import NAMES, scores_of_each
+from common.reconstruction.first_image import first_image
 from common.reconstruction.image_loss import IMAGES, ImageLoss
-from common.reconstruction.imaging_operator import Invertible, LinearMap, Operator
+from common.reconstruction.imaging_operator import LinearMap, Operator
 from common.reconstruction.packing import Layout
 from common.reconstruction.pictures import comparison
 from common.study.catalogue import OPERATORS
@@ -165,7 +166,8 @@ class Reconstruction:
 
     @cached_property
     def _loss(self) -> ImageLoss:
-        return ImageLoss(self.image_loss, complex_images=self._operator.complex_images)
+        own = type(self).__module__.rpartition(".")[2]
+        return ImageLoss(self.image_loss, complex_images=self._operator.complex_images, task=own)
 
     @cached_property
     def _operator(self) -> Operator:
@@ -173,12 +175,8 @@ class Reconstruction:
 
 
 def started(linear: LinearMap, measured: Tensor) -> Tensor:
-    """(N, C, *S): the pseudo-inverse where it is known, else the adjoint over the squared norm."""
-    if isinstance(linear, Invertible):
-        return linear.pseudo_inverse(measured)
-    image = linear.adjoint(measured)
-    square = linear.norm().square().clamp(min=1e-12).to(image)
-    return image / square.reshape(-1, *[1] * (image.dim() - 1))
+    """(N, C, *S): see `first_image`."""
+    return first_image(linear, measured)
 
 
 def magnitude(images: Tensor) -> Tensor:

@@ -18,12 +18,9 @@ from common.learning.task import Task
 from common.learning.tasks._network import build_fitting
 from common.learning.tasks._reconstruction import Reconstruction, started
 from common.reconstruction.consistency import Data
-from common.reconstruction.denoiser import Denoiser as Prior
 from common.reconstruction.frame import Frame
-from common.reconstruction.imaging_operator import LinearMap
-from common.reconstruction.methods.falling_denoiser import FallingDenoiser
+from common.reconstruction.inner_products import by_case
 from common.reconstruction.packing import Layout
-from common.reconstruction.solve import reconstruct
 from common.seeding import case_generators
 from common.selfsupervision.held import generators_of
 from common.study.catalogue import NETWORKS
@@ -43,8 +40,8 @@ class Denoiser(Reconstruction):
     network: shown a noisy image and, as one more channel, the level; what it answers is added to the image.
     least_level, greatest_level: standard deviations of the noise, as shares of data_range, between which levels of
     training are drawn, evenly by their logarithm, and through which reconstruction falls. iterations: of
-    reconstruction. data_noise: standard deviation of the noise in the data, by which they are trusted. prior_weight:
-    of what the denoiser says against them (DPIR's lambda).
+    reconstruction. data_noise: standard deviation of the noise in the data, in their unit, by which they are trusted.
+    prior_weight: of what the denoiser says against them (DPIR's lambda).
 
     loss is of denoising; psnr, nmse and gain are of reconstruction.
     """
@@ -76,7 +73,7 @@ class Denoiser(Reconstruction):
         channels, *sides = layout.image_shape
         network = build_fitting(self.network, Shape((channels + 1, *sides), channels), layout.image_shape, "denoiser")
         levels = np.geomspace(self.greatest_level, self.least_level, self.iterations)
-        weights = self.prior_weight * (self.data_noise / levels) ** 2
+        weights = self.prior_weight * (self.data_noise / (self.data_range * levels)) ** 2
         steps = tuple(zip(levels.tolist(), weights.tolist(), strict=True))
         return self.with_parts(PlugAndPlay(layout, network, self.data_range, steps), layout)
 
@@ -145,35 +142,22 @@ class PlugAndPlay(nn.Module):
             image = self.denoised(nearer, nearer.new_full((len(nearer),), level))
         return image
 
-    def sought_by(
-        self, linear: LinearMap, measured: Tensor, noise: float = 0.0, most_seconds: float | None = None
-    ) -> Tensor:
-        """See `AnyOperator`. Steps are few, so that `most_seconds` is not looked at. One of images of one channel
-        takes real and imaginary part by themselves.
-        """
-        channels, axes = self.layout.image_shape[0], len(self.layout.image_shape)
-        if linear.image_shape[0] % channels or len(linear.image_shape) != axes:
-            raise StudyError(
-                f"the denoiser learned images of {channels} channels and {axes - 1} axes; data are of images of shape "
-                f"{tuple(linear.image_shape)}."
-            )
-        greatest, least = (level * self.data_range for level in (self.steps[0][0], self.steps[-1][0]))
-        method = FallingDenoiser(greatest=greatest, least=least, steps=len(self.steps))
-        prior = Prior(self._denoised_parts)
-        return reconstruct(linear, measured, method=method, prior=prior, weight=noise**2).images
-
-    def _denoised_parts(self, images: Tensor, deviation: Tensor) -> Tensor:
-        """Groups of as many channels as it knows, each by itself. deviation: (N,) in the images' unit."""
-        groups = images.shape[1] // self.layout.image_shape[0]
-        parts = images.reshape(len(images) * groups, -1, *images.shape[2:])
-        return self.denoised(parts, deviation.repeat_interleave(groups) / self.data_range).reshape(images.shape)
-
     def denoised(self, images: Tensor, level: Tensor) -> Tensor:
-        """(N, C, *S) without the noise. level: (N,) as a share of the data range."""
+        """(N, C, *S) without the noise. level: (N,) as a share of the data range.
+
+        A network of real images takes complex ones too, both parts by themselves once their smooth phase is away.
+        """
+        if images.shape[1] == 2 and self.layout.image_shape[0] == 1:
+            turn = Frame(images.new_ones(1), Frame.of(images, complex_images=True).turn)
+            return turn.put_back(self._denoised_parts(turn.shown(images), level))
         own = Frame.of(images, self.layout.operator.complex_images)
         frame = Frame(torch.full_like(own.scale, self.data_range), own.turn)
-        told = level.to(images).reshape(-1, *[1] * (images.dim() - 1)).expand(-1, 1, *images.shape[2:])
+        told = by_case(level, images).expand(-1, 1, *images.shape[2:])
         return images + frame.put_back(self.network(torch.cat([frame.shown(images), told], dim=1)))
+
+    def _denoised_parts(self, images: Tensor, level: Tensor) -> Tensor:
+        parts = self.denoised(images.flatten(0, 1)[:, None], level.repeat_interleave(images.shape[1]))
+        return parts.reshape(images.shape)
 
 
 task: type[Task] = Denoiser

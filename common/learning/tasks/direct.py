@@ -24,6 +24,8 @@ from common.study.options import Entry
 MOST_TERMS = 1 << 10
 MOST_WEIGHTS = 1 << 26
 """Of the learned transform, 256 MiB."""
+FIRST_ANSWER = 0.2
+"""Of a transform's first strength over that which keeps the strength of noise, along each axis."""
 
 
 @dataclass(frozen=True)
@@ -124,9 +126,9 @@ def _sizes(measured: tuple[int, ...], image: tuple[int, ...], terms: int) -> Ite
 
 
 def _drawn(shape: tuple[int, ...]) -> nn.Parameter:
-    """Of a matrix whose last axes are summed over: such that a transform keeps the strength of noise."""
+    """Of a matrix whose last axes are summed over: what comes of it is at first faint beside the data."""
     summed = prod(shape[len(shape) // 2 :])
-    return nn.Parameter(torch.randn(shape) / summed**0.5)
+    return nn.Parameter(FIRST_ANSWER * torch.randn(shape) / summed**0.5)
 
 
 task: type[Task] = Direct

@@ -6,7 +6,8 @@ Hospitals learn one prior and no operator (Elmas et al. 2022, FedGIMP): new oper
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from math import prod
 from typing import ClassVar, cast
 
@@ -21,10 +22,12 @@ from common.learning.task import Task
 from common.learning.tasks._reconstruction import MOST_ERROR, Reconstruction, started
 from common.metrics.images.of_cases import scores_of_each
 from common.reconstruction.generator_prior import Found, Search, found
+from common.reconstruction.image_loss import ImageLoss
 from common.reconstruction.imaging_operator import LinearMap
 from common.reconstruction.latent_images import Decoder, Encoder, divergence
 from common.reconstruction.packing import Layout
 from common.seeding import case_generators
+from common.study.catalogue import LOSSES
 from common.study.checks import sized
 
 NOISE = "noise"
@@ -33,16 +36,16 @@ NOISE = "noise"
 @dataclass(frozen=True)
 class Generator(Reconstruction):
     """A variational autoencoder of images, of complex ones of their magnitudes (Kingma and Welling 2014). Each case
-    has a loss of its own and one optimiser moves all, so that strategies and privacy take it that do not take a GAN;
-    and its encoder says where to begin to search.
+    has a loss of its own and one optimiser moves all, so that every strategy and privacy takes it; its encoder says
+    where to begin to search. With loss = "gan" a critic learns beside it (Larsen et al. 2016), and they do not.
 
     width: channels at full resolution, up to four times as many below. levels: halvings between an image and its
     latents. latents: numbers at each place of their grid. deviation: of pixels that the generator leaves to noise, a
     share of the data range. The loss is in nats a pixel: by `loss`, of pixels, and from latents to their prior.
 
-    A case is reconstructed by search, not by the network at once: latent_steps over latents, at most adaptation_steps
-    over the generator's weights too, and at last towards the data; consistency: what the generator's image weighs
-    beside them. Steps are bounded and seconds are not, so that scores are the same on every machine.
+    A case is reconstructed by search, not by the network at once. latent_steps: over latents. adaptation_steps: at
+    most, over the generator's weights too. consistency: what the generator's image weighs beside the data in the
+    end. Steps are bounded and seconds are not, so that scores are the same on every machine.
 
     Scores beside those of every reconstruction: range_psnr, of truths that are encoded and made again, how near the
     generator comes to them at all.
@@ -51,11 +54,11 @@ class Generator(Reconstruction):
     views: ClassVar[tuple[str, ...]] = (NOISE,)
 
     width: int = 16
-    levels: int = 3
-    latents: int = 8
-    deviation: float = 0.05
+    levels: int = 2
+    latents: int = 4
+    deviation: float = 0.03
     latent_steps: int = 100
-    adaptation_steps: int = 100
+    adaptation_steps: int = 200
     consistency: float = 0.1
 
     def __post_init__(self) -> None:
@@ -84,17 +87,22 @@ class Generator(Reconstruction):
             )
         channels = 1 if self._operator.complex_images else self.channels
         sizes = (channels, len(sides), self.width, self.levels, self.latents)
-        return GeneratorNetwork(layout, channels, Encoder(*sizes), Decoder(*sizes), self._search())
+        network = GeneratorNetwork(layout, channels, Encoder(*sizes), Decoder(*sizes), self._search())
+        return self.with_parts(network, replace(layout, image_shape=(channels, *sides)))
+
+    def compared(self, network: nn.Module, batch: Batch) -> tuple[Tensor, Tensor]:
+        """The plain truth made again, of latents that are drawn, and itself: what a critic is shown too."""
+        plain = self._plain(batch.targets)
+        return cast(GeneratorNetwork, network).made_again(plain, _noise_of(batch))[0], plain
 
     def loss(self, network: nn.Module, batch: Batch) -> Tensor:
-        """(N,) float32."""
-        noise = batch.tensor(NOISE) if NOISE in batch.columns else None
-        return self._nats(cast(GeneratorNetwork, network), batch.targets, noise)[0]
+        """(N,) float32, of who makes images."""
+        return self._nats(cast(GeneratorNetwork, network), batch.targets, _noise_of(batch))[0]
 
     def answered(self, network: nn.Module, batch: Batch) -> Mapping[str, Tensor]:
         """Scores of each case. Cases are searched one by one, in single precision: the others leave no trace."""
         with torch.no_grad():
-            inputs, truth = (part.to(home(network)) for part in (batch.inputs, batch.targets))
+            inputs, truth = (part.to(home(network)).float() for part in (batch.inputs, batch.targets))
             images = network(inputs).double()
             each = [self._nats(cast(GeneratorNetwork, network), one[None], None) for one in truth]
             nats, made = (torch.cat(parts).double() for parts in zip(*each, strict=True))
@@ -120,10 +128,18 @@ class Generator(Reconstruction):
         """(N,) a pixel, and the images made again."""
         images = self._plain(truth)
         made, nats = network.made_again(images, noise)
-        by_pixels = {"l1": self.deviation, "l2": 2 * self.deviation**2, "huber": self.deviation**2}[
-            self.image_loss.name
-        ]
-        return self._losses(made, images) / by_pixels + nats / prod(images.shape[1:]), made
+        return self._losses(made, images, network) / self._unit + nats / prod(images.shape[1:]), made
+
+    @cached_property
+    def _unit(self) -> float:
+        """What a loss of pixels is divided by for nats: of noise by Laplace, by Gauss, or of Gauss' near zero."""
+        pixels = getattr(LOSSES.build(self.image_loss), "pixels", self.image_loss.name)
+        return {"l1": self.deviation, "huber": self.deviation**2}.get(pixels, 2 * self.deviation**2)
+
+    @cached_property
+    def _loss(self) -> ImageLoss:
+        """Of plain images, whatever the operator measures."""
+        return ImageLoss(self.image_loss, complex_images=False)
 
     def _plain(self, truth: Tensor) -> Tensor:
         """What the generator makes of a truth: a complex image's magnitude."""
@@ -161,6 +177,10 @@ class GeneratorNetwork(nn.Module):
         mean, logarithm = self.encoder(images)
         latents = mean if noise is None else mean + noise.to(mean) * (logarithm / 2).exp()
         return self.decoder(latents), divergence(mean, logarithm)
+
+
+def _noise_of(batch: Batch) -> Tensor | None:
+    return batch.tensor(NOISE) if NOISE in batch.columns else None
 
 
 task: type[Task] = Generator

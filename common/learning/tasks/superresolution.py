@@ -26,7 +26,8 @@ FIRST_WEIGHT = 0.1
 @dataclass(frozen=True)
 class SuperResolution(Reconstruction):
     """design: how a network enlarges, from `common/reconstruction/designs`: "pre" (interpolated first), "post"
-    (last), "progressive" (twice, and twice again) or "iterative" (up and down), each with options. shows_blur: whether the network is shown, beside the small image, what is left of it when the bicubic image is measured by the
+    (last), "progressive" (twice, and twice again) or "iterative" (up and down), each with options. shows_blur:
+    whether the network is shown, beside the small image, what is left of it when the bicubic image is measured by the
     hospital's own operator, which tells how it blurs. back_projections: steps after the network by which the image
     comes closer to what was measured, x + w U(y - A x), U bicubic and w learned (Irani and Peleg 1991, equation 2):
     A is each case's own, also where nobody trained on it. made_for: factors of the network, where it is used for
@@ -73,8 +74,8 @@ def factors_of(layout: Layout) -> tuple[int, ...]:
     whole = len(image) == len(measured) and image[0] == measured[0]
     if not whole or any(side % small for side, small in zip(image, measured, strict=True)) or image == measured:
         raise StudyError(
-            f"task 'superresolution' enlarges small images, and task.operator makes data of {measured} of an image of "
-            f"{image}: choose operator 'downsampling', or task 'postprocessed' or another that reconstructs."
+            f"task 'superresolution' enlarges small images, and task.operator makes data of {measured} of an image "
+            f"of {image}: choose operator 'downsampling', or task 'postprocessed' or another that reconstructs."
         )
     return tuple(side // small for side, small in zip(image[1:], measured[1:], strict=True))
 

@@ -16,8 +16,8 @@ from common.study.options import Entry
 
 @dataclass(frozen=True)
 class Progressive:
-    """network: of images, doubles every side by a sub-pixel convolution, with the same weights at each level; of thick
-    slices only the sides that are to be enlarged.
+    """network: of images, doubles every side by a sub-pixel convolution, with the same weights at each level; of
+    thick slices only the sides that are to be enlarged.
 
     So it enlarges by any power of two, whatever it was trained for, by as many levels; by another factor it goes
     beyond, and what it answers is interpolated.

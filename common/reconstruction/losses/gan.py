@@ -26,8 +26,8 @@ class Adversarial(WithVariation):
     """total_variation: weight of the answer's total variation beside the loss, mean over pixels.
 
     form: "relativistic", the critic tells which of a made image and its truth is the true one (Jolicoeur-Martineau
-    2018, equations 8 and 9, of each case with its own truth), or "hinge" (Lim and Ye 2017). channels, halvings: of the
-    critic, which judges patches: its first width, doubled with each halving (Isola et al. 2017, section 3.2.2).
+    2018, equations 8 and 9, of each case with its own truth), or "hinge" (Lim and Ye 2017). channels, halvings: of
+    the critic, which judges patches: its first width, doubled with each halving (Isola et al. 2017, section 3.2.2).
     pixels: the loss of pixels beside it, "l1", "l2" or "huber"; weight: of the critic's judgement beside that. Of
     complex images the critic sees the magnitude.
 

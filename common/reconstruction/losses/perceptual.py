@@ -32,9 +32,9 @@ class Perceptual(WithVariation):
         model = "runs/pretrain_lgg"
         only = ["encoder.*"]
 
-    it is one that a run of pretraining made, checked by its digest in every hospital. Without [start] it is drawn from
-    the seed: a fixed random encoder, which compares edges and textures and knows nothing of anatomy. Images must be
-    scaled as those that it was pretrained on.
+    it is one that a run of pretraining made, checked by its digest in every hospital. Without [start] it is drawn
+    from the seed: a fixed random encoder, which compares edges and textures and knows nothing of anatomy. Images must
+    be scaled as those that it was pretrained on.
     """
 
     network: Entry = field(default_factory=lambda: Entry("groupnorm_cnn"))

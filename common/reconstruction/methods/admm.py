@@ -25,8 +25,8 @@ class Admm:
     K is the identity, or the regulariser's analysis where the equations have a closed form with it; else they are
     solved by conjugate gradients from where the last ones ended. rho follows the ratio of both residuals, ever less.
 
-    tolerance: of both residuals, relative, at which a case ends. iterations: most. penalty: the first rho, as a share
-    of the largest eigenvalue of A'A.
+    tolerance: of both residuals, relative, at which a case ends. iterations: how many at most. penalty: the first
+    rho, as a share of the largest eigenvalue of A'A.
     """
 
     tolerance: float = 1e-5

@@ -25,7 +25,7 @@ class ChambollePock:
     Needs forward and adjoint alone, no proximal map that is iterated and no equations to solve; takes bounds. The
     ratio of its steps follows that of its residuals, ever less (Goldstein et al. 2015, algorithm 1).
 
-    tolerance: of both residuals, as shares of |A'y| and of |A x|, at which a case ends. iterations: most.
+    tolerance: of both residuals, as shares of |A'y| and of |A x|, at which a case ends. iterations: how many at most.
     """
 
     tolerance: float = 1e-5

@@ -16,7 +16,9 @@ from common.study.checks import positive, sized
 
 @dataclass(frozen=True)
 class ConjugateGradient:
-    """tolerance: of the normal equations' residual, as a share of |A'y|, at which a case ends. iterations: most."""
+    """tolerance: of the normal equations' residual, as a share of |A'y|, at which a case ends. iterations: how many
+    at most.
+    """
 
     tolerance: float = 1e-6
     iterations: int = 500

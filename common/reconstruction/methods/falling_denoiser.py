@@ -24,7 +24,8 @@ class FallingDenoiser:
     steps: a learned denoiser is a network's, and need not come to rest. Where it does, it ends there.
 
     greatest: the first s, in the images' unit. least: where the data have less noise, the last s. steps: until the
-    last s. balance: of prior and data. tolerance: relative change of the image at the last s. iterations: most.
+    last s. balance: of prior and data. tolerance: relative change of the image at the last s. iterations: the most
+    that are made.
     """
 
     greatest: float = 0.2

@@ -13,7 +13,7 @@ from common.study.checks import positive, sized
 
 @dataclass(frozen=True)
 class Fista:
-    """tolerance: relative change of the image at which a case ends. iterations: most.
+    """tolerance: relative change of the image at which a case ends. iterations: how many at most.
 
     restart: momentum is forgotten where a step goes against it (O'Donoghue & Candes 2015).
     """

@@ -24,7 +24,7 @@ class PlugAndPlay:
 
     noise: standard deviation that the denoiser is asked for first, in the images' unit. growth: of rho, above one.
     decline: of the movement that leaves rho as it is. tolerance: of the movement a pixel, relative to the image's.
-    iterations: most.
+    iterations: how many at most.
     """
 
     noise: float = 0.1

@@ -15,7 +15,7 @@ from common.study.checks import positive, sized
 class ProximalGradient:
     """z = x - A'(A x - y) / L, x = prox_(w R / L)(z), L the largest eigenvalue of A'A (Daubechies et al. 2004).
 
-    tolerance: relative change of the image at which a case ends. iterations: most.
+    tolerance: relative change of the image at which a case ends. iterations: how many at most.
     """
 
     tolerance: float = 1e-6

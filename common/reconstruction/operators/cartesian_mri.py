@@ -31,8 +31,8 @@ class CartesianMri:
     are always measured. pattern: the others are drawn evenly (`random`), `equispaced` from a drawn one, or with
     `variable_density`, falling from the middle; or single points of a plane, `poisson_disc`. axis: that of the image
     along which lines follow one another, counted from 0 after the channels; points are of the plane of it and the
-    next. coils: simulated about the image, their sensitivities the parameters of a case, squares of sum 1; a single
-    one sees all alike.
+    next. coils: how many, simulated about the image, their sensitivities the parameters of a case, squares of sum 1;
+    a single one sees all alike.
     """
 
     complex_images: ClassVar[bool] = True
@@ -166,6 +166,10 @@ class CoilsFourier:
     def support(self) -> Tensor:
         """(N, *measured_shape) 1 where something is measured."""
         return self.mask[:, None].expand(-1, *self.measured_shape)
+
+    def approximate_inverse(self, measured: Tensor) -> Tensor:
+        """The adjoint: what was not measured is taken for zero."""
+        return self.adjoint(measured)
 
     def norm(self) -> Tensor:
         """(N,) by iteration; at most 1 where squares of sensitivities sum to 1."""

@@ -8,13 +8,12 @@ from functools import cached_property
 from typing import ClassVar, cast
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from common.errors import StudyError
 from common.reconstruction.chain import Chain
-from common.reconstruction.imaging_operator import LinearMap, Operator
+from common.reconstruction.imaging_operator import Operator
 from common.reconstruction.packing import Layout
 from common.reconstruction.shapes import demand_parameters
 from common.study.catalogue import OPERATORS
@@ -56,15 +55,18 @@ class Chained:
             drawn |= {f"{place}.{name}": found for name, found in one.draw(rng, given).items()}
         return drawn
 
-    def map(self, shape: tuple[int, ...], parameters: Mapping[str, Tensor]) -> LinearMap:
+    def map(self, shape: tuple[int, ...], parameters: Mapping[str, Tensor]) -> Chain:
         """The chain of their maps."""
         found = demand_parameters(WHERE, self.parameter_shapes(shape), parameters)
         maps = []
         for place, (one, given) in enumerate(zip(self._built, self._shapes(shape), strict=True), start=1):
             own = {name.removeprefix(f"{place}."): v for name, v in found.items() if name.startswith(f"{place}.")}
             maps.append(one.map(given, own))
-        some = next(iter(found.values()), torch.zeros(1))
-        return Chain(tuple(maps), len(some), some.device)
+
+        def again(*others: Tensor) -> Chain:
+            return self.map(shape, dict(zip(found, others, strict=True)))
+
+        return Chain(tuple(maps), (repr(self), shape), tuple(found.values()), again)
 
     def _shapes(self, shape: tuple[int, ...]) -> list[tuple[int, ...]]:
         """What each of them is given. Raises StudyError where data are no image for the next."""

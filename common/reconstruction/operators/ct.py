@@ -13,7 +13,7 @@ from torch import Tensor
 
 from common.errors import StudyError
 from common.reconstruction.imaging_operator import LinearMap, Operator
-from common.reconstruction.projection import Geometry, Projector, projector
+from common.reconstruction.projection import Geometry, back_projected, projected, ramped
 from common.reconstruction.shapes import demand_image, demand_parameters
 from common.reconstruction.spectral_norm import kept_norms, spectral_norm
 from common.study.checks import between
@@ -27,10 +27,11 @@ MOST_ENTRIES = 1 << 27
 class Ct:
     """y = M R x: line integrals in pixels, of a volume slice by slice along its first axis, where a view is measured.
 
-    views: angles, evenly from `first_degrees` over `range_degrees`, its end left out. measured_views: how many of
-    them a case has, as evenly as can be from a drawn one; all if not given. detectors: of each view; if not given, as
-    many as see the whole image. detector_pixels: from one to the next, in pixels of the image. detector_shift: in
-    pixels, of their middle from that of the image. kernel: `line` (the ray's length in a pixel), `strip` (mean over
+    views: how many angles, evenly spaced. measured_views: how many of them a case has, as evenly as can be from a
+    drawn one; all if not given. first_degrees: the first angle, 0 along columns. range_degrees: over which angles are
+    spread, its end left out. detectors: how many each view has; if not given, as many as see the whole image.
+    detector_pixels: from one to the next, in pixels of the image. detector_shift: in pixels, of their middle from
+    that of the image. kernel: what a pixel adds to a ray: `line` (the ray's length in a pixel), `strip` (mean over
     the detector's width) or `linear` (between two neighbours).
     """
 
@@ -69,6 +70,7 @@ class Ct:
             self.detector_pixels,
             self.kernel,
             self.detector_shift,
+            self.range_degrees,
         )
         if found.entries > MOST_ENTRIES:
             raise StudyError(
@@ -117,17 +119,25 @@ class Projection:
 
     def forward(self, images: Tensor) -> Tensor:
         """Line integrals, zero in views that are not measured."""
-        rays = self._projector(images).project(images.reshape(-1, images.shape[-2] * images.shape[-1]))
+        rays = projected(images.reshape(-1, images.shape[-2] * images.shape[-1]), self.geometry)
         return rays.reshape(len(images), *self.measured_shape) * self._views(images)
 
     def adjoint(self, measured: Tensor) -> Tensor:
         """Back-projection without a filter."""
         rays = (measured * self._views(measured)).reshape(-1, measured.shape[-2] * measured.shape[-1])
-        return self._projector(measured).back_project(rays).reshape(len(measured), *self.image_shape)
+        return back_projected(rays, self.geometry).reshape(len(measured), *self.image_shape)
 
     def support(self) -> Tensor:
         """(N, *measured_shape) 1 where something is measured."""
         return self._views(self.views).expand(-1, *self.measured_shape)
+
+    def approximate_inverse(self, measured: Tensor) -> Tensor:
+        """Filtered back-projection (Kak and Slaney 1988, equations 3.61 and 3.65), each view for as many degrees."""
+        span = min(self.geometry.range_degrees, 180.0)
+        step = np.deg2rad(span) / self.views.double().sum(1).clamp(min=1)
+        filtered = ramped(measured, self.geometry.spacing)
+        scale: Tensor = step * self.geometry.spacing
+        return self.adjoint(filtered) * scale.to(measured).reshape(-1, *[1] * len(self.image_shape))
 
     def norm(self) -> Tensor:
         """(N,) by iteration."""
@@ -137,9 +147,6 @@ class Projection:
         """Of one plane: slices and channels are measured alike."""
         plane = Projection((1, *self.image_shape[-2:]), self.geometry, views)
         return spectral_norm(plane.forward, plane.adjoint, (len(views), *plane.image_shape), views.device)
-
-    def _projector(self, like: Tensor) -> Projector:
-        return projector(self.geometry, like.dtype, like.device)
 
     def _views(self, like: Tensor) -> Tensor:
         views = self.views.to(like)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import ceil, prod
 from typing import ClassVar, Literal
 
@@ -21,6 +21,8 @@ from common.study.checks import between, listed
 
 WHERE = "operator 'downsampling'"
 LARGEST = 64
+NOISE = 1e-3
+"""Of an approximate inverse, per squared norm."""
 REACH = 3
 """Standard deviations of a Gaussian on either side."""
 
@@ -153,6 +155,7 @@ class Decimated:
     image_shape: tuple[int, ...]
     factors: tuple[int, ...]
     transfer: Transfer
+    _powers: dict[tuple[torch.dtype, torch.device], Tensor] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def measured_shape(self) -> tuple[int, ...]:
@@ -180,6 +183,10 @@ class Decimated:
         kept = power > least.reshape(-1, *[1] * (power.dim() - 1))
         return self.adjoint(_filtered(measured, torch.where(kept, 1 / torch.where(kept, power, 1), 0)))
 
+    def approximate_inverse(self, measured: Tensor) -> Tensor:
+        """(A'A + NOISE ||A||^2)^-1 A' y."""
+        return self.solve_shifted(self.adjoint(measured), NOISE * self.norm().square())
+
     def solve_shifted(self, images: Tensor, weight: Tensor) -> Tensor:
         """(x - A'(A A' + weight)^-1 A x) / weight."""
         shift = weight.to(images).reshape(-1, *[1] * (images.dim() - 1))
@@ -192,13 +199,25 @@ class Decimated:
         return values.sort(dim=1, descending=True).values
 
     def _power(self, like: Tensor) -> Tensor:
-        """(N, 1, *frequencies of the data): the diagonal of A A'."""
+        """(N, 1, *frequencies of the data): the diagonal of A A'; kept, since a solver asks in every iteration."""
+        if self.transfer.point_spread.requires_grad:
+            return self._summed(like)
+        key = like.dtype, like.device
+        if key not in self._powers:
+            self._powers[key] = self._summed(like)
+        return self._powers[key]
+
+    def _summed(self, like: Tensor) -> Tensor:
+        """A mean over frequencies that fall together: of squares, since a small one would drown in the rounding of a
+        correlation.
+        """
         size = self.image_shape[1:]
         axes = tuple(range(2, 2 + len(size)))
-        spectrum = self.transfer.like(like)
-        correlation = torch.fft.irfftn(spectrum * spectrum.conj(), s=size, dim=axes)
-        kept = (slice(None), slice(None), *(slice(None, None, factor) for factor in self.factors))
-        power: Tensor = torch.fft.fftn(correlation[kept], dim=axes).real.clamp(min=0)
+        spread = torch.fft.irfftn(self.transfer.like(like), s=size, dim=axes)
+        power: Tensor = torch.fft.fftn(spread, dim=axes).abs().square()
+        for axis, factor in enumerate(self.factors, start=2):
+            sides = power.shape
+            power = power.reshape(*sides[:axis], factor, sides[axis] // factor, *sides[axis + 1 :]).mean(axis)
         return power
 
     def _kept(self) -> tuple[slice, ...]:

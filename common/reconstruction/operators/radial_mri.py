@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from math import sqrt
+from math import pi, prod, sqrt
 from typing import ClassVar
 
 import numpy as np
@@ -31,10 +31,11 @@ class RadialMri:
     """y = M N S x: of each coil the Fourier transform at samples on spokes, of a volume slice by slice along its
     first axis, where a spoke is measured.
 
-    spokes: of which each is a golden angle farther than the one before, from a drawn one. measured_spokes: how many
-    of them a case has, the first ones; all if not given. samples: of each spoke, from one edge of k-space to the
-    other; the image's longer side if not given. coils: simulated about the image, their sensitivities parameters of
-    a case, squares of sum 1; a single one sees all alike.
+    spokes: how many, of which each is a golden angle farther than the one before, from a drawn one.
+    measured_spokes: how many of them a case has, the first ones; all if not given. samples: of each spoke, from one
+    edge of k-space to the other; twice the image's longer side if not given, which keeps its corners apart. coils:
+    how many, simulated about the image, their sensitivities parameters of a case, squares of sum 1; a single one
+    sees all alike.
     """
 
     complex_images: ClassVar[bool] = True
@@ -79,7 +80,7 @@ class RadialMri:
         return Spokes(shape, found["degrees"], found["spokes"], self._samples(shape), found.get("sensitivities"))
 
     def _samples(self, shape: tuple[int, ...]) -> int:
-        return self.samples or max(shape[-2:])
+        return self.samples or 2 * max(shape[-2:])
 
 
 @dataclass(frozen=True)
@@ -125,6 +126,15 @@ class Spokes:
     def support(self) -> Tensor:
         """(N, *measured_shape) 1 where something is measured."""
         return self._masked(self.spokes.new_ones(len(self.spokes), *self.measured_shape))
+
+    def approximate_inverse(self, measured: Tensor) -> Tensor:
+        """The adjoint of data weighed by the part of k-space that each sample stands for, as if spokes were even."""
+        apart = 1 / self.samples
+        along = (torch.arange(self.samples, device=measured.device) - self.samples // 2).abs() * apart
+        along[self.samples // 2] = apart / 4  # a share of the disc of half a step about the middle
+        spokes = self.spokes.double().sum(1).clamp(min=1)
+        share = (pi * apart * prod(self.image_shape[-2:]) / spokes).to(measured)
+        return self.adjoint(measured * along.to(measured) * share.reshape(-1, *[1] * (measured.dim() - 1)))
 
     def norm(self) -> Tensor:
         """(N,) by iteration."""

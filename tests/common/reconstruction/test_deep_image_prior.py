@@ -65,12 +65,12 @@ def test_it_works_where_no_gradient_is_kept() -> None:
 def test_hidden_pixels_are_painted() -> None:
     mask = (torch.rand(1, SIDE, SIDE, generator=torch.Generator().manual_seed(3)) < 0.6).float()
     linear = Inpainting().map((1, SIDE, SIDE), {"mask": mask})
-    found = fitted(linear, linear.forward(disc()), replace(TINY, steps=250, patience=100, share_held_out=0.2))
+    found = fitted(linear, linear.forward(disc()), replace(TINY, steps=150, patience=100, share_held_out=0.2))
     assert error(found.image) < error(linear.forward(disc())) / 4
 
 
 def test_an_image_is_fitted_before_its_noise_and_noise_latest() -> None:
-    options = replace(TINY, stopping="none", steps=80, jitter=0.0)
+    options = replace(TINY, stopping="none", steps=60, jitter=0.0)
     losses = {
         name: denoised(measured, options).losses[-1]
         for name, measured in {"image": disc(), "noisy": disc() + noise(0.2), "noise": noise(0.2)}.items()
@@ -79,15 +79,15 @@ def test_an_image_is_fitted_before_its_noise_and_noise_latest() -> None:
 
 
 def test_what_stops_it_is_said() -> None:
-    assert denoised(disc() + noise(0.3), replace(TINY, steps=400)).stopped == "held_out"
+    assert denoised(disc() + noise(0.3), replace(TINY, steps=200)).stopped == "held_out"
     assert denoised(disc(), replace(TINY, stopping="none", steps=3)).stopped == "steps"
-    assert fitted(Identity((1, SIDE, SIDE)), disc(), TINY, most_seconds=0).stopped == "seconds"
+    assert fitted(Identity((1, SIDE, SIDE)), disc(), replace(TINY, most_seconds=1e-9)).stopped == "seconds"
 
 
 def test_stopped_by_itself_it_is_nearer_to_the_image_than_after_all_steps() -> None:
     noisy = disc() + noise(0.3)
-    stopped = denoised(noisy, replace(TINY, steps=200, patience=60))
-    late = denoised(noisy, replace(TINY, steps=200, stopping="none"))
+    stopped = denoised(noisy, replace(TINY, steps=150, patience=40))
+    late = denoised(noisy, replace(TINY, steps=150, stopping="none"))
     assert error(stopped.image) < error(late.image)
 
 

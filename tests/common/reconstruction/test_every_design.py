@@ -8,12 +8,14 @@ import torch
 from torch import Tensor, nn
 
 from common.errors import StudyError
-from common.learning.parameters import refuse_unsuitable, trainable
 from common.reconstruction.design import Design, Enlargement, enlarge, shuffled
 from common.reconstruction.designs.iterative import UpProjection
 from common.reconstruction.interpolation import resized
 from common.study.catalogue import DESIGNS
 from common.study.options import Entry
+from wardround.testing import DesignTests
+from wardround.testing.designs import WANTED, Tried, moved, shown
+from wardround.testing.designs import built as built_of
 
 NETWORK = {"network": {"name": "edsr", "channels": 4, "blocks": 1}}
 OPTIONS: dict[str, dict[str, object]] = {
@@ -22,13 +24,6 @@ OPTIONS: dict[str, dict[str, object]] = {
     "progressive": NETWORK,
     "iterative": {"channels": 3},
 }
-WANTED = [
-    Enlargement(1, 2, (6, 5), (2, 2)),
-    Enlargement(1, 1, (4, 3), (4, 4)),
-    Enlargement(2, 4, (4, 4), (3, 3)),
-    Enlargement(1, 1, (3, 4, 2), (2, 2, 2)),
-    Enlargement(1, 1, (4, 4, 3), (1, 1, 4)),
-]
 every = pytest.mark.parametrize("name", DESIGNS.names())
 each = pytest.mark.parametrize("wanted", WANTED, ids=lambda one: f"{one.small}x{one.factors}")
 
@@ -38,17 +33,16 @@ def design(name: str) -> Design:
 
 
 def built(name: str, wanted: Enlargement, learned: bool = False) -> nn.Module:
-    torch.manual_seed(0)
-    network = design(name).build(wanted)
-    if learned:
-        with torch.no_grad():
-            for parameter in network.parameters():
-                parameter.add_(0.05 * torch.randn(parameter.shape))
-    return network
+    network = built_of(design(name), wanted)
+    return moved(network) if learned else network
 
 
-def shown(wanted: Enlargement, cases: int = 2) -> Tensor:
-    return torch.rand(cases, wanted.shown, *wanted.small, generator=torch.Generator().manual_seed(1))
+class TestEveryDesign(DesignTests):
+    """Those of ours, as anybody's."""
+
+    @pytest.fixture(params=DESIGNS.names())
+    def made(self, request: pytest.FixtureRequest) -> Tried:
+        return design(request.param), WANTED
 
 
 def test_every_design_is_tried() -> None:
@@ -63,25 +57,6 @@ def test_it_answers_the_bicubic_image_before_it_has_learned(name: str, wanted: E
     given = shown(wanted)
     answer = enlarge(built(name, wanted), given, wanted.large)
     torch.testing.assert_close(answer, resized(given[:, : wanted.channels], wanted.large))
-
-
-@every
-@each
-def test_it_answers_any_sides_and_each_case_by_itself(name: str, wanted: Enlargement) -> None:
-    network, given = built(name, wanted, learned=True), shown(wanted)
-    for sides in (wanted.large, tuple(5 * side for side in wanted.small), tuple(side + 1 for side in wanted.small)):
-        answer = enlarge(network, given, sides)
-        assert answer.shape == (2, wanted.channels, *sides)
-        torch.testing.assert_close(enlarge(network, given[1:], sides), answer[1:])
-
-
-@every
-def test_all_of_it_learns_and_can_be_exchanged(name: str) -> None:
-    network = built(name, WANTED[0], learned=True)
-    refuse_unsuitable(network)
-    enlarge(network, shown(WANTED[0]), WANTED[0].large).square().sum().backward()  # type: ignore[no-untyped-call]
-    still = [one for one, p in trainable(network) if p.grad is None or not p.grad.abs().sum()]
-    assert not still
 
 
 @pytest.mark.parametrize(

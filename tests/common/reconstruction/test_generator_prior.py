@@ -1,20 +1,28 @@
 """A generator as prior: one whose range holds the truth finds it, by whatever operator it was measured."""
 
 from dataclasses import replace
+from typing import cast
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
+from common.data.cases import Batch, Shape
 from common.errors import StudyError
+from common.learning.losses import case_losses, groups_of
+from common.learning.parameters import new_network
+from common.learning.tasks.generator import Generator
 from common.reconstruction.generator_prior import Found, Search, coarse, found, turned
 from common.reconstruction.imaging_operator import LinearMap
 from common.reconstruction.operators.cartesian_mri import CartesianMri
 from common.reconstruction.operators.denoising import Identity
 from common.reconstruction.operators.inpainting import Inpainting
 from common.reconstruction.phase import smooth_phase
+from common.study.catalogue import TASKS
+from common.study.options import Entry
 
+CRITICISED = {"name": "gan", "channels": 2, "halvings": 1}
 SIDE, LATENTS = 8, 3
 PRECISE = Search(latent_steps=300, latent_rate=0.1, adaptation_steps=0, consistency=0.0, deviation=1e-3)
 
@@ -35,7 +43,8 @@ class Planes(nn.Module):
 
 
 def truth() -> Tensor:
-    return Planes()(torch.tensor([[0.6, -0.8, 0.3]])).detach()
+    image: Tensor = Planes()(torch.tensor([[0.6, -0.8, 0.3]]))
+    return image.detach()
 
 
 def seen_half() -> LinearMap:
@@ -63,7 +72,7 @@ def test_a_complex_truth_is_found_with_its_phase() -> None:
     mask = torch.ones(1, side, side)
     mask[:, 1::4] = 0
     linear = CartesianMri().map((2, side, side), {"mask": mask})
-    answer = sought(linear, linear.forward(image), made_by=generator)
+    answer = sought(linear, linear.forward(image), generator=generator)
     assert float((answer.image - image).square().mean() / image.square().mean()) < 0.01
 
 
@@ -124,6 +133,21 @@ def test_where_nothing_was_measured_there_is_nothing() -> None:
 def test_several_cases_are_refused() -> None:
     with pytest.raises(StudyError, match="one case at a time; there are data of 2"):
         sought(Identity((1, SIDE, SIDE)), torch.zeros(2, 1, SIDE, SIDE))
+
+
+def test_a_critic_learns_beside_the_generator_where_the_loss_has_one() -> None:
+    options = {"operator": "cartesian_mri", "width": 4, "levels": 1, "latents": 2, "loss": CRITICISED}
+    task = cast(Generator, TASKS.build(Entry("generator", options)))
+    network = new_network(task, Shape((3, 8, 8), 0), 1)
+    batch = Batch.of(torch.zeros(2, 3, 8, 8), torch.rand(2, 2, 8, 8), ("a", "b"))
+    groups = {one.name: one for one in groups_of(task, network)}
+    assert set(groups) == {"critic", "images"}
+    for name, group in groups.items():
+        network.zero_grad()
+        case_losses(task, network, batch, name).sum().backward()  # type: ignore[no-untyped-call]
+        assert any(bool(one.grad.any()) for one in group.parameters if one.grad is not None)
+    images = network(batch.inputs)
+    assert images.shape == (2, 2, 8, 8)
 
 
 def test_a_smooth_phase_is_read_of_a_coarse_grid() -> None:

@@ -14,6 +14,7 @@ from common.learning.client_work import Training
 from common.learning.losses import case_losses, groups_of
 from common.learning.parameters import Layout, new_network, trainable
 from common.learning.task import Task
+from common.learning.tasks._reconstruction import Reconstruction
 from common.reconstruction.image_loss import ImageLoss
 from common.reconstruction.losses._pixels import variation
 from common.study.catalogue import LOSSES, TASKS
@@ -43,6 +44,12 @@ def loss(name: str, **options: object) -> Any:
 def task(name: str, **options: object) -> Task:
     given = {"network": {"name": "unet", "channels": 4, "depth": 2}, "operator": "denoising"}
     made: Task = TASKS.build(Entry("postprocessed", {**given, "loss": {"name": name, **OPTIONS[name], **options}}))
+    return made
+
+
+def task_of_own(name: str) -> Task:
+    options = {"network": {"name": "unet", "channels": 4, "depth": 2}, "operator": "denoising", "loss": name}
+    made: Task = TASKS.build(Entry("postprocessed", options))
     return made
 
 
@@ -204,6 +211,8 @@ def test_a_loss_of_ones_own_is_of_images_and_of_one_number_a_case(tmp_path: Any)
     own = tmp_path / "own.py"
     own.write_text(
         "def by_case(images, truth, power=2.0):\n    return (images - truth).abs().pow(power).flatten(1).mean(1)\n"
+        "def compared(images, truth):\n    each = (images - truth).abs().flatten(1).mean(1)\n"
+        "    return each / each.sum()\n"
         "def of_all(images, truth):\n    return (images - truth).abs().mean()\n"
     )
     from common.study.plugins import ANYTHING, trusting
@@ -212,7 +221,27 @@ def test_a_loss_of_ones_own_is_of_images_and_of_one_number_a_case(tmp_path: Any)
         made = ImageLoss(Entry(f"{own}:by_case"), complex_images=False)
         torch.testing.assert_close(made.of(nn.Module(), images(1), images()), loss("l2").of(images(1), images()))
         with pytest.raises(StudyError, match="one loss a case"):
+            task_of_own(f"{own}:of_all").build_network(cases().shape)
+        with pytest.raises(StudyError, match="depend on the other cases"):
+            task_of_own(f"{own}:compared").build_network(cases().shape)
+        with pytest.raises(StudyError, match="one loss a case"):
             ImageLoss(Entry(f"{own}:of_all"), complex_images=False).of(nn.Module(), images(1), images())
+
+
+RECONSTRUCT = [name for name in TASKS.names() if issubclass(TASKS.load(name), Reconstruction)]
+OF_PIXELS_ALONE = {"generator"}
+
+
+@pytest.mark.parametrize("name", RECONSTRUCT)
+def test_every_task_that_reconstructs_has_the_parts_of_its_loss_or_refuses_it(name: str) -> None:
+    operator: object = {"name": "downsampling", "factor": 2} if name == "superresolution" else "denoising"
+    entry = Entry(name, {"operator": operator, "loss": {"name": "perceptual", "network": ENCODER}})
+    if name in OF_PIXELS_ALONE:
+        with pytest.raises(StudyError, match="loss"):
+            TASKS.build(entry)
+        return
+    network = TASKS.build(entry).build_network(cases().shape)
+    assert all(not one.requires_grad for one in network.get_submodule("encoder").parameters())
 
 
 def test_an_image_that_is_too_small_for_the_critic_is_refused() -> None:

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from common.errors import FileError, StudyError
 from common.reconstruction import point_spread
+from common.reconstruction.convolution import BoundedBlur, MirroredBlur
 from common.reconstruction.imaging_operator import Operator
 from common.reconstruction.operators.blur import Blur
 from common.reconstruction.operators.downsampling import Decimated, Downsampling
@@ -171,3 +172,15 @@ def test_parameters_that_are_absent_or_of_another_shape_are_refused() -> None:
         Inpainting().map((1, 4, 4), {})
     with pytest.raises(StudyError, match="must have the shape"):
         Inpainting().map((1, 4, 4), {"mask": torch.ones(2, 4, 5)})
+
+
+def test_a_gaussian_that_sees_the_mirrored_image_is_the_same_with_and_without_closed_forms() -> None:
+    shape = (1, 7, 8)
+    image = torch.randn(1, *shape, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    gaussian = Blur(boundary="reflect", sd_pixels=1.2, point_spread_pixels=7)
+    drawn = {"point_spread": torch.from_numpy(gaussian.draw(np.random.default_rng(0), shape)["point_spread"])[None]}
+    own = Blur(boundary="reflect", point_spread="own", weights=((1.0,),), point_spread_pixels=7)
+    one, other = gaussian.map(shape, drawn), own.map(shape, drawn)
+    assert isinstance(one, MirroredBlur) and isinstance(other, BoundedBlur)
+    torch.testing.assert_close(one.forward(image), other.forward(image), rtol=0, atol=1e-12)
+    torch.testing.assert_close(one.norm(), other.norm(), rtol=1e-3, atol=0)

@@ -1,12 +1,16 @@
 """Denoisers in the place of a proximal map: where they end, and whether they must."""
 
 from dataclasses import replace
+from typing import cast
 
 import pytest
 import torch
 from torch import Tensor
 
+from common.data.cases import Shape
 from common.errors import StudyError
+from common.learning.tasks.denoiser import Denoiser as DenoiserTask
+from common.learning.tasks.denoiser import PlugAndPlay
 from common.reconstruction.denoiser import Denoiser
 from common.reconstruction.expansion import expansion, rests_by_admm, rests_by_gradient
 from common.reconstruction.imaging_operator import LinearMap
@@ -15,7 +19,10 @@ from common.reconstruction.methods.falling_denoiser import FallingDenoiser
 from common.reconstruction.operators.cartesian_mri import CartesianMri
 from common.reconstruction.problem import Solved
 from common.reconstruction.solve import reconstruct
+from common.study.catalogue import TASKS
+from common.study.options import Entry
 
+SMALL = {"name": "ffdnet", "channels": 4, "depth": 2, "fold": 1}
 SHAPE, CASES = (2, 6, 5), 3
 STEADY = FallingDenoiser(greatest=0.5, least=0.5, steps=1, balance=0.3, tolerance=1e-13, iterations=3000)
 
@@ -100,3 +107,16 @@ def test_the_theorems_conditions_as_worked_out_by_hand(
 def test_options_that_mean_nothing_are_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(StudyError, match=next(iter(wrong))):
         FallingDenoiser(**wrong)  # type: ignore[arg-type]
+
+
+def test_a_denoiser_of_real_images_takes_real_and_imaginary_part_each_by_itself() -> None:
+    task = cast(DenoiserTask, TASKS.build(Entry("denoiser", {"operator": "denoising", "network": SMALL})))
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(0)
+        network = cast(PlugAndPlay, task.build_network(Shape((1, 8, 8), 0)))
+    for parameter in network.parameters():
+        parameter.data.add_(0.1)
+    real = torch.rand(2, 1, 8, 8, generator=torch.Generator().manual_seed(1))
+    level = torch.tensor([0.1, 0.2])
+    both = network.denoised(torch.cat([real, torch.zeros_like(real)], dim=1), level)
+    torch.testing.assert_close(both[:, :1], network.denoised(real, level), rtol=0, atol=1e-5)

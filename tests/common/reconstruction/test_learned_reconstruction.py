@@ -130,7 +130,8 @@ def test_a_denoiser_that_changes_nothing_makes_plug_and_play_fit_the_data() -> N
 
 def test_levels_of_noise_fall_and_the_data_are_trusted_less_as_they_do() -> None:
     """DPIR: the weight is lambda (noise of the data / level) squared."""
-    task = Denoiser(MRI, network=SMALL, iterations=3, greatest_level=0.4, least_level=0.1, data_noise=0.02)
+    levels_of = {"iterations": 3, "greatest_level": 0.4, "least_level": 0.1, "data_noise": 4.0}
+    task = TASKS.build(Entry("denoiser", {"operator": MRI, "network": SMALL, "data_range": 200.0, **levels_of}))
     network = cast(PlugAndPlay, task.build_network(Shape((3, 8, 8), 0)))
     levels, weights = zip(*network.steps, strict=True)
     assert levels == pytest.approx((0.4, 0.2, 0.1))
@@ -144,3 +145,15 @@ def test_noise_to_be_taken_off_is_drawn_between_the_levels_and_of_each_case_alon
     levels, spreads = batch.tensor("noise_level"), batch.tensor("noise").flatten(1).std(1)
     assert 0.1 <= levels.min() < 0.12 and 0.27 < levels.max() <= 0.3
     assert ((spreads / levels - 1).abs() < 0.35).all()
+
+
+def test_a_classical_inverse_comes_before_a_network_that_mends_it() -> None:
+    """argmin |x - 3|^2 / 2 + 0.5 |x|^2 / 2 is 2; a network of zeros adds nothing."""
+    inverse = {"prior": "identity", "prior_weight": 0.5, "method": "closed_form"}
+    task = TASKS.build(Entry("postprocessed", {"operator": "denoising", "network": SMALL, **inverse}))
+    network = new_network(task, Shape((1, 8, 8), 0), 1)
+    for parameter in network.parameters():
+        nn.init.zeros_(parameter)
+    inputs = torch.full((1, 1, 8, 8), 3.0)
+    torch.testing.assert_close(network(inputs), torch.full((1, 1, 8, 8), 2.0))
+    torch.testing.assert_close(task.start(inputs), torch.full((1, 1, 8, 8), 2.0))

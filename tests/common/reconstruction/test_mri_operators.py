@@ -107,7 +107,7 @@ def test_spokes_on_the_grid_measure_what_cartesian_mri_does() -> None:
     image = torch.randn(1, *shape, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     whole = CartesianMri(acceleration=1.0).map(shape, {"mask": torch.ones(1, 8, 8)}).forward(image)
     both = {"degrees": torch.tensor([[0.0, 90.0]]), "spokes": torch.ones(1, 2)}
-    radial = RadialMri(spokes=2).map(shape, both).forward(image)
+    radial = RadialMri(spokes=2, samples=8).map(shape, both).forward(image)
     torch.testing.assert_close(radial[:, :, 0], whole[:, :, 4], rtol=0, atol=2e-6)
     torch.testing.assert_close(radial[:, :, 1], whole[:, :, :, 4], rtol=0, atol=2e-6)
 
