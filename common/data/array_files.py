@@ -127,7 +127,7 @@ def _chosen(names: list[str], wanted: str, path: Path) -> str:
         return wanted
     usual = [name for name in USUAL_SETS if name in names]
     if not usual and len(names) != 1:
-        listed = ", ".join(names[:20]) or "none"
+        listed = ", ".join(names[:20]) or "none at its top (links are not followed)"
         raise FileError(path, f"must have one data set, or say which is meant; it has {listed}")
     return (usual or names)[0]
 

@@ -77,8 +77,8 @@ def measured(rows: Sequence[Row]) -> Measured:
     return Measured("Pretraining without labels", table_of(rows), targets_of(rows), [
         "AUC of a logistic regression on frozen features, on all hospitals' test cases. Labels: equally many of "
         f"every class, drawn {DRAWS[0.01]} times at 1 % and {DRAWS[0.1]} at 10 %; means over draws and seeds.",
-        "Features are taken as they are, as in the prototype, whose figures stand beside; standardised by training "
-        "cases' spread the untrained network's are worth more.",
+        "Features are taken as they are, as in the prototype, whose figures stand beside, and once more standardised "
+        "by training cases' spread, which suits some encoders and harms others.",
         "untrained: the same network before any step. A table without it is worthless: features of a random network "
         "know much. pooled: all hospitals' images in one place, passed over as often.",
         "FedEMA's rule (Zhuang et al. 2022) is made again on our steps; its authors' program, EasyFL, needs versions "

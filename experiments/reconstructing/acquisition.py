@@ -34,6 +34,10 @@ from experiments.reconstructing.given_parameters import (
 MOST_ENLARGED = 8
 """Times that an image's sides may be those of its data, where no size is given."""
 
+LEAST_SIZE, MOST_SIZE = 1e-30, 1e30
+"""Of the largest value of data, with room for an operator's scale."""
+ROUNDING = 1e-12
+
 
 @dataclass(frozen=True, eq=False)
 class Acquisition:
@@ -71,6 +75,7 @@ def acquire(asked: Asked, entry: Entry) -> Acquisition:
     operator = cast(Operator, OPERATORS.build(entry))
     stored = read_stored(asked.given, asked.dataset)
     cases = as_cases(stored.values, asked.slices)
+    _demand_size_of_float32(cases)
     return (
         _simulated(asked, entry, operator, stored, cases)
         if asked.simulate
@@ -138,6 +143,7 @@ def _read(asked: Asked, entry: Entry, operator: Operator, stored: Stored, cases:
     volume = _maybe_coils(asked, operator, shape)
     seen = _seen(cases, shape)
     parameters, remarks = known_parameters(operator, shape, given_parameters(operator, shape, asked.files()), seen)
+    measured, unused = _without_unmeasured(measured, parameters)
     truth = None if asked.truth is None else _truth(asked, shape)
     linear = operator.map(shape, as_batch(parameters, len(measured)))
     scale = asked.data_range or _largest(first_image(linear, measured))
@@ -156,8 +162,34 @@ def _read(asked: Asked, entry: Entry, operator: Operator, stored: Stored, cases:
         scale,
         None if truth is None else truth / scale,
         None if asked.noise is None else asked.noise / scale,
-        (*volume, *remarks),
+        (*volume, *remarks, *unused),
     )
+
+
+def _demand_size_of_float32(values: NDArray[Any]) -> None:
+    """Raise StudyError where an image in the same unit would be infinite or zero once it is written."""
+    largest = float(np.abs(values).max())
+    if largest and not LEAST_SIZE <= largest <= MOST_SIZE:
+        raise StudyError(
+            f"the largest value of the data must lie between {LEAST_SIZE:g} and {MOST_SIZE:g}, since images are "
+            f"written as float32; it is {largest:.3g}: choose another unit."
+        )
+
+
+def _without_unmeasured(
+    measured: Tensor, parameters: Mapping[str, NDArray[np.float32]]
+) -> tuple[Tensor, tuple[str, ...]]:
+    """Data with zeros where a mask says that there are none, which would count as misfit; and what to say of it."""
+    energy, mask = float(measured.square().sum()), parameters.get("mask")
+    if not energy:
+        return measured, ("The data are nothing but zeros, and so is the image.",)
+    if mask is None or measured.shape[-mask.ndim :] != mask.shape:
+        return measured, ()
+    kept = measured * torch.from_numpy(np.ascontiguousarray(mask)).to(measured)
+    left_out = 1 - float(kept.square().sum()) / energy
+    if left_out <= ROUNDING:
+        return kept, ()
+    return kept, (f"{left_out:.1%} of the data's energy lies outside the mask and is not used.",)
 
 
 def _shaped(asked: Asked, operator: Operator, cases: NDArray[Any]) -> tuple[tuple[int, ...], Tensor]:

@@ -97,6 +97,8 @@ class Asked:
             name, equals, place = one.partition("=")
             if not (equals and name and place):
                 raise StudyError(f"--parameter takes name=FILE, such as mask=mask.npy; it was given {one!r}.")
+            if name in found:
+                raise StudyError(f"--parameter gives {name!r} twice: {found[name]!r} and {place!r}.")
             found[name] = place
         return found
 
@@ -121,6 +123,8 @@ class Asked:
         """A bare key is an option of the operator: --set acceleration=4, --set method.iterations=200."""
         table: dict[str, Any] = {part: {"name": ""} for part in PARTS}
         for one in self.settings:
+            if "=" not in one:
+                raise StudyError(f"--set takes key=value, such as acceleration=4; it was given {one!r}.")
             first, dot, _ = one.partition("=")[0].partition(".")
             first = first.strip()
             if dot and first not in PARTS and get_close_matches(first, PARTS, 1):

@@ -20,6 +20,9 @@ from experiments.reconstructing.channels import in_channels
 
 MEASURED = "measured"
 """In the place of a mask's file: where the data are not zero."""
+NEVER_ZERO = ("mask", "point_spread", "sensitivities")
+NEARLY_ONE = 0.01
+"""From 1, of a point spread's sum: beyond it, image and data differ in brightness, and that is said."""
 
 
 def given_parameters(
@@ -61,11 +64,13 @@ def known_parameters(
     """
     wanted = operator.parameter_shapes(shape)
     one, other = (operator.draw(np.random.default_rng(seed), shape) for seed in (0, 1))
-    found, remarks = dict(given), []
+    found, remarks = dict(given), _brightness(given)
     for name, size in wanted.items():
         if name in found:
             continue
         if name == "mask" and seen is not None and seen.shape == size and not seen.all():
+            if not seen.any():
+                raise StudyError("the data are nothing but zeros, so no mask follows from them: give --parameter.")
             found[name] = seen.astype(np.float32)
             remarks.append(f"The mask is where the data are not zero: {seen.mean():.1%} of it.")
         elif np.array_equal(one[name], other[name]):
@@ -78,6 +83,13 @@ def known_parameters(
     return found, tuple(remarks)
 
 
+def _brightness(given: Mapping[str, NDArray[np.float32]]) -> list[str]:
+    total = float(given["point_spread"].sum()) if "point_spread" in given else 1.0
+    if abs(total - 1) <= NEARLY_ONE:
+        return []
+    return [f"The point spread sums to {total:.4g}, not to 1: so many times brighter are the data than the image."]
+
+
 def as_batch(parameters: Mapping[str, NDArray[np.float32]], count: int) -> dict[str, Tensor]:
     """(N, ...): the same in each case."""
     return {
@@ -88,6 +100,8 @@ def as_batch(parameters: Mapping[str, NDArray[np.float32]], count: int) -> dict[
 
 def _fitted(name: str, values: NDArray[Any], shape: tuple[int, ...], axis: int | None) -> NDArray[np.float32]:
     """Of the operator's shape: lines are spread along the other axes. Raises StudyError for another."""
+    if name in NEVER_ZERO and not values.any():
+        raise StudyError(f"the parameter {name!r} must not be nothing but zeros: nothing would be measured.")
     if name == "mask" and not np.isin(values, (0, 1)).all():
         raise StudyError("a mask must hold 0 and 1, where nothing and where something was measured; it holds others.")
     if values.dtype.kind == "c":

@@ -286,3 +286,47 @@ def test_a_hostile_file_is_refused(wardround: Wardround, tmp_path: Path, denoisi
     assert "holds no study.toml" in say(image, "--run", str(tmp_path))
     asked = ("--run", str(denoising_run), "--operator", "cartesian_mri", "--simulate", "--data-range", "200")
     assert "is of operator 'denoising'" in (said := say(image, *asked)) and "--method falling_denoiser" in said
+
+
+def test_parameters_that_measure_nothing_are_refused(wardround: Wardround, tmp_path: Path) -> None:
+    say = partial(refused, wardround, saved(tmp_path, "image.npy", a_slice()))
+    zeros = saved(tmp_path, "zeros.npy", np.zeros((SIDE, SIDE)))
+    few = saved(tmp_path, "few.npy", np.zeros((5, 5)))
+    assert "'mask' must not be nothing but zeros" in say("--operator", "inpainting", "--parameter", f"mask={zeros}")
+    assert "'point_spread' must not be" in say("--operator", "blur", "--parameter", f"point_spread={few}")
+    assert "no mask follows from them" in refused(wardround, zeros, "--operator", "inpainting")
+    twice = ("--parameter", f"mask={zeros}", "--parameter", f"mask={few}")
+    assert "gives 'mask' twice" in say("--operator", "inpainting", *twice)
+    assert "it was given 'hidden'" in say("--operator", "inpainting", "--set", "hidden")
+
+
+@pytest.mark.parametrize("unit", [1e200, 1e-200])
+def test_an_image_that_float32_cannot_hold_is_refused(wardround: Wardround, tmp_path: Path, unit: float) -> None:
+    given = saved(tmp_path, "image.npy", a_slice() * unit)
+    assert "choose another unit" in refused(wardround, given, "--operator", "denoising")
+
+
+def test_data_outside_a_mask_change_nothing_and_are_told(wardround: Wardround, tmp_path: Path) -> None:
+    image = a_slice() + np.random.default_rng(0).normal(0, 5, (SIDE, SIDE))
+    known = np.ones((SIDE, SIDE))
+    known[4:9, 6:9] = 0
+    mask = saved(tmp_path, "mask.npy", known)
+    found = {}
+    for name, values in {"whole": image, "masked": image * known}.items():
+        code, said = wardround(
+            *("reconstruct", saved(tmp_path, f"{name}.npy", values), "--operator", "inpainting", "--noise", "5"),
+            *("--parameter", f"mask={mask}", "--data-range", "200", "--out", str(tmp_path / "out.npy")),
+        )
+        assert code == 0, said
+        assert ("of the data's energy lies outside the mask" in said) == (name == "whole")
+        found[name] = np.load(tmp_path / "out.npy")
+    np.testing.assert_array_equal(found["whole"], found["masked"])
+
+
+def test_a_point_spread_that_makes_data_brighter_is_told(wardround: Wardround, tmp_path: Path) -> None:
+    counts = saved(tmp_path, "counts.npy", np.ones((3, 3)))
+    code, said = wardround(
+        *("reconstruct", saved(tmp_path, "image.npy", a_slice()), "--operator", "blur", "--method", "from_data"),
+        *("--parameter", f"point_spread={counts}"),
+    )
+    assert code == 0 and "sums to 9, not to 1" in said
