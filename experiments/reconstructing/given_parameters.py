@@ -70,7 +70,9 @@ def known_parameters(
             continue
         if name == "mask" and seen is not None and seen.shape == size and not seen.all():
             if not seen.any():
-                raise StudyError("the data are nothing but zeros, so that no mask follows from them: give --parameter.")
+                raise StudyError(
+                    "the data are nothing but zeros, so that no mask follows from them: give --parameter."
+                )
             found[name] = seen.astype(np.float32)
             remarks.append(f"The mask is where the data are not zero: {seen.mean():.1%} of it.")
         elif np.array_equal(one[name], other[name]):
