@@ -23,6 +23,7 @@ from common.study.defence_settings import Defence, check_defence
 from common.study.dossier_settings import Dossier
 from common.study.federation import Federation
 from common.study.fine_tuning import FineTuning, check_fine_tuning
+from common.study.operator_checks import check_operators
 from common.study.options import EXAMPLE, Entry, build
 from common.study.own_weights import brings_weights, check_networks
 from common.study.plugins import expecting, noted, resolved
@@ -346,6 +347,7 @@ def _check_pairs(study: Study) -> None:
     check_task(task, study.task, study.strategy, study.privacy, study.training)
     check_stop_on_collapse(task, study.task, study.federation, study.privacy is not None)
     _check_partition(study, source)
+    check_operators(source, task)
     check_truth(source, study.source, task, study.task, study.training, study.partition)
     check_training(study.training, study.strategy.name, work)
     check_classes(study.training, task, study.task.name)
@@ -406,19 +408,18 @@ def _check_privacy(study: Study, needs: str, sends: str, controlled: bool) -> No
         return
     mechanism = MECHANISMS.build(study.privacy)
     check_declared(mechanism, study.privacy.name)
-    place = mechanism.place
     if mechanism.unit == "sample" and study.federation.expected_patients is not None:
         raise StudyError(
             "federation.expected_patients stands for numbers of patients, and privacy.unit = 'sample' hides cases, "
             "whose numbers would still be told: choose privacy.unit 'patient', or remove expected_patients."
         )
-    if place == "shares" and sends != "gradient":
+    if mechanism.place == "shares" and sends != "gradient":
         raise StudyError(
             f"privacy {study.privacy.name!r} adds its noise to sums of gradients, and strategy "
             f"{study.strategy.name!r} sends the change of local training: "
             "choose strategy 'fedsgd', or privacy 'dpsgd'."
         )
-    if place == "server" and (needs == "each" or controlled):
+    if mechanism.place == "server" and (needs == "each" or controlled):
         raise StudyError(
             f"privacy {study.privacy.name!r} adds noise to one sum a round, and strategy "
             f"{study.strategy.name!r} computes with more than that: choose another strategy, or privacy 'dpsgd'."
@@ -433,12 +434,11 @@ def _sites_by(source: object) -> str:
 
 
 def _check_partition(study: Study, source: Any) -> None:
-    has_sites: bool = source.has_sites
-    if has_sites and study.partition is not None:
-        raise StudyError(
-            f"source {study.source.name!r} says itself which hospital each case is from: remove [partition]."
-        )
-    if has_sites:
+    if source.has_sites:
+        if study.partition is not None:
+            raise StudyError(
+                f"source {study.source.name!r} says itself which hospital each case is from: remove [partition]."
+            )
         return
     if study.partition is not None:
         PARTITIONS.build(study.partition)
