@@ -31,8 +31,8 @@ def check_operators(source: object, task: object) -> None:
         fault = _difference(_built(entry), _built(reading))
         if fault:
             raise StudyError(
-                f"task.operator {reading.name!r} must read what source.operators[{number}], {entry.name!r}, measures, "
-                f"and {fault}: give both one name, and one value of what does not travel with a case, such as "
+                f"task.operator {reading.name!r} must read what source.operators[{number}], {entry.name!r}, measures,"
+                f" and {fault}: give both one name, and one value of what does not travel with a case, such as "
                 f"{_options(entry, reading)}."
             )
 

@@ -175,7 +175,7 @@ def _weight(
     chosen = by_l_curve(solution, linear, middle, prior.value, span, LOOKS)
     if NO_CORNER in chosen.how:
         return DEFAULT_WEIGHT, f"the default, since {chosen.how}: give --noise or --weight"
-    return _said("L-curve", chosen)
+    return chosen.weight, f"{chosen.how}, which has no guarantee: give --noise or --weight"
 
 
 def _said(principle: str, chosen: Chosen) -> tuple[float, str]:

@@ -71,6 +71,7 @@ SCORE_MEANINGS = {
     "psnr": "how far images lie from the true ones, in dB of what their values may span: 100 counts as perfect",
     "ssim": "how alike image and true image are in brightness, contrast and structure, in small windows: 1 is all",
     "nmse": "the squared error as a share of the true image's energy: 0 is perfect, 1 is an empty image",
+    "gain": "PSNR less that of the image that the data give by themselves, in dB: below 0 learning made it worse",
     "hfen": "the error of fine detail as a share of the true image's detail: 0 is perfect, 1 shows none of it",
     "sharpness": "how steep an image is beside the true one: 1 is as sharp, less is blurred, more is noisy",
     "likelihood": "the chance that the model gave to what was seen of a case, on average: 1 is perfect",
