@@ -116,15 +116,16 @@ class Acquired:
         self._demand_alike(tuple(images.shape[2:]))
         channel, persons = images[:, self.channel], held.patients
         scaled = _scaled(channel, persons)
+        layout = _layout(scan.operator, images.shape[2:])
         cases = [
-            scan.measured(image, generator(seed, "acquired", person, nth))
+            scan.measured(layout, image, generator(seed, "acquired", person, nth))
             for image, (person, nth) in zip(scaled, _numbered(persons), strict=True)
         ]
         return np.stack([inputs for inputs, _ in cases]), np.stack([truth for _, truth in cases])
 
     def _demand_alike(self, sides: tuple[int, ...]) -> None:
         """Raise StudyError where a task that reads one operator's planes would misread another's."""
-        layouts = [Layout.of(one, (2 if one.complex_images else 1, *sides)) for one in self._operators()]
+        layouts = [_layout(one, sides) for one in self._operators()]
         told = [{"data": one.measured_shape, **one.parameters} for one in layouts]
         for entry, other in zip(self.operators, told, strict=True):
             if other != told[0]:
@@ -162,17 +163,21 @@ class _Scanner:
     phase: float
 
     def measured(
-        self, image: NDArray[np.float32], rng: np.random.Generator
+        self, layout: Layout, image: NDArray[np.float32], rng: np.random.Generator
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Packed data of one image (*S) of values from 0 to 1, and the image (C, *S)."""
         truth = smooth_phase(image, self.phase, rng) if self.operator.complex_images else image[None]
-        layout = Layout.of(self.operator, truth.shape)
         drawn = self.operator.draw(rng, truth.shape)
         parameters = {name: torch.from_numpy(np.asarray(values))[None] for name, values in drawn.items()}
         linear = self.operator.map(truth.shape, parameters)
         clean = linear.forward(torch.from_numpy(truth).double()[None])
         packed = layout.pack(self.noise.added(clean, linear, rng).float(), parameters)
         return packed[0].numpy(), truth
+
+
+def _layout(operator: Operator, sides: tuple[int, ...]) -> Layout:
+    """Of one channel of images, which has a phase where the operator measures complex ones."""
+    return Layout.of(operator, (2 if operator.complex_images else 1, *sides))
 
 
 def _numbered(persons: NDArray[np.str_]) -> Iterator[tuple[str, int]]:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from common.errors import StudyError
-from common.reconstruction.inner_products import by_case, squares
+from common.reconstruction.inner_products import by_case
 from common.reconstruction.problem import Problem, Solved
 
 LEAST_TOLERANCE = 1e-15
@@ -40,9 +40,3 @@ class Progress:
         """What was reached."""
         why = "iterations" if bool(self._open.any()) else self._reason
         return Solved(self._images, torch.stack(self._objective), self._steps, why)
-
-
-def relative_change(new: Tensor, old: Tensor) -> Tensor:
-    """(N,): |new - old| / |new|, zero where both are zero."""
-    moved, size = squares(new - old).sqrt(), squares(new).sqrt()
-    return torch.where(moved > 0, moved / size.clamp_min(1e-300), torch.zeros_like(moved))

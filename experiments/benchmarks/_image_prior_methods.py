@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
-from common.learning.tasks._reconstruction import started
 from common.learning.tasks.generator import GeneratorNetwork
 from common.metrics.images.of_cases import scores_of_each
 from common.reconstruction.choice_of_weight import by_training_images
 from common.reconstruction.deep_image_prior import DeepImagePrior, fitted
 from common.reconstruction.denoiser import Denoiser
+from common.reconstruction.first_image import first_image
 from common.reconstruction.generator_prior import Search
 from common.reconstruction.methods.falling_denoiser import FallingDenoiser
 from common.reconstruction.operators.denoising import Identity
@@ -58,7 +58,7 @@ def magnitude(image: Tensor) -> NDArray[np.float32]:
 
 def alone(case: Acquisition) -> tuple[Tensor, Told]:
     """What the data give by themselves: zero-filled, with holes."""
-    return started(case.linear, case.measured), {}
+    return first_image(case.linear, case.measured), {}
 
 
 def total_variation(case: Acquisition, known: Sequence[Acquisition]) -> tuple[Tensor, Told]:

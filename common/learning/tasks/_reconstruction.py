@@ -20,7 +20,7 @@ from common.learning.panels import Panel
 from common.metrics.images.of_cases import NAMES, scores_of_each
 from common.reconstruction.first_image import first_image
 from common.reconstruction.image_loss import IMAGES, ImageLoss
-from common.reconstruction.imaging_operator import LinearMap, Operator
+from common.reconstruction.imaging_operator import Operator
 from common.reconstruction.packing import Layout
 from common.reconstruction.pictures import comparison
 from common.study.catalogue import OPERATORS
@@ -166,7 +166,7 @@ class Reconstruction:
     def start(self, inputs: Tensor) -> Tensor:
         """(N, C, *S) the image that the data give by themselves."""
         measured, linear = self.layout(tuple(inputs.shape[1:])).unpack(inputs)
-        return started(linear, measured)
+        return first_image(linear, measured)
 
     def scores(self, images: Tensor, truth: Tensor) -> dict[str, Tensor]:
         """(N,) by name, of float64 images."""
@@ -197,13 +197,3 @@ class Reconstruction:
     @cached_property
     def _operator(self) -> Operator:
         return cast(Operator, OPERATORS.build(self.operator))
-
-
-def started(linear: LinearMap, measured: Tensor) -> Tensor:
-    """(N, C, *S): see `first_image`."""
-    return first_image(linear, measured)
-
-
-def magnitude(images: Tensor) -> Tensor:
-    """(N, *S) of (N, C, *S): of complex images of two channels the absolute value, else of one channel itself."""
-    return images[:, 0] if images.shape[1] == 1 else images.norm(dim=1)

@@ -16,8 +16,9 @@ from common.errors import StudyError
 from common.learning.device import exact_copy, home
 from common.learning.task import Task
 from common.learning.tasks._network import build_fitting
-from common.learning.tasks._reconstruction import Reconstruction, started
+from common.learning.tasks._reconstruction import Reconstruction
 from common.reconstruction.consistency import Data
+from common.reconstruction.first_image import first_image
 from common.reconstruction.frame import Frame
 from common.reconstruction.inner_products import by_case
 from common.reconstruction.packing import Layout
@@ -136,7 +137,7 @@ class PlugAndPlay(nn.Module):
         """Images."""
         measured, linear = self.layout.unpack(inputs)
         data = Data.of(linear, measured)
-        image = started(linear, measured)
+        image = first_image(linear, measured)
         for level, weight in self.steps:
             nearer = data.proximal(image, weight / data.square)
             image = self.denoised(nearer, nearer.new_full((len(nearer),), level))

@@ -19,8 +19,9 @@ from common.data.cases import Batch, Shape
 from common.errors import StudyError
 from common.learning.device import home
 from common.learning.task import Task
-from common.learning.tasks._reconstruction import MOST_ERROR, Reconstruction, started
+from common.learning.tasks._reconstruction import MOST_ERROR, Reconstruction
 from common.metrics.images.of_cases import scores_of_each
+from common.reconstruction.first_image import first_image
 from common.reconstruction.generator_prior import Found, Search, found
 from common.reconstruction.image_loss import ImageLoss
 from common.reconstruction.imaging_operator import LinearMap
@@ -166,7 +167,7 @@ class GeneratorNetwork(nn.Module):
     def starts(self, linear: LinearMap, measured: Tensor) -> Tensor:
         """(2, L, ...): the commonest image, and what the encoder takes the data's own for."""
         with torch.no_grad():
-            image = started(linear, measured)
+            image = first_image(linear, measured)
             if image.shape[1] != self.channels:
                 image = image.norm(dim=1, keepdim=True)
             mean, _ = self.encoder(image)

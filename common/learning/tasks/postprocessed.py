@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from common.data.cases import Shape
 from common.learning.task import Task
 from common.learning.tasks._network import build_fitting
-from common.learning.tasks._reconstruction import Reconstruction, started
+from common.learning.tasks._reconstruction import Reconstruction
+from common.reconstruction.first_image import first_image
 from common.reconstruction.frame import Frame
 from common.reconstruction.imaging_operator import LinearMap
 from common.reconstruction.packing import Layout
@@ -46,7 +47,7 @@ class Postprocessed(Reconstruction):
     def inverse(self, linear: LinearMap, measured: Tensor) -> Tensor:
         """(N, C, *S) what the network is shown."""
         if self.prior is None:
-            return started(linear, measured)
+            return first_image(linear, measured)
         solved = reconstruct(linear, measured, method=self.method, prior=self.prior, weight=self.prior_weight)
         return solved.images
 

@@ -11,8 +11,9 @@ from common.data.cases import Shape
 from common.errors import StudyError
 from common.learning.task import Task
 from common.learning.tasks._network import build_fitting
-from common.learning.tasks._reconstruction import Reconstruction, started
+from common.learning.tasks._reconstruction import Reconstruction
 from common.reconstruction.consistency import CONSISTENCIES, Consistency, Data, positive
+from common.reconstruction.first_image import first_image
 from common.reconstruction.frame import Frame
 from common.reconstruction.imaging_operator import Invertible
 from common.reconstruction.packing import Layout
@@ -77,7 +78,7 @@ class UnrolledNetwork(nn.Module):
         """Images."""
         measured, linear = self.layout.unpack(inputs)
         data = Data.of(linear, measured)
-        image = started(linear, measured)
+        image = first_image(linear, measured)
         frame = Frame.of(image, self.layout.operator.complex_images)
         for number, step in enumerate(positive(self.steps)):
             nearer = self._nearer(data, image, step)

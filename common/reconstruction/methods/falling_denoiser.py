@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 
 from common.reconstruction.alternating import ByImage
+from common.reconstruction.inner_products import squares
 from common.reconstruction.problem import Method, Problem, Solved, clipped
-from common.reconstruction.progress import Progress, relative_change
+from common.reconstruction.progress import Progress
 from common.study.checks import positive, sized
 
 WHERE = "method 'falling_denoiser'"
@@ -49,7 +50,7 @@ class FallingDenoiser:
             rho = self.balance * problem.weight.clamp_min(self.least**2) / noise.square()
             new = division.shrunk(division.images(kept, rho, kept), noise.square())
             still_falling = iteration < self.steps
-            change = torch.full_like(noise, torch.inf) if still_falling else relative_change(new, kept)
+            change = torch.full_like(noise, torch.inf) if still_falling else _relative_change(new, kept)
             kept = new
             if progress.ended(kept, change, problem.objective(kept)):
                 break
@@ -61,6 +62,12 @@ class FallingDenoiser:
         first = last.clamp_min(self.greatest)
         share = min(1.0, iteration / max(1, self.steps - 1))
         return first ** (1 - share) * last**share
+
+
+def _relative_change(new: Tensor, old: Tensor) -> Tensor:
+    """(N,): |new - old| / |new|, zero where both are zero."""
+    moved, size = squares(new - old).sqrt(), squares(new).sqrt()
+    return torch.where(moved > 0, moved / size.clamp_min(1e-300), torch.zeros_like(moved))
 
 
 method: type[Method] = FallingDenoiser

@@ -7,15 +7,15 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from common.reconstruction.differences import adjoint_differences, differences, largest_difference, scales
 from common.reconstruction.dual_projection import DualProjection
 from common.reconstruction.inner_products import by_case, squares
 from common.reconstruction.regulariser import Bounds, Limits, ProximalMap, Regulariser
+from common.reconstruction.regularisers._of_differences import OfDifferences
 from common.study.checks import positive
 
 
 @dataclass(frozen=True)
-class Gradient:
+class Gradient(OfDifferences):
     """R(x) = |D x|^2 / 2.
 
     spacing: between pixels along each axis, such as millimetres; empty: one each. periodic: the neighbour of the last
@@ -42,18 +42,6 @@ class Gradient:
     def curvature(self, axes: int) -> float:
         """Four times the sum of squares of one over the spacing."""
         return self.split_norm(axes) ** 2
-
-    def analysis(self, images: Tensor) -> Tensor:
-        """D x."""
-        return differences(images, scales(images.dim() - 2, self.spacing), self.periodic)
-
-    def synthesis(self, coefficients: Tensor) -> Tensor:
-        """D' c."""
-        return adjoint_differences(coefficients, scales(coefficients.dim() - 3, self.spacing), self.periodic)
-
-    def split_norm(self, axes: int) -> float:
-        """Of D."""
-        return largest_difference(scales(axes, self.spacing))
 
     def shrink(self, coefficients: Tensor, weight: Tensor) -> Tensor:
         """Coefficients divided by 1 + weight."""

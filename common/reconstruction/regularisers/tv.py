@@ -8,15 +8,16 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from common.reconstruction.differences import adjoint_differences, differences, largest_difference, scales
+from common.reconstruction.differences import scales
 from common.reconstruction.inner_products import by_case
 from common.reconstruction.regulariser import Bounds, Limits, ProximalMap, Regulariser
+from common.reconstruction.regularisers._of_differences import OfDifferences
 from common.reconstruction.total_variation import Fields, TotalVariationMap
 from common.study.checks import positive
 
 
 @dataclass(frozen=True)
-class TotalVariation:
+class TotalVariation(OfDifferences):
     """R(x) = sum over pixels of |D x|; with `anisotropic`, of the sum of absolute differences.
 
     spacing: between pixels along each axis, such as millimetres; empty: one each. joint: channels share their edges
@@ -39,18 +40,6 @@ class TotalVariation:
         """TV(x)."""
         sizes = self._fields(images.dim() - 2).sizes(self.analysis(images))
         return sizes.flatten(1).sum(1, dtype=torch.float64)
-
-    def analysis(self, images: Tensor) -> Tensor:
-        """D x: (N, C, D, *S)."""
-        return differences(images, scales(images.dim() - 2, self.spacing), self.periodic)
-
-    def synthesis(self, coefficients: Tensor) -> Tensor:
-        """D' c."""
-        return adjoint_differences(coefficients, scales(coefficients.dim() - 3, self.spacing), self.periodic)
-
-    def split_norm(self, axes: int) -> float:
-        """Of D."""
-        return largest_difference(scales(axes, self.spacing))
 
     def shrink(self, coefficients: Tensor, weight: Tensor) -> Tensor:
         """Norms at every pixel lessened by the weight, down to zero."""
