@@ -47,9 +47,7 @@ class Objective:
         leaf = inputs.detach().clone().requires_grad_(True)
         with torch.enable_grad():
             values = self.raised(leaf)
-            (found,) = (
-                torch.autograd.grad(values.sum(), leaf, allow_unused=True) if values.requires_grad else (None,)
-            )
+            (found,) = torch.autograd.grad(values.sum(), leaf, allow_unused=True) if values.requires_grad else (None,)
         if found is None:
             raise StudyError("what is to be raised does not depend on the inputs, so there is no way up.")
         return values.detach(), torch.nan_to_num(found)

@@ -45,7 +45,7 @@ class ApgdCe:
         sized("perturbation 'apgd_ce'", MOST_RESTARTS, restarts=self.restarts)
 
     def move(self, objective: Objective, room: Room, draws: Sequence[np.random.Generator]) -> Tensor:
-        """Of all ascents the inputs that mislead or, where none does, of the highest value; the input itself counts."""
+        """Of all ascents, and the input itself, what misleads; where nothing does, what is of the highest value."""
         best = objective.inputs
         values = objective.values(best)
         kept = _Kept(best, values, _misled(objective, best, values))
@@ -70,7 +70,8 @@ class ApgdCe:
             since += 1
             if since == check:
                 state.judge(check)
-                check = max(check - max(int(SHRINKS_BY * self.steps), 1), max(int(LEAST_BETWEEN * self.steps), 1))
+                shrunk = check - max(int(SHRINKS_BY * self.steps), 1)
+                check = max(shrunk, int(LEAST_BETWEEN * self.steps), 1)
                 since = 0
         return state.kept
 
@@ -124,9 +125,9 @@ class _Ascent:
         values, gradient = objective.climbed(start)
         step = (2.0 * size).expand(start.shape).clone()
         kept = _Kept(start, values, _misled(objective, start, values))
-        halved, rises = torch.ones_like(values, dtype=torch.bool), torch.zeros_like(values)
-        # The first value is no rise: AutoAttack compares it with a value of 0 that it has not seen.
-        return cls(start, start, gradient, torch.zeros_like(values), step, start, gradient, values, values, halved, rises, kept)
+        halved, none = torch.ones_like(values, dtype=torch.bool), torch.zeros_like(values)
+        # AutoAttack compares the first step's value with 0, as if that had been the start's.
+        return cls(start, start, gradient, none, step, start, gradient, values, values, halved, none, kept)
 
     def go(self, objective: Objective, moved: Tensor) -> None:
         """One step to `moved`."""

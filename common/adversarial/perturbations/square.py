@@ -112,7 +112,7 @@ class _Squares:
             starts = torch.from_numpy((self.places[:, query, axis] * (length - side + 1)).astype(np.int64))
             along = torch.arange(length)[None] - starts.clamp(max=length - side)[:, None]
             within = (along >= 0) & (along < side)
-            inside = inside & within.reshape(len(inputs), *(length if one == axis else 1 for one in range(len(sides))))
+            inside = inside & within.reshape(-1, *(length if one == axis else 1 for one in range(len(sides))))
         signs = torch.from_numpy(self.signs[:, query]).reshape(len(inputs), -1, *(1,) * len(sides))
         return (signs * inside[:, None]).reshape(inputs.shape).to(inputs)
 
