@@ -24,7 +24,7 @@ def by_hooks(loss: CaseLoss, batch: Batch, clip_norm: float) -> Vector:
     with needed_by("clipping by hooks"):
         from opacus.grad_sample.grad_sample_module import GradSampleHooks
 
-    class Learning(GradSampleHooks):
+    class Learning(GradSampleHooks):  # type: ignore[misc]  # it has no types
         """Not of what for a moment does not learn, as while inputs are moved: it kept nothing of the way forward."""
 
         def capture_backprops_hook(self, module: nn.Module, *given: Any, **named: Any) -> Any:

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from common.adversarial.objective import Objective, PerCase
+from common.adversarial.perturbation import Perturbation
 from common.data.cases import Batch
 from common.errors import StudyError
 from common.learning.abilities import abilities, can
@@ -40,6 +41,13 @@ def margin_of(task: Task, network: nn.Module, batch: Batch) -> Objective:
         return margins(abilities(task).logits(network, inputs), batch.targets)
 
     return Objective(batch.inputs, raised, enough=0.0 if batch.targets.ndim == 1 else torch.inf)
+
+
+def objective_of(way: Perturbation, task: Task, network: nn.Module, batch: Batch) -> Objective:
+    """What a perturbation does best with: answers alone tell most by the margin, and gradients by the loss."""
+    if way.sees == "answers" and has_margin(task, batch):
+        return margin_of(task, network, batch)
+    return loss_of(task, network, batch)
 
 
 def has_margin(task: Task, batch: Batch) -> bool:

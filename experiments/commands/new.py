@@ -23,6 +23,8 @@ USES = {
     "loss": 'task = {{ name = "classification", loss = {{ name = "{file}", gamma = 3 }} }}',
     "augmentation": 'task = {{ name = "simclr", augmentation = {{ name = "{file}", strength = 0.3 }} }}',
     "operator": 'source = {{ name = "acquired", images = "phantom", operators = ["{file}"] }}',
+    "perturbation": 'task = {{ name = "adversarial", task = "classification", size = 0.03, attack = "{file}" }}',
+    "recipe": 'task = {{ name = "adversarial", task = "classification", size = 0.03, recipe = "{file}" }}',
     "source": 'source = {{ name = "{file}", hospitals = 4 }}',
     "partition": 'partition = {{ name = "{file}", hospitals = 4 }}',
     "strategy": 'strategy = {{ name = "{file}", momentum = 0.9 }}',

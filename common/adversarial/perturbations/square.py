@@ -70,7 +70,7 @@ class Square:
         at = int(query / self.queries * 10_000)
         share = self.first_share / 2 ** sum(at > one for one in HALVINGS)
         side = round((share * prod(sides)) ** (1 / len(sides)))
-        return min([max(side, 1), *sides])
+        return int(min([max(side, 1), *sides]))
 
 
 def _better(objective: Objective, moved: Tensor, best: Tensor, highest: Tensor) -> tuple[Tensor, Tensor]:
