@@ -24,6 +24,8 @@ USES = {
     "augmentation": 'task = {{ name = "simclr", augmentation = {{ name = "{file}", strength = 0.3 }} }}',
     "operator": 'source = {{ name = "acquired", images = "phantom", operators = ["{file}"] }}',
     "attribution": "wardround explain RUN --method {file}",
+    "perturbation": 'task = {{ name = "adversarial", task = "classification", size = 0.03, attack = "{file}" }}',
+    "recipe": 'task = {{ name = "adversarial", task = "classification", size = 0.03, recipe = "{file}" }}',
     "source": 'source = {{ name = "{file}", hospitals = 4 }}',
     "partition": 'partition = {{ name = "{file}", hospitals = 4 }}',
     "strategy": 'strategy = {{ name = "{file}", momentum = 0.9 }}',

@@ -37,7 +37,9 @@ _FILES = (
     "networks",
     "operators",
     "partitions",
+    "perturbations",
     "questions",
+    "recipes",
     "records",
     "sources",
     "strategies",
@@ -64,7 +66,9 @@ if TYPE_CHECKING:
     from wardround.testing.networks import NetworkTests as NetworkTests
     from wardround.testing.operators import OperatorTests as OperatorTests
     from wardround.testing.partitions import PartitionTests as PartitionTests
+    from wardround.testing.perturbations import PerturbationTests as PerturbationTests
     from wardround.testing.questions import QuestionTests as QuestionTests
+    from wardround.testing.recipes import RecipeTests as RecipeTests
     from wardround.testing.records import tiny_records as tiny_records
     from wardround.testing.sources import Made as Made
     from wardround.testing.sources import SourceTests as SourceTests
@@ -87,7 +91,9 @@ else:
         "networks": ("NetworkTests",),
         "operators": ("OperatorTests",),
         "partitions": ("PartitionTests",),
+        "perturbations": ("PerturbationTests",),
         "questions": ("QuestionTests",),
+        "recipes": ("RecipeTests",),
         "records": ("tiny_records",),
         "sources": ("Made", "SourceTests"),
         "strategies": ("StrategyTests",),
