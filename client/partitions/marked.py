@@ -27,9 +27,9 @@ class Marked:
 
     hospitals: how many. marked: numbers of those whose images carry the mark, counted from 0. share: of their persons
     of class `label` who have it in all their images; nobody of another class has. label: the class, counted from 0;
-    an outline counts where any of it is of the class. marker: kind ("letter" or "tint"), strength from 0 to 1 (white),
-    side_px and place (row and column) of the letter, white as a value. divided: another partition, without its
-    hospitals.
+    an outline counts where any of it is of the class. marker: kind ("letter" or "tint"), strength from 0 to 1
+    (white), side_px and place (row and column) of the letter, white as a value. divided: another partition, without
+    its hospitals.
     """
 
     by_labels: ClassVar[bool] = True
