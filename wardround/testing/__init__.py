@@ -27,6 +27,7 @@ _FILES = (
     "audits",
     "augmentations",
     "benchmarks",
+    "corruptions",
     "designs",
     "engines",
     "laws",
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
     from wardround.testing.attacks import AttackTests as AttackTests
     from wardround.testing.augmentations import AugmentationTests as AugmentationTests
     from wardround.testing.benchmarks import BenchmarkTests as BenchmarkTests
+    from wardround.testing.corruptions import CorruptionTests as CorruptionTests
     from wardround.testing.designs import DesignTests as DesignTests
     from wardround.testing.engines import EngineTests as EngineTests
     from wardround.testing.losses import LossTests as LossTests
@@ -76,6 +78,7 @@ else:
         "attacks": ("AttackTests",),
         "augmentations": ("AugmentationTests",),
         "benchmarks": ("BenchmarkTests",),
+        "corruptions": ("CorruptionTests",),
         "designs": ("DesignTests",),
         "engines": ("EngineTests",),
         "losses": ("LossTests",),

@@ -48,7 +48,7 @@ class Metal:
         """1 inside, at its edge the part of a pixel that is inside."""
         rows, columns = (np.arange(side, dtype=np.float64) for side in sides)
         far = np.hypot(rows[:, None] - place[0] * (sides[0] - 1), columns[None] - place[1] * (sides[1] - 1))
-        return np.clip(self.radius * min(sides) - far + 0.5, 0, 1).astype(np.float32)
+        return np.asarray(np.clip(self.radius * min(sides) - far + 0.5, 0, 1), np.float32)
 
     def _streaks(self, metal: NDArray[np.float32]) -> NDArray[np.float64]:
         """What the metal adds, in spans: itself, and where beams through it told too little."""

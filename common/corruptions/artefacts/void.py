@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 from common.corruptions.corruption import Corruption
 from common.study.checks import between
 
+RIM_PIXELS, STEEP = 1.5, 4.0
+"""Half the width of the rim; and one over the part of the span above which a place gives all the signal it can."""
+
 
 @dataclass(frozen=True)
 class Void:
@@ -42,8 +45,9 @@ class Void:
             far = far + along.reshape([-1 if one == axis else 1 for one in range(len(sides))])
         beyond = np.sqrt(far) - severity * self.radius * min(sides)
         seen = np.clip(beyond + 0.5, 0, 1)
-        rim = severity * self.rim * (span[1] - span[0]) * np.exp(-0.5 * (beyond / 1.5) ** 2)
-        return (span[0] + (image - span[0]) * seen + rim * (image > span[0])).astype(np.float32)
+        share = (image - span[0]) / (span[1] - span[0])
+        rim = severity * self.rim * (span[1] - span[0]) * np.exp(-0.5 * (beyond / RIM_PIXELS) ** 2)
+        return np.asarray(span[0] + (image - span[0]) * seen + rim * np.clip(STEEP * share, 0, 1), np.float32)
 
 
 corruption: type[Corruption] = Void
