@@ -9,7 +9,7 @@ from time import monotonic
 
 @dataclass(frozen=True)
 class Clock:
-    """seconds: in all. say: told what is going on, in a few words. began: by the system's clock that never goes back."""
+    """seconds: in all. say: told what is going on, in a few words. began: by a clock that never goes back."""
 
     seconds: float
     say: Callable[[str], None] = field(default=lambda words: None)

@@ -23,6 +23,10 @@ class Section(Protocol):
         """For explain.json, under the file's name: numbers and words that JSON holds; no picture."""
         ...
 
+    def finding(self) -> str:
+        """A sentence for the head of the page; "" where what was found needs none."""
+        ...
+
     def markup(self) -> Markup:
         """Of `server.reporting.sections.layout.section`, its key being the file's name. Escaped by construction."""
         ...
@@ -30,7 +34,7 @@ class Section(Protocol):
 
 @dataclass(frozen=True)
 class Asked:
-    """methods: names or files of attributions; () for all of ours. cases: how many are shown. seed: of what is drawn."""
+    """methods: names or files of attributions; () for all of ours. cases: how many are shown. seed: of all draws."""
 
     methods: tuple[str, ...] = ()
     cases: int = 8
