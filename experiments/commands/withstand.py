@@ -23,7 +23,9 @@ def withstand(
     modality: Annotated[str, typer.Option(help="ct, mr, xray, microscopy or photograph: all artefacts of it.")] = "",
     size: Annotated[
         list[float] | None,
-        typer.Option(help="Largest change of a value on purpose, as a share of their range. Repeatable."),
+        typer.Option(
+            help="Largest change on purpose: a share of an image's range, deviations of a table's column. Repeatable."
+        ),
     ] = None,
     cases: Annotated[int, typer.Option(min=1, help="Test cases of each hospital, at most.")] = 200,
     seconds: Annotated[float, typer.Option(min=1, help="After which nothing new is begun.")] = 300,
@@ -41,9 +43,9 @@ def withstand(
         from experiments.withstanding.command import withstand_run
         from experiments.withstanding.page import figures_of
 
-        sizes = tuple(sorted(set(size or (2 / 255, 4 / 255, 8 / 255))))
-        if not all(0 < one <= 1 for one in sizes):
-            raise StudyError(f"--size is above 0 and at most 1; it was given {', '.join(map(str, sizes))}.")
+        sizes = tuple(sorted(set(size or ())))
+        if not all(0 < one <= 10 for one in sizes):
+            raise StudyError(f"--size is above 0 and at most 10; it was given {', '.join(map(str, sizes))}.")
         asked = Asked(tuple(corruption or ()), modality, sizes, cases, seed)
         found, page = withstand_run(run, asked, seconds, out or run / "withstand", console)
         if as_json:

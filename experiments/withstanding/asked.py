@@ -10,6 +10,8 @@ from common.study.spelling import unknown
 
 EVERYWHERE = ("blur", "contrast", "morphology", "noise")
 """Corruptions of any modality: what is asked where nobody says of which one the images are."""
+OF_IMAGES, OF_TABLES = (2 / 255, 4 / 255, 8 / 255), (0.1, 0.25, 0.5)
+"""Sizes where none are given: shares of the range of an image, and deviations of each column of a table."""
 MODALITIES = ("ct", "mr", "xray", "microscopy", "photograph")
 
 
@@ -17,12 +19,13 @@ MODALITIES = ("ct", "mr", "xray", "microscopy", "photograph")
 class Asked:
     """corruptions: names or files; () for those of the modality. modality: of the images; "" for not known.
 
-    sizes: of changes made on purpose, as shares of the range of values. cases: of each hospital, at most.
+    sizes: of changes made on purpose, in shares of an image's range or deviations of a table's columns; () for those
+    that are usual. cases: of each hospital, at most.
     """
 
     corruptions: tuple[str, ...] = ()
     modality: str = ""
-    sizes: tuple[float, ...] = (2 / 255, 4 / 255, 8 / 255)
+    sizes: tuple[float, ...] = ()
     cases: int = 200
     seed: int = 0
 
@@ -40,3 +43,7 @@ class Asked:
         return tuple(
             Entry(name) for name in CORRUPTIONS.names() if self.modality in CORRUPTIONS.load(name).modalities
         )
+
+    def sizes_of(self, *, is_table: bool) -> tuple[float, ...]:
+        """Rising, without 0."""
+        return self.sizes or (OF_TABLES if is_table else OF_IMAGES)

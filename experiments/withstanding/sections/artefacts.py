@@ -91,7 +91,9 @@ def make(subject: Subject, asked: Asked, clock: Clock) -> Section | None:
     tests = tests_of(subject, asked.cases)
     if not tests or not all(are_images(cases) for cases in tests.values()):
         return None
-    span, found, left = span_of(tests), [], []
+    span = span_of(tests)
+    found: list[Curve] = []
+    left: list[str] = []
     for entry in asked.entries:
         if found and clock.left <= 0:
             left.append(entry.name)
