@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
 from common.adversarial.objective import Objective, PerCase
 from common.adversarial.perturbation import Perturbation
 from common.adversarial.room import Room
+from common.adversarial.starts import shares
 from common.data.cases import Batch, Cases, SiteId
 from common.learning.task import Task
 from common.seeding import generator
@@ -53,6 +54,22 @@ class Range:
 
 
 @dataclass(frozen=True)
+class Chance:
+    """Every value is moved by all that is allowed, up or down, whichever chance decides; nobody chooses the worst."""
+
+    source: ClassVar[str] = "Fawzi et al. 2016, Robustness of classifiers: from adversarial to random noise (NeurIPS)"
+    sees: ClassVar[str] = "answers"
+
+    def move(self, objective: Objective, room: Room, draws: Sequence[np.random.Generator]) -> Tensor:
+        """x + size times a drawn sign."""
+        inputs = objective.inputs
+        return room.in_range(inputs + room.share(1.0, inputs) * shares(draws, inputs).sign())
+
+
+CHANCE = "chance"
+
+
+@dataclass(frozen=True)
 class Moves:
     """Scores of one way to mislead. rows: by hospital, at 0 and at every size."""
 
@@ -78,7 +95,7 @@ def moves(
     seed: int,
 ) -> Moves:
     """Of every hospital and size. Raises StudyError where the loss does not depend on the inputs."""
-    perturbation = cast(Perturbation, PERTURBATIONS.build(entry))
+    perturbation = cast(Perturbation, Chance() if entry.name == CHANCE else PERTURBATIONS.build(entry))
     name, rows = task.headline, {}
     for site, cases in tests.items():
         name, first = scored(task, network, cases)

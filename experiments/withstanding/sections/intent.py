@@ -11,17 +11,16 @@ from experiments.explanations.clock import Clock
 from experiments.explanations.section import Section
 from experiments.explanations.subject import Subject
 from experiments.withstanding.asked import Asked
-from experiments.withstanding.moving import Moves, Range, moves
+from experiments.withstanding.moving import CHANCE, Moves, Range, moves
 from experiments.withstanding.tests_shown import tests_of
 from server.reporting.charts.lines import Line, line_chart
 from server.reporting.markup import Markup, table, tag
 from server.reporting.sections.layout import figure, numbers, section
 from server.reporting.wording import NOTHING, score
 
-KEY, TITLE = "intent", "When somebody changes an image on purpose"
-WAYS = (Entry("noise"), Entry("fgsm"), Entry("pgd"))
+KEY, TITLE = "intent", "When somebody changes an input on purpose"
+WAYS = (Entry(CHANCE), Entry("fgsm"), Entry("pgd"))
 WORDS = {
-    "noise": "chance",
     "fgsm": "one step by the model's own slope",
     "pgd": "ten steps by the model's own slope",
 }
