@@ -16,7 +16,7 @@ from experiments.explanations.subject import Subject
 from experiments.withstanding.asked import Asked
 from experiments.withstanding.page import FIGURES, Withstood, write_withstood
 
-SECTIONS = ("intent", "artefacts")
+SECTIONS = ("intent", "example", "artefacts")
 """Files of `experiments/withstanding/sections/`, in the order of the page."""
 NOTHING_HERE = "nothing can be changed that is not here"
 

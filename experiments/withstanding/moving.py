@@ -136,3 +136,9 @@ def _pieces(cases: Cases) -> Iterator[NDArray[np.int64]]:
 
 def _column(values: list[NDArray[Any]]) -> NDArray[Any] | list[NDArray[Any]]:
     return np.stack(values) if len({one.shape for one in values}) == 1 else values
+
+
+def size_words(size: float) -> str:
+    """Sizes of images are told in 255ths, as everybody does."""
+    of_255 = size * 255
+    return "nothing" if not size else f"{of_255:.0f}/255" if abs(of_255 - round(of_255)) < 1e-9 else f"{size:g}"

@@ -11,7 +11,7 @@ from experiments.explanations.clock import Clock
 from experiments.explanations.section import Section
 from experiments.explanations.subject import Subject
 from experiments.withstanding.asked import Asked
-from experiments.withstanding.moving import CHANCE, Moves, Range, moves
+from experiments.withstanding.moving import CHANCE, Moves, Range, moves, size_words
 from experiments.withstanding.tests_shown import tests_of
 from server.reporting.charts.lines import Line, line_chart
 from server.reporting.markup import Markup, table, tag
@@ -63,14 +63,14 @@ class Intent:
             return "No test case has a score, so that nothing can be said."
         by_chance = "" if worst is self.tried[0] or chance is None else f"; by chance it would be {score(chance)}"
         return (
-            f"Changes of {_size(self.sizes[0])} {self.unit} take the {worst.score} from {score(first)} to "
+            f"Changes of {size_words(self.sizes[0])} {self.unit} take the {worst.score} from {score(first)} to "
             f"{score(after)}, on average over hospitals{by_chance}."
         )
 
     def markup(self) -> Markup:
         """The chart of all hospitals, and a table of each."""
         said = [tag("p", f"Not tried, for want of time: {', '.join(self.left)}.", class_="note")] * bool(self.left)
-        head = ("Hospital", "Changed by", *(_size(one) for one in (0.0, *self.sizes)))
+        head = ("Hospital", "Changed by", *(size_words(one) for one in (0.0, *self.sizes)))
         rows = [
             [
                 site,
@@ -85,7 +85,7 @@ class Intent:
             TITLE,
             LEDE,
             tag("p", self.finding(), class_="finding"),
-            figure(f"{self.tried[0].score}, mean over hospitals", self._chart(), note=f"Sizes are in {self.unit}."),
+            figure(f"{self.tried[0].score}, mean over hospitals", self._chart(), note=f"Sizes: {self.unit}."),
             numbers("Every hospital", table(head, rows)),
             *said,
         )
@@ -101,7 +101,7 @@ class Intent:
             describe="Score by size of the change",
             x_word="changed by",
             words=score,
-            x_names={place: _size(place) for place in places},
+            x_names={place: size_words(place) for place in places},
         )
 
 
@@ -121,9 +121,3 @@ def make(subject: Subject, asked: Asked, clock: Clock) -> Section | None:
         clock.say(f"Changing inputs: {WORDS.get(entry.name, entry.name)}")
         found.append(moves(entry, subject.trained.task, subject.trained.network, tests, allowed, sizes, asked.seed))
     return Intent(sizes, allowed.words, tuple(found), tuple(left))
-
-
-def _size(size: float) -> str:
-    """Sizes of images are told in 255ths, as everybody does."""
-    of_255 = size * 255
-    return "nothing" if not size else f"{of_255:.0f}/255" if abs(of_255 - round(of_255)) < 1e-9 else f"{size:g}"
