@@ -22,6 +22,7 @@ USES = {
     "network": 'task = {{ name = "classification", network = {{ name = "{file}", width = 64 }} }}',
     "loss": 'task = {{ name = "classification", loss = {{ name = "{file}", gamma = 3 }} }}',
     "augmentation": 'task = {{ name = "simclr", augmentation = {{ name = "{file}", strength = 0.3 }} }}',
+    "corruption": "wardround withstand RUN --corruption {file}",
     "operator": 'source = {{ name = "acquired", images = "phantom", operators = ["{file}"] }}',
     "attribution": "wardround explain RUN --method {file}",
     "perturbation": 'task = {{ name = "adversarial", task = "classification", size = 0.03, attack = "{file}" }}',

@@ -28,6 +28,7 @@ _FILES = (
     "audits",
     "augmentations",
     "benchmarks",
+    "corruptions",
     "designs",
     "engines",
     "laws",
@@ -57,6 +58,7 @@ if TYPE_CHECKING:
     from wardround.testing.attributions import AttributionTests as AttributionTests
     from wardround.testing.augmentations import AugmentationTests as AugmentationTests
     from wardround.testing.benchmarks import BenchmarkTests as BenchmarkTests
+    from wardround.testing.corruptions import CorruptionTests as CorruptionTests
     from wardround.testing.designs import DesignTests as DesignTests
     from wardround.testing.engines import EngineTests as EngineTests
     from wardround.testing.losses import LossTests as LossTests
@@ -83,6 +85,7 @@ else:
         "attributions": ("AttributionTests",),
         "augmentations": ("AugmentationTests",),
         "benchmarks": ("BenchmarkTests",),
+        "corruptions": ("CorruptionTests",),
         "designs": ("DesignTests",),
         "engines": ("EngineTests",),
         "losses": ("LossTests",),
