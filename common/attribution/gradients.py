@@ -19,7 +19,9 @@ def input_gradient(network: nn.Module, inputs: Tensor, aim: Aim) -> Tensor:
         value = aim.values(network, leaf).sum()
         (found,) = torch.autograd.grad(value, leaf, allow_unused=True) if value.requires_grad else (None,)
     if found is None:
-        raise AttributionError(f"{aim.words} does not depend on the inputs, so there is nothing to attribute to them.")
+        raise AttributionError(
+            f"{aim.words} does not depend on the inputs, so there is nothing to attribute to them."
+        )
     return found.detach()
 
 
