@@ -227,14 +227,14 @@ def _sentence(row: Mapping[str, Any]) -> str:
     share, others, right, filled = (100 * row[name] for name in ("share", "others", "right", "right_filled"))
     return (
         f"At {row['hospital']} the model looks at {row['place']} of {row['class']} cases with {share:.0f} % of its "
-        f"map, elsewhere with {others:.0f} %. With that place filled it answers {filled:.0f} % of these cases right, and "
-        f"{right:.0f} % as they are."
+        f"map, elsewhere with {others:.0f} %. With that place filled it answers {filled:.0f} % of these cases right, "
+        f"and {right:.0f} % as they are."
     )
 
 
 _NOTE = (
-    f"A place is told where its share surely lies {TIMES:g} times above the other hospitals', by the median of these, "
-    "and farther than hospitals differ anyway. times: its difference from the others, in units of the largest such "
+    f"A place is told where its share surely lies {TIMES:g} times above the other hospitals', by the median of "
+    "these, and farther than hospitals differ anyway. times: its difference from the others, in units of the largest such "
     "difference at any other hospital."
 )
 
