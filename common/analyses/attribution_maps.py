@@ -234,8 +234,8 @@ def _sentence(row: Mapping[str, Any]) -> str:
 
 _NOTE = (
     f"A place is told where its share surely lies {TIMES:g} times above the other hospitals', by the median of "
-    "these, and farther than hospitals differ anyway. times: its difference from the others, in units of the largest such "
-    "difference at any other hospital."
+    "these, and farther than hospitals differ anyway. times: its difference from the others, in units of the largest "
+    "such difference at any other hospital."
 )
 
 
