@@ -91,8 +91,8 @@ def alone(study: Study, hospitals: Sequence[Hospital], elsewhere: str) -> Scores
             Trainer(hospital.task, network, hospital.train, training, rng).train()
         found |= _scored(network, [hospital])
         if hospital.site != elsewhere:
-            other = next(one for one in hospitals if one.site == elsewhere)
-            found[_at(elsewhere, hospital.site)] = _scored(network, [other])[elsewhere]
+            there = _scored(network, [one for one in hospitals if one.site == elsewhere])
+            found |= {_at(elsewhere, hospital.site): there[elsewhere]} if elsewhere in there else {}
     return found
 
 
@@ -116,12 +116,14 @@ def _at(elsewhere: str, site: str) -> str:
 
 
 def _scored(network: nn.Module, hospitals: Sequence[Hospital]) -> dict[str, float]:
+    """Nothing of a hospital without test cases, which a split that draws each person by itself may leave."""
     found: dict[str, float] = {}
     for hospital in hospitals:
         cases = hospital.splits["test"]
-        scores = evaluate(
-            hospital.task, network, cases.take(np.arange(0, len(cases), max(1, len(cases) // LEAST_SCORED)))
-        )
+        rows = np.arange(0, len(cases), max(1, len(cases) // LEAST_SCORED))
+        scores = evaluate(hospital.task, network, cases.take(rows))
+        if not scores:
+            continue
         found |= {
             hospital.site: float(scores["psnr"].value or 0),
             GAIN + hospital.site: float(scores["gain"].value or 0),
