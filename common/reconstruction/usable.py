@@ -53,7 +53,7 @@ def _fault(name: str, values: Tensor, parameters: Mapping[str, Tensor], case: in
     if own in CHOSEN and not bool(((values == 0) | (values == 1)).all()):
         return f"the parameter {quoted} must hold 0 and 1, where nothing and where something was measured"
     if own in EXPLAINED and not LEAST <= (largest := float(values.abs().max())) <= MOST:
-        return f"the largest number of the parameter {quoted} must lie between {LEAST:g} and {MOST:g}; it is {largest:.3g}"
+        return f"the parameter {quoted} must go up to between {LEAST:g} and {MOST:g}; it goes up to {largest:.3g}"
     spokes = parameters.get(name.removesuffix(ANGLES) + "spokes")
     if own == ANGLES and spokes is not None and int((spokes[case] != 0).sum()) > 1 and not bool(values.any()):
         return f"the parameter {quoted} must hold the angle of each spoke; all of them are 0"
