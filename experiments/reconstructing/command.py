@@ -50,8 +50,8 @@ def reconstruct(
             progress.update(bar, description=f"{name}: {what}", completed=done, total=of)
             if what == WEIGHTS_TRIED and done == 1 and (spent := perf_counter() - begin) >= WORTH_TELLING_S:
                 console.print(
-                    f"The first of {of} weights took {spent:.0f} s: about {of * spent:.0f} s for all, then a few times "
-                    "as long as one of them for the image. --weight NUMBER does without.",
+                    f"The first of {of} weights took {spent:.0f} s: about {of * spent:.0f} s for all, then "
+                    "a few times as long as one of them for the image. --weight NUMBER does without.",
                     soft_wrap=True,
                 )
 
