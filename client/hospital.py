@@ -181,12 +181,12 @@ def _opened(
         rng = generator(study.seed, name, "bootstrap", study.training.bootstrap)
         splits = {**splits, "train": _drawn(splits["train"], rng)}
     task = study.build_task()
-    _refuse_unusable(task, name, splits)
+    refuse_unusable(task, name, splits)
     network = placed(new_network(task, splits["train"].shape, study.seed, study.training), device)
     return Hospital(name, study, task, splits, network, digest, unlabelled=unlabelled)
 
 
-def _refuse_unusable(task: Task, name: SiteId, splits: Mapping[str, Cases]) -> None:
+def refuse_unusable(task: Task, name: SiteId, splits: Mapping[str, Cases]) -> None:
     """Raise SourceError where the task says that nothing follows from a case: training on it would spoil the sum."""
     if not can(task, "unusable"):
         return

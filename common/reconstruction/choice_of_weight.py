@@ -148,13 +148,13 @@ def by_l_curve(
     for step in range(looks):
         tries.at(math.log(span[1]) + (math.log(span[0]) - math.log(span[1])) * step / (looks - 1))
     rows = sorted(tries.rows, key=lambda row: row.weight)
-    weight, bend = _corner(rows)
+    weight, bend = corner(rows)
     if bend >= LEAST_BEND:
         return tries.chosen(weight, "the corner of the L-curve")
     return replace(tries.chosen(weight, "the L-curve has no corner"), found=False)
 
 
-def _corner(rows: Sequence[Tried]) -> tuple[float, float]:
+def corner(rows: Sequence[Tried]) -> tuple[float, float]:
     """The weight where the curve bends most, and how much; of points that are apart, and of images that are not flat.
 
     rows: the weight rising.

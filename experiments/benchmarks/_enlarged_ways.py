@@ -89,7 +89,7 @@ def scored(task: Any, networks: Sequence[nn.Module], held: Sequence[Cases]) -> S
         for name, values in found.items():
             each[name][index] = fmean(values)
     by_hospital = {f"psnr {index}": value for index, value in each["psnr"].items()}
-    return {**{name: fmean(values.values()) for name, values in each.items()}, **by_hospital}
+    return {**{name: fmean(values.values()) for name, values in each.items() if values}, **by_hospital}
 
 
 def by_variation(task: Any, hospitals: Sequence[Hospital]) -> Scores:
