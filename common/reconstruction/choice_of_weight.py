@@ -25,7 +25,7 @@ LEAST_BEND = 0.5
 operators, where noise is not made larger, wave by less."""
 LEAST_APART = 0.05
 """Two points of an L-curve, in logarithms: nearer, they differ by what a solver leaves undone."""
-FLAT = 0.01
+FLAT = 1e-6
 """Share of the largest value of a regulariser below which an image holds nothing any more."""
 
 
