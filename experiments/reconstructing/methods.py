@@ -35,8 +35,6 @@ class Heard(Protocol):
 
 
 MOST_NUMBERS_AT_ONCE = 1 << 21
-LARGEST_IN_DOUBLE = 1 << 23
-"""Numbers of one image, beyond which it is worked out in float32."""
 WEIGHTS_TRIED = "weights tried"
 LOOKS = 12
 """Weights that are tried at most."""
@@ -46,8 +44,10 @@ NOISELESS_WEIGHT = 1e-4
 """Likewise, where data have no noise and the curve has no corner."""
 LOOKS_A_STEP, TOLD_EVERY = 2, 20
 """A network's step looks at all data, and at those that are held out."""
-LARGE = 1 << 16
-"""Numbers of an image's data, beyond which weights are tried in float32, and less precise solutions are enough."""
+LARGE = 1 << 17
+"""Pixels of an image beyond which it is solved in float32, less precisely, and weights are tried on a part of it."""
+BLOCK = {2: 192, 3: 24}
+"""Sides of that part of the data, by axes."""
 TOLERANCE_OF_LARGE = 1e-4
 """Relative change that ends the solution of a large image, where the method's options do not say it: its objective is
 then within 1e-4 of the least."""
@@ -115,7 +115,7 @@ class _Counted:
 
     def __init__(self, linear: LinearMap, told: Callable[..., None]) -> None:
         self._linear, self._told, self._asked = linear, told, 0
-        self._every = TOLD_EVERY if prod(linear.image_shape) <= LARGE else 1
+        self._every = TOLD_EVERY if prod(linear.image_shape[1:]) <= LARGE else 1
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._linear, name)
@@ -137,7 +137,7 @@ def _classical(
     solve = partial(reconstruct, method=method, prior=prior, bounds=bounds)
     trial = partial(solve, method=_ended_at(method, TRIAL_TOLERANCE))
     weight, how = _weight(asked, acquired, trial, prior, heard)
-    if acquired.measured[0].numel() > LARGE and "tolerance" not in asked.entry("method", asked.method_name).options:
+    if _is_large(acquired) and "tolerance" not in asked.entry("method", asked.method_name).options:
         solve = partial(solve, method=_ended_at(method, TOLERANCE_OF_LARGE))
     most, found = getattr(method, "iterations", 1), list[Solved]()
     for what, part in _told_parts(acquired, heard):
@@ -176,10 +176,7 @@ def _weight(
             raise StudyError(f"--weight takes a number or 'auto'; it was given {asked.weight!r}.") from None
     if asked.prior_name == "none" and not isinstance(prior, Denoiser):
         return 0.0, "there is no prior"
-    middle = acquired.measured[len(acquired.measured) // 2][None]
-    if middle.numel() > LARGE:
-        middle = middle.float()
-    linear, tried = acquired.linear(1), 0
+    (linear, middle), tried = _tried_on(acquired), 0
 
     def solution(*, weight: float, start: Tensor | None) -> Solved:
         nonlocal tried
@@ -199,6 +196,29 @@ def _weight(
         return chosen.weight, f"{chosen.how}, which has no guarantee: give --noise or --weight"
     usual = unit * (NOISELESS_WEIGHT if acquired.noise == 0 else DEFAULT_WEIGHT)
     return usual, f"a usual one, since {chosen.how}: it may be far from the best. Give --noise or --weight"
+
+
+def _tried_on(acquired: Acquisition) -> tuple[LinearMap, Tensor]:
+    """The middle image's data; of a large one without parameters, that say where it was measured, a block of them:
+    a weight is of pixels, however many there are.
+    """
+    middle = acquired.measured[len(acquired.measured) // 2][None]
+    if not _is_large(acquired):
+        return acquired.linear(1), middle
+    sides, held = acquired.image_shape[1:], tuple(middle.shape[2:])
+    if acquired.parameters or len(held) != len(sides):
+        return acquired.linear(1), middle.float()
+    kept = [min(one, BLOCK[len(held)]) for one in held]
+    cut = (slice((one - side) // 2, (one - side) // 2 + side) for one, side in zip(held, kept, strict=True))
+    block = middle[(slice(None), slice(None), *cut)].float()
+    if not bool(block.any()):
+        return acquired.linear(1), middle.float()
+    enlarged = (side * whole // one for side, whole, one in zip(kept, sides, held, strict=True))
+    return acquired.operator.map((acquired.image_shape[0], *enlarged), {}), block
+
+
+def _is_large(acquired: Acquisition) -> bool:
+    return prod(acquired.image_shape[1:]) > LARGE
 
 
 def _ended_at(method: Any, tolerance: float) -> Any:
@@ -222,7 +242,7 @@ def _parts(acquired: Acquisition, what: str, heard: Heard, at_once: int | None =
     whole = acquired.measured
     size = max(1, whole[0].numel())
     step = at_once or max(1, MOST_NUMBERS_AT_ONCE // size)
-    kind = torch.float64 if size <= LARGEST_IN_DOUBLE else torch.float32
+    kind = torch.float32 if _is_large(acquired) else torch.float64
     for begin in range(0, len(whole), step):
         heard(what, begin, len(whole))
         yield whole[begin : begin + step].to(kind)
