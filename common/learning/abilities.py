@@ -186,6 +186,13 @@ class Abilities(Protocol):
         """Shape of one target, where it is not that of a prediction."""
         ...
 
+    def unusable(self, inputs: Tensor) -> tuple[int, str] | None:
+        """The first case of (N, *shape) from which nothing follows, whatever the network, and why; None for none.
+
+        Such as a mask that leaves out everything: its hospital refuses it before any training, in these words.
+        """
+        ...
+
 
 NAMES = tuple(name for name in (*Abilities.__annotations__, *vars(Abilities)) if not name.startswith("_"))
 TOGETHER = (
