@@ -168,7 +168,7 @@ LOSSES = Catalogue(
     plain="common.learning.own_loss:plain_loss",
 )
 ATTRIBUTIONS = Catalogue(
-    "attribution", "common.attribution.methods", "common.attribution.attribution:Attribution"
+    "attribution", "common.attribution.methods", "common.attribution.attribution:Attribution", ("control",)
 )
 PERTURBATIONS = Catalogue(
     "perturbation", "common.adversarial.perturbations", "common.adversarial.perturbation:Perturbation"
