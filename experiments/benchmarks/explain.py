@@ -139,7 +139,7 @@ def measured_of(proofs: Sequence[Row], methods: Sequence[Row], peers: Sequence[M
 
 NOTES = (
     "Maps of the logit of pneumonia, of healthy test patients whose answer the letter alone turned. hit: the highest "
-    "place lies in the letter; near: at most 2 pixels beside it; mass: the share of what speaks for it that lies there.",
+    "place lies in the letter; near: at most 2 pixels beside it; mass: the share of all that speaks for it.",
     "deletion, insertion: area under the probability of pneumonia while places go (mean of the image) or come (from "
     "a blurred image) in the map's order; beside it by chance, and by the true place first.",
     "randomisation: Spearman's correlation with the map of the network that forgot everything, signs included where "
