@@ -51,8 +51,8 @@ def rectified_gradient(network: nn.Module, inputs: Tensor, aim: Aim, rule: Rule)
     """What comes back to the inputs, as they are.
 
     deconvnet: of the signal that reaches a ReLU from above, what is positive passes (Zeiler and Fergus 2014, section
-    2.1). guided_backpropagation: of that, what lies where the ReLU was open (Springenberg et al. 2015, section 3.4). A max pooling
-    passes it to where the largest value was, a pooling switch. Other non-linearities pass their gradient.
+    2.1). guided_backpropagation: of that, what lies where the ReLU was open (Springenberg et al. 2015, section 3.4).
+    A max pooling passes it to where the largest value was, a pooling switch. Others pass their gradient.
 
     Raises AttributionError for a network without a ReLU, of which the rule would be the gradient under another name.
     """

@@ -78,7 +78,7 @@ def as_map(network: nn.Module, answer: Tensor, inputs: Tensor) -> Tensor | None:
     grid = grid_of_tokens(network, inputs)
     if not grid or answer.ndim != 3 or answer.shape[1] < prod(grid):
         return None
-    return answer[:, -prod(grid) :].movedim(1, 2).unflatten(2, grid)
+    return answer[:, -prod(grid) :].movedim(1, 2).reshape(len(answer), -1, *grid)
 
 
 def grid_of_tokens(network: nn.Module, inputs: Tensor) -> tuple[int, ...]:
