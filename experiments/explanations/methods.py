@@ -11,6 +11,7 @@ from typing import cast
 from torch import Tensor
 
 from common.attribution.attribution import Attribution
+from common.attribution.looks.activations import shown
 from common.errors import AttributionError, WardroundError
 from common.seeding import generator
 from common.study.catalogue import ATTRIBUTIONS
@@ -60,7 +61,7 @@ class MapsOf:
 class Mapped:
     """refused: why a method has no map of this network, by its name. seconds: of one case, by method.
 
-    wanted: how many cases were to be shown.
+    wanted: how many cases were to be shown. forward: seconds of one case through the network.
     """
 
     methods: tuple[Method, ...]
@@ -68,6 +69,7 @@ class Mapped:
     wanted: int
     refused: Mapping[str, str] = field(default_factory=dict)
     seconds: Mapping[str, float] = field(default_factory=dict)
+    forward: float = 0.0
 
 
 def methods_of(asked: Asked) -> tuple[Method, ...]:
@@ -103,7 +105,7 @@ def map_cases(pool: Pool, methods: tuple[Method, ...], asked: Asked, clock: Cloc
             seconds.setdefault(method.name, perf_counter() - began)
             maps[method.name] = _usable(found[0], inputs[0], method)
         cases.append(MapsOf(one, maps))
-    return Mapped(methods, tuple(cases), len(chosen), refused, seconds)
+    return Mapped(methods, tuple(cases), len(chosen), refused, seconds, _forward(pool))
 
 
 def _method(name: str) -> Method:
@@ -114,6 +116,12 @@ def _method(name: str) -> Method:
         return Method(name, title, ATTRIBUTIONS.summary(name), made)
     words = (type(made).__doc__ or "").partition("\n")[0]
     return Method(name, Path(name).stem, words or "A method of somebody's own.", made)
+
+
+def _forward(pool: Pool) -> float:
+    began = perf_counter()
+    shown(pool.answering.network, pool.inputs[:1])
+    return perf_counter() - began
 
 
 def _usable(found: Tensor, case: Tensor, method: Method) -> Tensor:

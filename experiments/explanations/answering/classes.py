@@ -63,7 +63,7 @@ class Classes:
             most,
         )
 
-    def aim(self, inputs: Tensor) -> Aim:
+    def aim(self, inputs: Tensor) -> LogOdds:
         """The log-odds of the class that is answered."""
         ask = abilities(self.task).logits
         with asked(self.network), torch.no_grad():
@@ -74,6 +74,19 @@ class Classes:
         """The log-odds of the last class, whatever is answered."""
         last = len(self.names) - 1
         return LogOdds(torch.full((len(inputs),), last), self.names[last], abilities(self.task).logits)
+
+    def chance(self, inputs: Tensor) -> Aim | None:
+        """The probability of the class that is answered."""
+        aim = self.aim(inputs)
+        return Probabilities(aim.classes, "the answered class", aim.ask)
+
+    def masks(self, inputs: Tensor, targets: Tensor) -> Tensor | None:
+        """Not known."""
+        return None
+
+    def says_anything(self, told: Told) -> bool:
+        """Always."""
+        return True
 
     def wishes(self, inputs: Tensor) -> Mapping[str, Aim]:
         """Each class: its logit, and of the last its probability too."""

@@ -67,6 +67,18 @@ class Numbers:
         """The same."""
         return self.aim(inputs)
 
+    def chance(self, inputs: Tensor) -> Aim | None:
+        """The aim itself."""
+        return None
+
+    def masks(self, inputs: Tensor, targets: Tensor) -> Tensor | None:
+        """Not known."""
+        return None
+
+    def says_anything(self, told: Told) -> bool:
+        """Always."""
+        return True
+
     def wishes(self, inputs: Tensor) -> Mapping[str, Aim]:
         """The number."""
         return {number_names(self.task)[-1]: self.aim(inputs)}

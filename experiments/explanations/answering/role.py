@@ -74,6 +74,18 @@ class Answering(Protocol):
         """One and the same answer for all cases, so that what moves it up is up for all."""
         ...
 
+    def chance(self, inputs: Tensor) -> Aim | None:
+        """What is watched while parts of cases are taken away, best a probability; None: the aim."""
+        ...
+
+    def masks(self, inputs: Tensor, targets: Tensor) -> Tensor | None:
+        """(N, *S) bool, where the truth lies that a map should point to; None where that is not known."""
+        ...
+
+    def says_anything(self, told: Told) -> bool:
+        """Whether there is an answer of the case that could be explained: an outline may be empty."""
+        ...
+
     def wishes(self, inputs: Tensor) -> Mapping[str, Aim]:
         """What a dream of the model's answers may ascend, by its name, for as many cases."""
         ...

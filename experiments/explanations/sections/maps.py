@@ -136,7 +136,7 @@ class Maps:
         ]
 
     def _made(self) -> list[Method]:
-        return [one for one in self.mapped.methods if one.name not in self.mapped.refused]
+        return [one for one in self.verdicts.ordered(self.mapped.methods) if one.name not in self.mapped.refused]
 
     def _title(self, name: str) -> str:
         return next(one.title for one in self.mapped.methods if one.name == name)

@@ -67,7 +67,7 @@ class Rows:
         right = verdict.get(told.right) if told.right is not None else None
         words = ", ".join(part for part in (one.chosen.why, truth, self.pool.sites[place]) if part)
         head = tag("div", tag("b", told.answer, " ", right), tag("span", words), class_="card-head")
-        made = [method for method in self.mapped.methods if method.name in one.maps]
+        made = [method for method in self.verdicts.ordered(self.mapped.methods) if method.name in one.maps]
         charts = [self._chart(one.maps[method.name], method, place) for method in made]
         rest = numbers(f"{len(charts) - 1} more methods", *charts[1:]) if len(charts) > 1 else None
         return tag("div", head, *charts[:1], rest, class_="figure explained")
@@ -90,7 +90,11 @@ class Rows:
     def _end(self) -> list[Markup]:
         lacking = {method.title: self.mapped.refused[method.name] for method in self.mapped.methods
                    if method.name in self.mapped.refused}  # fmt: skip
-        said = [(one.title, one.meaning) for one in self.mapped.methods if one.name not in self.mapped.refused]
+        said = [
+            (one.title, one.meaning)
+            for one in self.verdicts.ordered(self.mapped.methods)
+            if one.name not in self.mapped.refused
+        ]
         note = "Beside a column's name: the case's value as the network is shown it, on the study's scale."
         parts = [tag("p", note, class_="note"), numbers("What each method does", facts(list(said)))]
         return (
