@@ -64,8 +64,8 @@ sugar, resting ECG, largest heart rate a minute, angina under exercise, ST depre
 coloured, thallium scan, diagnosis (0: healthy)."""
 INPUTS = (
     *("age", "male sex", "resting blood pressure", "cholesterol", "raised fasting sugar", "largest heart rate"),
-    *("angina under exercise", "ST depression", "chest pain: atypical angina", "chest pain: not anginal"),
-    *("chest pain: none", "resting ECG: ST-T abnormal", "resting ECG: hypertrophy"),
+    *("angina under exercise", "ST depression", "atypical angina", "chest pain that is no angina", "no chest pain"),
+    *("ST-T changes in the resting ECG", "hypertrophy in the resting ECG"),
 )
 """What the columns of an input are, in order. Typical angina and a normal ECG have none of their own."""
 DISEASE = "disease"

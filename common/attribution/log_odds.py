@@ -27,7 +27,7 @@ class LogOdds:
     @property
     def words(self) -> str:
         """For a reader."""
-        return f"the log-odds of {self.name}"
+        return f"the score for {self.name} against all other classes (its log-odds)"
 
     def values(self, network: nn.Module, inputs: Tensor) -> Tensor:
         """(N,): the class's logit less the log-sum-exp of all others."""

@@ -10,6 +10,7 @@ from typing import cast
 
 from torch import Tensor
 
+from common.attribution.aims import Regions
 from common.attribution.attribution import Attribution
 from common.attribution.looks.activations import shown
 from common.errors import AttributionError, WardroundError
@@ -51,10 +52,11 @@ class Method:
 
 @dataclass(frozen=True, eq=False)
 class MapsOf:
-    """One case. maps: by method, (C, *S), (1, *S) or (F,) float32."""
+    """One case. maps: by method, (C, *S), (1, *S) or (F,) float32. region: (*S) bool, what is explained of outlines."""
 
     chosen: Chosen
     maps: Mapping[str, Tensor]
+    region: Tensor | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,7 +83,7 @@ def methods_of(asked: Asked) -> tuple[Method, ...]:
 
 
 def map_cases(pool: Pool, methods: tuple[Method, ...], asked: Asked, clock: Clock) -> Mapped:
-    """Case by case, so that where the seconds end some cases have all maps; the first case has them in any case."""
+    """Case by case, so that where the seconds end some cases have all maps; the first case has one in any case."""
     chosen = pool.chosen(asked.cases)
     refused: dict[str, str] = {}
     seconds: dict[str, float] = {}
@@ -93,7 +95,7 @@ def map_cases(pool: Pool, methods: tuple[Method, ...], asked: Asked, clock: Cloc
         inputs = pool.inputs[one.place : one.place + 1]
         aim, maps = pool.answering.aim(inputs), dict[str, Tensor]()
         for method in methods:
-            if method.name in refused:
+            if method.name in refused or (maps and not cases and clock.left < 0):
                 continue
             began = perf_counter()
             try:
@@ -104,7 +106,8 @@ def map_cases(pool: Pool, methods: tuple[Method, ...], asked: Asked, clock: Cloc
                 continue
             seconds.setdefault(method.name, perf_counter() - began)
             maps[method.name] = _usable(found[0], inputs[0], method)
-        cases.append(MapsOf(one, maps))
+        region = aim.regions[0] if isinstance(aim, Regions) else None
+        cases.append(MapsOf(one, maps, region))
     return Mapped(methods, tuple(cases), len(chosen), refused, seconds, _forward(pool))
 
 

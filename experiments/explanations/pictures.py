@@ -17,6 +17,7 @@ Values = NDArray[np.float64]
 SIDE = 168
 """Pixels that the longer side of an image is enlarged to, about."""
 TILE = 56
+OUTLINED, TINT = (0, 158, 115), 0.55
 FOR, AGAINST, EITHER = (230, 97, 1), (38, 110, 200), (255, 190, 0)
 """Colours of what speaks for an answer, against it, and of what matters without a direction."""
 CLIPPED = 99.5
@@ -55,6 +56,13 @@ def overlay(image: Tensor, found: Tensor, signed: bool) -> Pixels:
     sign = _resized(np.sign(summed) * np.clip(np.abs(summed) / top, 0, 1), ground.shape[:2])[..., None]
     colour = np.where(sign >= 0, FOR, AGAINST) if signed else np.broadcast_to(EITHER, ground.shape)
     return np.rint(ground * (1 - strength) + strength * colour).astype(np.uint8)
+
+
+def tinted(image: Tensor, region: Tensor) -> Pixels:
+    """(H, W, 3): a region (H, W) in green over the image (C, H, W)."""
+    ground = grey_picture(image).astype(np.float64)
+    inside = _resized(region.double().numpy(), ground.shape[:2])[..., None] > 0.5
+    return np.rint(np.where(inside, ground * (1 - TINT) + TINT * np.array(OUTLINED), ground)).astype(np.uint8)
 
 
 def tile(values: Tensor, signed: bool = False, side: int = TILE) -> Pixels:

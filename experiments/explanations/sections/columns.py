@@ -44,7 +44,7 @@ class Columns:
     def finding(self) -> str:
         """The columns that move most, and which way."""
         ways = [f"{one.name} ({'up' if one.slope > 0 else 'down'})" for one in self._ordered()[:NAMED]]
-        return f"The model's answer, {self.of}, moves most with {listed(ways)}."
+        return f"What moves {self.of} most: {listed(ways)}."
 
     def facts(self) -> Mapping[str, Any]:
         """Everything."""

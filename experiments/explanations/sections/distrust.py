@@ -31,6 +31,8 @@ class Distrust:
 
     def finding(self) -> str:
         """Which maps may be read."""
+        if not any(self.verdicts.of(one).findings for one in self._methods()):
+            return f"{NONE_TESTED}: read every map on this page as a picture, and no more."
         good = [one.title for one in self._methods() if self.verdicts.of(one).look == "good"]
         bad = [one.title for one in self._methods() if self.verdicts.of(one).look == "bad" and not one.control]
         first = f"Maps by {listed(good)} passed every test on this model." if good else NONE_PASSED
@@ -56,11 +58,13 @@ class Distrust:
     def markup(self) -> Markup:
         """A table, and the reasons behind it."""
         tried = max((self.verdicts.of(one).cases for one in self._methods()), default=0)
+        tested = (
+            f"Whether it is one was tested on {count(tried, 'test case')}: does" if tried else f"{NONE_TESTED}. Does"
+        )
         lede = (
-            "A coloured map always looks like an explanation. Whether it is one was tested on "
-            f"{count(tried, 'test case')}: does it change when the model is made to forget what it learned? Is the "
-            "answer lost sooner when the coloured places are taken away than when others are? A method that fails the "
-            "first shows the image, not the model, however convincing it looks."
+            f"A coloured map always looks like an explanation. {tested} it change when the model is made to forget "
+            "what it learned? Is the answer lost sooner when the coloured places are taken away than when others are? "
+            "A method that fails the first shows the image, not the model, however convincing it looks."
         )
         names = [check for check in CHECKS if any(self._applied(one, check.name) for one in self._methods())]
         head = ["Method", "Verdict", *(check.name for check in names)]
@@ -107,6 +111,7 @@ class Distrust:
         return facts(said)
 
 
+NONE_TESTED = "Whether maps of this model can be believed was not tested, as the seconds did not suffice (--seconds)"
 NONE_PASSED = "No kind of map passed every test on this model: read none of them as an explanation."
 LIMIT = (
     "A map that passes is still no proof: it was not caught out. What settles a suspicion is to remove what the map "

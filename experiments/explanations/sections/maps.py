@@ -10,7 +10,7 @@ import numpy as np
 from torch import Tensor
 
 from experiments.explanations.methods import Mapped, MapsOf, Method
-from experiments.explanations.pictures import grey_picture, heaviest_slice, overlay, shown, sliced, strip
+from experiments.explanations.pictures import grey_picture, heaviest_slice, overlay, shown, sliced, strip, tinted
 from experiments.explanations.pool import Pool
 from experiments.explanations.verdicts import Verdicts, badge
 from server.reporting.charts.bars import legend
@@ -115,9 +115,20 @@ class Maps:
         first = shown(
             grey_picture(sliced(image, level)), "the case", note or None, f"case of {self.pool.sites[place]}"
         )
-        more = figures[CROWDED:]
+        if one.region is not None:
+            region = sliced(one.region[None], level)[0]
+            figures.insert(
+                0, shown(tinted(sliced(image, level), region), "what is explained", "its outline, in green")
+            )
+        more = figures[self._seen(one) :]
         rest = numbers(f"{len(more)} more maps of this case", strip(more, large=True)) if more else None
-        return tag("div", head, strip([first, *figures[:CROWDED]], large=True), rest, class_="figure explained")
+        return tag(
+            "div", head, strip([first, *figures[: self._seen(one)]], large=True), rest, class_="figure explained"
+        )
+
+    def _seen(self, one: MapsOf) -> int:
+        """Of the figures, how many are not a click away."""
+        return CROWDED + (one.region is not None)
 
     def _figure(self, image: Tensor, found: Tensor, method: Method, level: int | None) -> Markup:
         pixels = overlay(sliced(image, level), sliced(found, level), method.signed)
