@@ -52,7 +52,7 @@ class Method:
 
 @dataclass(frozen=True, eq=False)
 class MapsOf:
-    """One case. maps: by method, (C, *S), (1, *S) or (F,) float32. region: (*S) bool, what is explained of outlines."""
+    """One case. maps: by method, (C, *S), (1, *S) or (F,) float32. region: (*S) bool, which outline is explained."""
 
     chosen: Chosen
     maps: Mapping[str, Tensor]

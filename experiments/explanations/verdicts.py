@@ -28,7 +28,7 @@ PASSES = 140
 
 @dataclass(frozen=True)
 class Verdict:
-    """look: "good" where all tests that apply were passed, "bad" where a map says nothing of the network, else "warn".
+    """look: "good" where all tests that apply were passed, "bad" where maps say nothing of the network; "warn".
 
     words: below every map. findings: of each test, by its name. cases: how many were tried.
     """

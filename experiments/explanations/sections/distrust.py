@@ -63,8 +63,8 @@ class Distrust:
         )
         lede = (
             f"A coloured map always looks like an explanation. {tested} it change when the model is made to forget "
-            "what it learned? Is the answer lost sooner when the coloured places are taken away than when others are? "
-            "A method that fails the first shows the image, not the model, however convincing it looks."
+            "what it learned? Is the answer lost sooner when the coloured places are taken away than when others "
+            "are? A method that fails the first shows the image, not the model, however convincing it looks."
         )
         names = [check for check in CHECKS if any(self._applied(one, check.name) for one in self._methods())]
         head = ["Method", "Verdict", *(check.name for check in names)]
