@@ -167,7 +167,9 @@ LOSSES = Catalogue(
     beside="common.learning.own_loss:LossAbilities",
     plain="common.learning.own_loss:plain_loss",
 )
-ATTRIBUTIONS = Catalogue("attribution", "common.attribution.methods", "common.attribution.attribution:Attribution")
+ATTRIBUTIONS = Catalogue(
+    "attribution", "common.attribution.methods", "common.attribution.attribution:Attribution", ("control",)
+)
 PERTURBATIONS = Catalogue(
     "perturbation", "common.adversarial.perturbations", "common.adversarial.perturbation:Perturbation"
 )

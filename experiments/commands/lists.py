@@ -13,6 +13,7 @@ from common import __version__
 from common.study.catalogue import (
     AGGREGATIONS,
     ANALYSES,
+    ATTRIBUTIONS,
     AUGMENTATIONS,
     DESIGNS,
     ENGINES,
@@ -42,6 +43,7 @@ KINDS: dict[str, Catalogue] = {
     "designs": DESIGNS,
     "methods": METHODS,
     "regularisers": REGULARISERS,
+    "attributions": ATTRIBUTIONS,
     "sources": SOURCES,
     "partitions": PARTITIONS,
     "strategies": STRATEGIES,

@@ -23,6 +23,7 @@ USES = {
     "loss": 'task = {{ name = "classification", loss = {{ name = "{file}", gamma = 3 }} }}',
     "augmentation": 'task = {{ name = "simclr", augmentation = {{ name = "{file}", strength = 0.3 }} }}',
     "operator": 'source = {{ name = "acquired", images = "phantom", operators = ["{file}"] }}',
+    "attribution": "wardround explain RUN --method {file}",
     "source": 'source = {{ name = "{file}", hospitals = 4 }}',
     "partition": 'partition = {{ name = "{file}", hospitals = 4 }}',
     "strategy": 'strategy = {{ name = "{file}", momentum = 0.9 }}',

@@ -24,6 +24,7 @@ _FILES = (
     "aggregations",
     "analyses",
     "attacks",
+    "attributions",
     "audits",
     "augmentations",
     "benchmarks",
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     from wardround.testing.aggregations import AggregationTests as AggregationTests
     from wardround.testing.analyses import AnalysisTests as AnalysisTests
     from wardround.testing.attacks import AttackTests as AttackTests
+    from wardround.testing.attributions import AttributionTests as AttributionTests
     from wardround.testing.augmentations import AugmentationTests as AugmentationTests
     from wardround.testing.benchmarks import BenchmarkTests as BenchmarkTests
     from wardround.testing.designs import DesignTests as DesignTests
@@ -74,6 +76,7 @@ else:
         "aggregations": ("AggregationTests",),
         "analyses": ("AnalysisTests",),
         "attacks": ("AttackTests",),
+        "attributions": ("AttributionTests",),
         "augmentations": ("AugmentationTests",),
         "benchmarks": ("BenchmarkTests",),
         "designs": ("DesignTests",),

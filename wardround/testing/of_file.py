@@ -6,6 +6,7 @@ def make(folder): ...           of a source: fills the folder; returns the sourc
 def spoil(folder): ...          of a source: breaks the file of one case
 changes = (another_scan, ...)   of a source: each changes one person's data in the folder
 wanted = (Enlargement(...), )   of a design: what it can do, where not all that are tried
+shapes = ((1, 8, 8), ...)       of an attribution: of inputs, where not all that are tried
 facts = Facts(...)              of a privacy mechanism
 def records(): ...              of an analysis: tables of some hospitals, where `tiny_records` do not fit
 levels = {"sex": ("f", "m")}    of an analysis: the categories of their columns
@@ -61,6 +62,7 @@ TESTED = {
     "augmentation": Kind("AugmentationTests", ("shape",)),
     "operator": Kind("OperatorTests", ("shape",)),
     "design": Kind("DesignTests", ("wanted",)),
+    "attribution": Kind("AttributionTests", ("shapes",)),
     "source": Kind("SourceTests", ("make", "spoil", "changes")),
     "partition": Kind("PartitionTests", ("persons_a_hospital",)),
     "strategy": Kind("StrategyTests"),
