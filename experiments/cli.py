@@ -48,6 +48,7 @@ from experiments.commands import (
     track,
     tune,
     views,
+    withstand,
 )
 
 EXIT_CODES = (
@@ -91,6 +92,7 @@ cli.command()(evaluations.evaluate)
 cli.command()(ask.ask)
 cli.command()(tune.tune)
 cli.command()(probe.probe)
+cli.command()(withstand.withstand)
 cli.command()(studies.check)
 cli.command()(views.views)
 cli.command()(approve.approve)
