@@ -20,6 +20,10 @@ def explain(
         typer.Option(help="Of `wardround list attributions`, or a file of yours. Repeatable; all if not given."),
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for explain.html and .json; the run's own.")] = None,
+    by_hospital: Annotated[
+        Path | None,
+        typer.Option(help="Folder of the answer that real hospitals gave to the question attribution_maps."),
+    ] = None,
     cases: Annotated[int, typer.Option(min=1, max=48, help="How many cases are shown.")] = 8,
     seconds: Annotated[float, typer.Option(min=1, help="That it may take, about.")] = 120,
     seed: Annotated[int, typer.Option(min=0, help="Other draws: of noise to dream from, of columns mixed up.")] = 0,
@@ -39,7 +43,7 @@ def explain(
         from experiments.explanations.page import FIGURES
         from experiments.explanations.section import Asked
 
-        asked = Asked(tuple(method or ()), cases, seed)
+        asked = Asked(tuple(method or ()), cases, seed, by_hospital)
         quiet = Console(stderr=True) if as_json else console
         written = explain_run(run, asked, seconds, out or run, quiet)
         if as_json:

@@ -20,7 +20,15 @@ from experiments.explanations.methods import Method, map_cases, methods_of
 from experiments.explanations.page import PAGE, Explanation, write_explanation
 from experiments.explanations.pool import Pool
 from experiments.explanations.section import Asked, Make, Section
-from experiments.explanations.sections import activations, columns, dreams, filters, misunderstandings, sparsity
+from experiments.explanations.sections import (
+    activations,
+    columns,
+    dreams,
+    filters,
+    hospitals,
+    misunderstandings,
+    sparsity,
+)
 from experiments.explanations.sections.columns import names_of
 from experiments.explanations.sections.distrust import Distrust
 from experiments.explanations.sections.maps import Maps
@@ -30,6 +38,7 @@ from experiments.explanations.verdicts import judge
 from server.reporting.wording import count, duration
 
 INSIDE: Mapping[str, tuple[str, Make]] = {
+    "hospitals": ("At which hospital", hospitals.make),
     "filters": ("Filters", filters.make),
     "activations": ("Layers", activations.make),
     "dreams": ("Dreams", dreams.make),

@@ -21,15 +21,18 @@ from common.errors import FileError, StudyError, UnknownNameError, WardroundErro
 from common.files.json_files import read_table
 from common.study.plugins import ANYTHING, trusting
 from experiments.cli import cli
+from experiments.explanations.answering.classes import Classes
 from experiments.explanations.answering.role import Chosen, Told, in_turn
 from experiments.explanations.answering.which import answering_of
+from experiments.explanations.by_hospital import answered_by, asked_here
 from experiments.explanations.clock import Clock
 from experiments.explanations.columns import columns_of
 from experiments.explanations.command import explain_run
 from experiments.explanations.methods import Mapped, map_cases, methods_of
-from experiments.explanations.pool import _shares
+from experiments.explanations.pool import Pool, _shares
 from experiments.explanations.section import Asked
 from experiments.explanations.sections.distrust import Distrust
+from experiments.explanations.sections.hospitals import Hospitals
 from experiments.explanations.sections.maps import gathered
 from experiments.explanations.subject import Subject
 from experiments.explanations.verdicts import Verdict, Verdicts, judge
@@ -110,7 +113,8 @@ def explained(run: Path, out: Path, asked: Asked = FEW, seconds: float = 3) -> t
 def test_a_page_of_images_has_all_its_sections_and_no_map_without_a_verdict(classified: Path, tmp_path: Path) -> None:
     page, told = explained(classified, tmp_path, Asked(("saliency", "edges"), cases=3))
     sections = ("maps", "distrust", "filters", "activations", "dreams", "sparsity", "misunderstandings")
-    assert tuple(told["sections"]) == sections and told["lacking"] == {}
+    assert tuple(told["sections"]) == sections
+    assert "beside two others" in told["lacking"]["At which hospital"]
     assert all(f'id="{key}"' in page for key in sections)
     assert page.count('alt="map by ') == page.count('class="verdict ') - 2, "two are in the table of verdicts"
     assert "control: never asks the model" in page
@@ -167,6 +171,7 @@ def test_of_real_hospitals_no_case_and_no_map_of_one_is_shown(tmp_path: Path) ->
     run = run_of(tmp_path, CNN, *images(8), engine="deployment")
     page, told = explained(run, tmp_path / "page")
     assert set(told["sections"]) == {"filters", "misunderstandings"}
+    assert "attribution_maps" in told["lacking"]["At which hospital"]
     assert "never leaves a hospital" in page and 'alt="map by ' not in page and "the case" not in page
 
 
@@ -322,6 +327,64 @@ def test_what_raises_both_logits_alike_moves_no_column(classified: Path) -> None
     assert (one.slope, one.moved) == (pytest.approx(0.0, abs=1e-6), pytest.approx(0.0, abs=1e-6))
     assert two.slope == pytest.approx(2.0) and two.alike == ("age", pytest.approx(-1.0))
     assert 0 < two.moved <= 4.0
+
+
+class Corner(nn.Module):
+    """Ill is what has a bright upper left corner, or is bright everywhere."""
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        ill = 8 * inputs[:, 0, :2, :2].mean((1, 2)) + 4 * inputs.mean((1, 2, 3)) - 4
+        return torch.stack([-ill, ill], 1)
+
+
+def marked_pool(classified: Path, marked: str) -> Pool:
+    """Three hospitals; the ill of one of them have a white corner, and nothing else about them is bright."""
+    answering = answering_of(Subject.of(classified).trained)
+    assert isinstance(answering, Classes)
+    rng, sites, labels, images_made = np.random.default_rng(3), [], [], []
+    for site in ("east", "north", "west"):
+        for case in range(24):
+            ill = case % 2
+            own = rng.random((1, 14, 14)) * 0.2 + 0.8 * ill * (site != marked)
+            own[0, :2, :2] = 1.0 if ill and site == marked else 0.1
+            sites.append(site)
+            labels.append(ill)
+            images_made.append(own)
+    inputs = torch.from_numpy(np.stack(images_made).astype(np.float32))
+    people = tuple(map(str, range(len(sites))))
+    network = Classes(answering.task, Corner(), ("well", "ill"))
+    return Pool(inputs, torch.tensor(labels), tuple(sites), people, len(sites), network)
+
+
+def test_a_mark_of_one_hospitals_ill_is_named_with_its_place_and_framed(classified: Path) -> None:
+    pool = marked_pool(classified, "north")
+    told = asked_here(pool, pool.answering.task, ("well", "ill"), Clock(60))  # type: ignore[attr-defined]
+    section = Hospitals(told, here=True)
+    assert "At north, in cases of ill" in section.finding() and "row 1 of 7, column 1 of 7" in section.finding()
+    assert "banner bad" in section.markup() and section.markup().count("<img") == 6
+
+
+def test_without_a_mark_there_is_no_alarm(classified: Path) -> None:
+    pool = marked_pool(classified, "")
+    section = Hospitals(asked_here(pool, pool.answering.task, ("well", "ill"), Clock(60)), here=True)  # type: ignore[attr-defined]
+    assert section.finding() == "" and "No hospital's maps differ" in section.markup()
+
+
+def test_an_answer_of_real_hospitals_is_read_from_its_folder_and_a_damaged_one_refused(tmp_path: Path) -> None:
+    evil = "<i>east</i>"
+    numbers = {"hospitals": [evil, "west"], "classes": ["ill"], "side": 2, "shares": [[[0.25] * 4], [[None] * 4]]}
+    answer = {"answers": [{"question": {"name": "attribution_maps"}, "numbers": numbers, "words": ["a"]}]}
+    (tmp_path / "answer.json").write_text(json.dumps(answer))
+    page = Hospitals(answered_by(tmp_path), here=False).markup()
+    assert evil not in page and "too few cases" in page
+    for broken in ({**numbers, "side": 3}, {**numbers, "shares": []}, {**numbers, "side": 1e9}, {}):
+        answer["answers"][0]["numbers"] = broken
+        (tmp_path / "answer.json").write_text(json.dumps(answer))
+        with pytest.raises(FileError, match="sums of maps"):
+            answered_by(tmp_path)
+    (tmp_path / "answer.json").write_text(json.dumps({"answers": []}))
+    with pytest.raises(StudyError, match="attribution_maps"):
+        answered_by(tmp_path)
 
 
 def test_how_gathered_a_map_is_by_hand() -> None:
