@@ -116,5 +116,7 @@ def filled(inputs: Tensor, side: int, place: int) -> Tensor:
     found = inputs.clone()
     if around.any():
         mean = inputs[..., around].mean(-1)
-        found[(..., *inner)] = mean.reshape(*mean.shape, *(1 for _ in shape))
+        block = torch.zeros(shape, dtype=torch.bool)
+        block[inner] = True
+        found = torch.where(block, mean.reshape(*mean.shape, *(1 for _ in shape)), found)
     return found

@@ -25,6 +25,7 @@ from experiments.commands import (
     doctor,
     evaluations,
     example,
+    explain,
     export,
     inherited,
     jobs,
@@ -110,6 +111,7 @@ cli.command()(track.track)
 cli.add_typer(audits.cli, name="audit")
 cli.command()(predict.predict)
 cli.command()(counterfactual.counterfactual)
+cli.command()(explain.explain)
 cli.command()(export.export)
 cli.command()(measures.metrics)
 cli.command()(measures.register)

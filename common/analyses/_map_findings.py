@@ -82,7 +82,7 @@ class Maps:
         # One of the others is their median itself, and its ratio is 1: the others' deviation is larger by so much.
         many = len(rest)
         differs = NORMAL * np.array(deviation) * many / max(many - 1, 1)
-        return np.maximum(TIMES, np.exp(DEVIATIONS * differs))[:, None]
+        return np.asarray(np.maximum(TIMES, np.exp(DEVIATIONS * differs))[:, None], np.float64)
 
     def limit(self, hospital: int) -> Values:
         """(classes, blocks) the least mean share at a hospital that would have been found there."""

@@ -165,7 +165,7 @@ class _Told:
             "interval": _listed(self.maps.half),
             "found": [row for row in rows if found],
             "strongest": self._row(best),
-            "limits": _listed(np.nanmedian(np.where(np.isfinite(limits), limits, np.nan), axis=2)),
+            "limits": [[_median(label) for label in one] for one in limits],
         }
         header = ("hospital", "class", "place", "share", "elsewhere", "times", "right", "right when filled")
         shown = tuple(
@@ -237,6 +237,12 @@ _NOTE = (
     "these, and farther than hospitals differ anyway. times: its difference from the others, in units of the largest "
     "such difference at any other hospital."
 )
+
+
+def _median(values: NDArray[np.float64]) -> float | None:
+    """Of those that are known."""
+    known = values[np.isfinite(values)]
+    return float(np.median(known)) if known.size else None
 
 
 def _listed(values: NDArray[np.float64]) -> Any:

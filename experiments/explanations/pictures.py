@@ -16,7 +16,9 @@ Pixels = NDArray[np.uint8]
 Values = NDArray[np.float64]
 SIDE = 168
 """Pixels that the longer side of an image is enlarged to, about."""
-TILE = 56
+TILE, CELL = 56, 12
+FRAME = (0, 200, 255)
+OUTLINED, TINT = (0, 158, 115), 0.55
 FOR, AGAINST, EITHER = (230, 97, 1), (38, 110, 200), (255, 190, 0)
 """Colours of what speaks for an answer, against it, and of what matters without a direction."""
 CLIPPED = 99.5
@@ -57,6 +59,13 @@ def overlay(image: Tensor, found: Tensor, signed: bool) -> Pixels:
     return np.rint(ground * (1 - strength) + strength * colour).astype(np.uint8)
 
 
+def tinted(image: Tensor, region: Tensor) -> Pixels:
+    """(H, W, 3): a region (H, W) in green over the image (C, H, W)."""
+    ground = grey_picture(image).astype(np.float64)
+    inside = _resized(region.double().numpy(), ground.shape[:2])[..., None] > 0.5
+    return np.rint(np.where(inside, ground * (1 - TINT) + TINT * np.array(OUTLINED), ground)).astype(np.uint8)
+
+
 def tile(values: Tensor, signed: bool = False, side: int = TILE) -> Pixels:
     """(H, W, 3) of (H, W) numbers from black to white; signed: from blue by black to orange, 0 being black."""
     numbers = values.double().numpy()
@@ -66,6 +75,20 @@ def tile(values: Tensor, signed: bool = False, side: int = TILE) -> Pixels:
     share = np.clip(np.abs(numbers) / top, 0, 1)[..., None]
     coloured = share * np.where(numbers[..., None] >= 0, FOR, AGAINST) / 255
     return _enlarged(coloured, side)
+
+
+def grid(shares: Values, framed: int | None, alt: str) -> Markup:
+    """An image of (side, side) numbers in [0, 1], dark to bright, one block framed."""
+    side, step = len(shares), CELL
+    values = np.nan_to_num(np.clip(shares, 0, 1)) ** GAMMA
+    pixels = np.rint(values[..., None] * np.array(EITHER)).astype(np.uint8).repeat(step, 0).repeat(step, 1)
+    if framed is not None and 0 <= framed < side * side:
+        row, column = divmod(framed, side)
+        rows, columns = slice(row * step, (row + 1) * step), slice(column * step, (column + 1) * step)
+        inside = pixels[rows, columns].copy()
+        pixels[rows, columns] = FRAME
+        pixels[rows, columns][2:-2, 2:-2] = inside[2:-2, 2:-2]
+    return tag("img", src=picture_url(pixels), alt=alt)
 
 
 def shown(pixels: Pixels, caption: str, note: Child = None, alt: str = "") -> Markup:

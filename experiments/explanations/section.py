@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 from experiments.explanations.clock import Clock
@@ -34,11 +35,15 @@ class Section(Protocol):
 
 @dataclass(frozen=True)
 class Asked:
-    """methods: names or files of attributions; () for all of ours. cases: how many are shown. seed: of all draws."""
+    """methods: names or files of attributions; () for all of ours. cases: how many are shown. seed: of all draws.
+
+    answers: folder of the answer to `attribution_maps` that real hospitals gave; None: simulated ones are asked.
+    """
 
     methods: tuple[str, ...] = ()
     cases: int = 8
     seed: int = 0
+    answers: Path | None = None
 
 
 Make = Callable[[Subject, Asked, Clock], Section | None]

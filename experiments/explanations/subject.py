@@ -10,6 +10,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+import torch
+from torch import Tensor
+
 from client.hospital import Hospital, open_hospital, site_names
 from common.errors import SourceError, StudyError
 from common.files.access import read_text
@@ -71,6 +74,13 @@ class Subject:
     def pool(self) -> Pool | None:
         """The cases that are answered, and of which some are shown; None where there are none."""
         return pool_of(self.hospitals, self.part, self.trained.task, self.answering)
+
+    @property
+    def example(self) -> Tensor:
+        """(1, ...) one case as the network is shown it; zeros where there is none here."""
+        if self.pool is not None:
+            return self.pool.inputs[:1]
+        return torch.zeros((1, *self.trained.learned.shape.inputs))
 
     @property
     def title(self) -> str:

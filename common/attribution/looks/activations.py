@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from math import prod
 from typing import Any
 
 import torch
@@ -17,8 +16,6 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from common.attribution.gradients import asked
-from common.learning.tokens import patch_grid
-from common.learning.transformer import VisionTransformer
 
 NONLINEAR: Mapping[str, str] = {
     "relu": "ReLU",
@@ -88,27 +85,6 @@ def watched(network: nn.Module, see: See) -> Iterator[None]:
     finally:
         for handle in handles:
             handle.remove()
-
-
-def as_maps(values: Tensor, network: nn.Module, sides: tuple[int, ...]) -> Tensor | None:
-    """(N, K, *S) maps of an activation: as they are, of a transformer's tokens as its patches lie in the image.
-
-    sides: of the image. None where numbers have no place.
-    """
-    if values.ndim != 3:
-        return values if values.ndim > 3 else None
-    body = transformer_in(network)
-    if body is None or len(body.patch) != len(sides):
-        return None
-    tokens, grid = values[:, body.leading :], patch_grid(sides, body.patch)
-    if tokens.shape[1] != prod(grid):
-        return None
-    return tokens.transpose(1, 2).reshape(len(tokens), tokens.shape[2], *grid)
-
-
-def transformer_in(network: nn.Module) -> VisionTransformer | None:
-    """The first one within; its tokens are patches."""
-    return next((module for module in network.modules() if isinstance(module, VisionTransformer)), None)
 
 
 class _Watching(TorchFunctionMode):

@@ -13,7 +13,8 @@ from typing import cast
 
 from torch import Tensor, nn
 
-from common.attribution.looks.activations import shown, transformer_in
+from common.attribution.looks.activations import shown
+from common.learning.transformer import VisionTransformer
 
 TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 WEIGHING = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d, *TRANSPOSED)
@@ -71,7 +72,7 @@ def _pictures(weights: Tensor, network: nn.Module, shape: tuple[int, ...]) -> Te
     """As the first layer is shown the case: a window of it, a patch, or all of it."""
     if weights.ndim > 2:
         return weights.contiguous()
-    body = transformer_in(network)
+    body = next((module for module in network.modules() if isinstance(module, VisionTransformer)), None)
     if body is not None and weights.shape[1] == shape[0] * prod(body.patch):
         return weights.reshape(len(weights), *body.patch, shape[0]).movedim(-1, 1).contiguous()
     return weights.reshape(len(weights), *shape) if weights.shape[1] == prod(shape) else None

@@ -1,4 +1,4 @@
-"""One class a case: the logit of the class that the model answers."""
+"""One class a case: the log-odds of the class that the model answers, against all others."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from common.attribution.aim import Aim
 from common.attribution.aims import Probabilities, predicted_aim
 from common.attribution.gradients import asked
+from common.attribution.log_odds import LogOdds
 from common.learning.abilities import abilities
 from common.learning.task import Task
 from experiments.explanations.answering.role import Chosen, Told, in_turn
@@ -31,7 +32,7 @@ class Classes:
     @property
     def explains(self) -> str:
         """What a map is of."""
-        return "the class that the model answers (its logit, before chances are made of it)"
+        return "the class that the model answers, against all others (its log-odds)"
 
     @property
     def rule(self) -> str:
@@ -62,9 +63,30 @@ class Classes:
             most,
         )
 
-    def aim(self, inputs: Tensor) -> Aim:
-        """The logit of the class that is answered."""
-        return predicted_aim(self.task, self.network, inputs)
+    def aim(self, inputs: Tensor) -> LogOdds:
+        """The log-odds of the class that is answered."""
+        ask = abilities(self.task).logits
+        with asked(self.network), torch.no_grad():
+            answers = ask(self.network, inputs).argmax(1)
+        return LogOdds(answers, "the answered class", ask)
+
+    def one_answer(self, inputs: Tensor) -> Aim:
+        """The log-odds of the last class, whatever is answered."""
+        last = len(self.names) - 1
+        return LogOdds(torch.full((len(inputs),), last), self.names[last], abilities(self.task).logits)
+
+    def chance(self, inputs: Tensor) -> Aim | None:
+        """The probability of the class that is answered."""
+        aim = self.aim(inputs)
+        return Probabilities(aim.classes, "the answered class", aim.ask)
+
+    def masks(self, inputs: Tensor, targets: Tensor) -> Tensor | None:
+        """Not known."""
+        return None
+
+    def says_anything(self, told: Told) -> bool:
+        """Always."""
+        return True
 
     def wishes(self, inputs: Tensor) -> Mapping[str, Aim]:
         """Each class: its logit, and of the last its probability too."""
@@ -82,5 +104,6 @@ class Classes:
         sure = float(chances[index])
         answer = f"{self.names[index]}, {percent(sure)} sure"
         if truth is None:
-            return Told(answer, "", sure=sure)
-        return Told(answer, self.names[truth], self.names[truth], index == truth, sure, float(chances[truth]))
+            return Told(answer, "", self.names[index], sure=sure)
+        known, right = self.names[truth], index == truth
+        return Told(answer, known, self.names[index], known, right, sure, float(chances[truth]))

@@ -72,6 +72,22 @@ class Features:
         """The length."""
         return FeatureNorm()
 
+    def one_answer(self, inputs: Tensor) -> Aim:
+        """The same."""
+        return FeatureNorm()
+
+    def chance(self, inputs: Tensor) -> Aim | None:
+        """The aim itself."""
+        return None
+
+    def masks(self, inputs: Tensor, targets: Tensor) -> Tensor | None:
+        """Not known."""
+        return None
+
+    def says_anything(self, told: Told) -> bool:
+        """Always."""
+        return True
+
     def wishes(self, inputs: Tensor) -> Mapping[str, Aim]:
         """The same."""
         return {"the length of the features": FeatureNorm()}

@@ -63,6 +63,22 @@ class Numbers:
         """The last of the numbers."""
         return predicted_aim(self.task, self.network, inputs)
 
+    def one_answer(self, inputs: Tensor) -> Aim:
+        """The same."""
+        return self.aim(inputs)
+
+    def chance(self, inputs: Tensor) -> Aim | None:
+        """The aim itself."""
+        return None
+
+    def masks(self, inputs: Tensor, targets: Tensor) -> Tensor | None:
+        """Not known."""
+        return None
+
+    def says_anything(self, told: Told) -> bool:
+        """Always."""
+        return True
+
     def wishes(self, inputs: Tensor) -> Mapping[str, Aim]:
         """The number."""
         return {number_names(self.task)[-1]: self.aim(inputs)}

@@ -63,6 +63,25 @@ class Outlines:
         """The largest predicted structure of each case."""
         return predicted_aim(self.task, self.network, inputs)
 
+    def one_answer(self, inputs: Tensor) -> Aim:
+        """The same."""
+        return self.aim(inputs)
+
+    def chance(self, inputs: Tensor) -> Aim | None:
+        """The aim itself."""
+        return None
+
+    def masks(self, inputs: Tensor, targets: Tensor) -> Tensor | None:
+        """Where the structure truly is whose outline is explained."""
+        aim = self.aim(inputs)
+        if not isinstance(aim, Regions) or targets.shape[1:] != inputs.shape[2:]:
+            return None
+        return targets == aim.classes.reshape(-1, *(1,) * (targets.ndim - 1)).to(targets)
+
+    def says_anything(self, told: Told) -> bool:
+        """Where something is outlined."""
+        return told.size > 0
+
     def wishes(self, inputs: Tensor) -> Mapping[str, Aim]:
         """Each structure everywhere: an image that were nothing else."""
         everywhere = torch.ones((len(inputs), *inputs.shape[2:]), dtype=torch.bool)

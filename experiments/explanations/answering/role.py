@@ -13,7 +13,9 @@ from common.attribution.aim import Aim
 
 @dataclass(frozen=True)
 class Told:
-    """One case in words. answer: the model's. truth: "" where none is known. group: the true class, if there is one.
+    """One case in words. answer: the model's. truth: "" where none is known.
+
+    answered: the class that is answered, and group: the true one, where there are classes.
 
     right: None where an answer is not right or wrong. sure: how sure the model is, in [0, 1]; None where that means
     nothing. score: how good the answer is, larger is better; None where there is no truth. size: the number answered,
@@ -22,6 +24,7 @@ class Told:
 
     answer: str
     truth: str
+    answered: str = ""
     group: str = ""
     right: bool | None = None
     sure: float | None = None
@@ -65,6 +68,22 @@ class Answering(Protocol):
 
     def aim(self, inputs: Tensor) -> Aim:
         """Of each case, what the model answers about it."""
+        ...
+
+    def one_answer(self, inputs: Tensor) -> Aim:
+        """One and the same answer for all cases, so that what moves it up is up for all."""
+        ...
+
+    def chance(self, inputs: Tensor) -> Aim | None:
+        """What is watched while parts of cases are taken away, best a probability; None: the aim."""
+        ...
+
+    def masks(self, inputs: Tensor, targets: Tensor) -> Tensor | None:
+        """(N, *S) bool, where the truth lies that a map should point to; None where that is not known."""
+        ...
+
+    def says_anything(self, told: Told) -> bool:
+        """Whether there is an answer of the case that could be explained: an outline may be empty."""
         ...
 
     def wishes(self, inputs: Tensor) -> Mapping[str, Aim]:

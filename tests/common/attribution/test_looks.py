@@ -14,10 +14,11 @@ from torch import Tensor, nn
 from torch.nn.functional import relu
 
 from common.attribution.aim import Aim, Logits
-from common.attribution.looks.activations import activations, as_maps
+from common.attribution.looks.activations import activations
 from common.attribution.looks.dream import Dream, dream, noise_within
 from common.attribution.looks.filters import filters_of
 from common.attribution.looks.sparsity import hoyer, sparsity_by_depth
+from common.attribution.methods.grad_cam import as_map
 from common.data.cases import Shape
 from common.errors import StudyError
 from common.learning.parameters import new_network
@@ -103,7 +104,7 @@ def test_tokens_of_a_transformer_lie_where_their_patches_lie() -> None:
     network, image = built("vit", Shape((1, 16, 16), 2)), torch.zeros(1, 1, 16, 16)
     image[..., 4:8, 8:12] = 1
     (plain, bright) = (activations(network, one)[0].values for one in (torch.zeros_like(image), image))
-    moved = as_maps((bright - plain).abs(), network, (16, 16))
+    moved = as_map(network, (bright - plain).abs(), image)
     assert moved is not None and moved.shape[2:] == (4, 4)
     assert moved.sum(1)[0].argmax().item() == 1 * 4 + 2
 
