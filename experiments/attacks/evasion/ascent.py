@@ -32,6 +32,10 @@ MOST_CASES, MOST_VALUES = 64, 1 << 20
 """Of a hospital's test cases, and of their inputs in all: they are attacked at once, and must fit into memory."""
 
 
+READS = "reads"
+"""Setting of a finding: "gradients", or "answers" alone."""
+
+
 @dataclass(frozen=True)
 class Range:
     """low, high: that values have, by channel of an image or by column of a table; they broadcast to an input."""
@@ -83,7 +87,7 @@ def evade(
         for site, cases in observed.access.tests.items():
             for size in SIZES if not claims or budget.left else ():
                 claims.append(_moved(site, size, cases, network, task, allowed, way, rng))
-    settings = {**asdict(attack), "sizes": list(SIZES), "range": _told(allowed), "cases": MOST_CASES}
+    settings = {**asdict(attack), READS: way.sees, "sizes": list(SIZES), "range": _told(allowed), "cases": MOST_CASES}
     return Finding(name, observed.observer, True, seconds=budget.spent, settings=settings, claims=tuple(claims))
 
 
