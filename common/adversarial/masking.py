@@ -1,8 +1,8 @@
 """Whether a model withstands, or only hides the way: signs of masked gradients (Athalye et al. 2018, section 3.1).
 
-A model that rounds its inputs, or whose answers are saturated, gives ascent nothing to follow. It looks robust to FGSM
-and PGD then, and is misled by whoever asks for answers alone. The signs compare what ways of moving the same cases
-found, case by case; which are compared is said in each sign's words.
+A model that rounds its inputs, or whose answers are saturated, gives ascent nothing to follow. It looks robust to
+FGSM and PGD then, and is misled by whoever asks for answers alone. The signs compare, case by case, what several ways
+of moving the same cases found; which are compared is said in each sign's words.
 """
 
 from __future__ import annotations
