@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from client.hospital import Hospital
-from common.adversarial.aims import loss_of, objective_of
+from common.adversarial.aims import answering, loss_of, objective_of
 from common.adversarial.inner_step import not_learning
 from common.adversarial.masking import probed
 from common.adversarial.perturbation import Perturbation
@@ -89,12 +89,8 @@ class Way:
 
 
 @lru_cache(maxsize=1)
-def _hospitals_of(way: Way) -> Sequence[Hospital]:
-    return hospitals_of(way.study)
-
-
 def _hospitals(way: Way) -> Sequence[Hospital]:
-    return _hospitals_of(way)
+    return hospitals_of(way.study)
 
 
 def cases_of(way: Way, split: str) -> Cases:
@@ -124,9 +120,7 @@ def _put(network: nn.Module, parameters: Mapping[str, torch.Tensor]) -> None:
 
 def inner_of(way: Way) -> Task:
     """The task whose answers are scored."""
-    task = way.study.build_task()
-    inner: Task = getattr(task, "around", task)
-    return inner
+    return answering(way.study.build_task())
 
 
 def balanced(right: NDArray[np.bool_], targets: NDArray[np.int64]) -> float:

@@ -85,8 +85,8 @@ def _line(name: str, own: Sequence[Row]) -> Mapping[str, Cell]:
 def _targets(ways: Mapping[str, Sequence[Row]], best: str) -> list[Target]:
     own, plain = ways[best], ways[PLAIN]
     clean, at_4, at_8 = (mean_of(own, name) for name in (CLEAN, AT_4, AT_8))
-    pooled, custom = mean_of(ways[POOLED], AT_4), _both(own, CUSTOM_AT_4)
-    strongest = mean_of([row for row in own if CUSTOM_AT_4 in row], AT_4)
+    judged = [row for row in own if CUSTOM_AT_4 in row]
+    pooled, custom, strongest = mean_of(ways[POOLED], AT_4), mean_of(judged, CUSTOM_AT_4), mean_of(judged, AT_4)
     before = mean_of(plain, CLEAN)
     lost = None if before is None or clean is None else before - clean
     share = None if pooled is None or at_4 is None else at_4 / pooled
@@ -103,10 +103,6 @@ def _targets(ways: Mapping[str, Sequence[Row]], best: str) -> list[Target]:
         mine = mean_of(ways[name], TRAINING)
         found.append(_at_most(f"CPU of {name}, times plain", mine / of_plain if mine and of_plain else None, most))
     return found
-
-
-def _both(rows: Sequence[Row], name: str) -> float | None:
-    return mean_of([row for row in rows if name in row], name)
 
 
 def _at_least(name: str, ours: float | None, bound: float) -> Target:

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from common.adversarial.aims import objective_of
+from common.adversarial.aims import answering, objective_of
 from common.adversarial.inner_step import not_learning
 from common.adversarial.perturbation import Perturbation
 from common.adversarial.room import Room
@@ -128,7 +128,7 @@ def _missing(observed: Observation) -> str:
     """Why there is no loss to raise; empty where there is one."""
     if not observed.access.tests:
         return "no hospital has test cases"
-    task = observed.study.build_task()
+    task = answering(observed.study.build_task())
     if can(task, "label_space") and not prod(abilities(task).label_space(observed.shape)):
         return "the study learns no diagnosis or other truth, so there is none to be led away from"
     return no_guessed_loss(task)
