@@ -1,7 +1,7 @@
 """The nodes' page walked on four machines: three hospitals and a coordinator, by real commands and mutual TLS.
 
-What only reads is typed in one hospital; `python docs/walk_nodes.py` types it in all. Afterwards the same machines run
-the study without secret draws, where engine `inline` gives the same bits.
+What only reads is typed in one hospital; `python docs/walk_nodes.py` types it in all. Afterwards the same machines
+run the study without secret draws, where engine `inline` gives the same bits.
 """
 
 from __future__ import annotations
@@ -101,9 +101,7 @@ def test_one_hospital_came_by_its_proxy_since_there_is_no_other_way(walked: Walk
     assert straight["Graz"] != 0 and straight["Aachen"] == straight["Bonn"] == 0
 
 
-def test_without_secret_draws_hospitals_give_the_model_of_inline_to_the_bit(
-    walked: Walked, tmp_path: Path
-) -> None:
+def test_without_secret_draws_hospitals_give_the_model_of_inline_to_the_bit(walked: Walked, tmp_path: Path) -> None:
     world = walked.world
     (tmp_path / "data").mkdir()
     for name, host in world.hospitals.items():
