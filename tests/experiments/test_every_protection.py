@@ -29,7 +29,7 @@ from experiments.engines._quiet import run_quietly
 NOISES = {
     "none": (),
     "dpsgd": ('privacy={name="dpsgd",noise_multiplier=0.5,delta=1e-3}',),
-    "dpsgd by epsilon": ('privacy={name="dpsgd",epsilon=5.0,delta=1e-3,unit="sample"}',),
+    "dpsgd by epsilon": ('privacy={name="dpsgd",epsilon=5.0,delta=1e-3,unit="sample"}', 'training.batch_size="full"'),
     "hospital": ('privacy={name="hospital",noise_multiplier=0.1,delta=0.1}',),
     "hospital adaptive": ('privacy={name="hospital",noise_multiplier=0.1,delta=0.1,adaptive=true}',),
     "distributed": ('privacy={name="distributed",noise_multiplier=0.5,delta=1e-3,sampling_rate=0.5,colluding=1}',),
@@ -57,7 +57,8 @@ EVERY = [
 ]
 """Every noise with every sum, and each of both under either strategy where it has both."""
 COSTLY = ("dpsgd by epsilon", "distributed")
-"""Worked out for each size of a hospital; hospitals of unlike sizes are those of the other noises."""
+"""Worked out for each size of a hospital, with all cases in a step where noise is made for an epsilon; hospitals of
+unlike sizes are those of the other noises."""
 
 
 @pytest.fixture(scope="module")
