@@ -50,4 +50,5 @@ def _signs(size: tuple[int, ...], like: Tensor) -> Tensor:
 def _alternating(size: tuple[int, ...], single: bool) -> NDArray[Any]:
     """No tensor, as one that is made in inference or under a transform of functions is of no use outside of it."""
     places = np.indices(size).sum(0)
-    return (1 - 2 * (places % 2)).astype(np.float32 if single else np.float64)
+    signs: NDArray[Any] = (1 - 2 * (places % 2)).astype(np.float32 if single else np.float64)
+    return signs

@@ -32,7 +32,8 @@ def averages_and_details(values: Tensor, axis: int, name: str) -> Tensor:
     bank = _bank(name, _pairs_of_a_window(pairs), values.dtype)
     windows = -(-pairs // bank.pairs)
     found = _split(values.narrow(axis, 0, even), axis, windows, bank)
-    halves = found.unflatten(axis + 1, (2, bank.pairs)).transpose(axis, axis + 1).flatten(axis + 1, axis + 2)
+    halves = found.reshape(*found.shape[: axis + 1], 2, bank.pairs, *found.shape[axis + 2 :])
+    halves = halves.transpose(axis, axis + 1).flatten(axis + 1, axis + 2)
     if size == 2 * windows * bank.pairs:
         return halves.flatten(axis, axis + 1)
     averages, details = halves.narrow(axis + 1, 0, pairs).unbind(axis)
@@ -79,7 +80,8 @@ def _split(values: Tensor, axis: int, windows: int, bank: _Bank) -> Tensor:
         places = _places(values.shape[axis], windows, step, width, bank.before)
         return _times_rows(matrix, values, axis, places)
     (parts,) = _last_windows([values], windows, step, width, bank.before)
-    return torch.bmm(parts, matrix.expand(windows, -1, -1)).transpose(0, 1).unflatten(0, values.shape[:-1])
+    found = torch.bmm(parts, matrix.expand(windows, -1, -1))
+    return found.transpose(0, 1).reshape(*values.shape[:-1], windows, 2 * bank.pairs)
 
 
 def _merged(values: Tensor, axis: int, windows: int, bank: _Bank) -> Tensor:
@@ -93,7 +95,7 @@ def _merged(values: Tensor, axis: int, windows: int, bank: _Bank) -> Tensor:
     first, second = _last_windows(halves, windows, bank.pairs, width, bank.earlier)
     found = torch.bmm(first, matrix[0].expand(windows, -1, -1))
     found = torch.baddbmm(found, second, matrix[1].expand(windows, -1, -1))
-    return found.transpose(0, 1).unflatten(0, values.shape[:-1])
+    return found.transpose(0, 1).reshape(*values.shape[:-1], windows, 2 * bank.pairs)
 
 
 @cache
@@ -120,7 +122,8 @@ def _last_windows(parts: list[Tensor], windows: int, step: int, width: int, befo
     around = [(part[..., size - before :], part, part[..., :after]) for part in parts]
     joined = torch.cat([piece for pieces in around for piece in pieces], -1)
     rows = joined.reshape(-1, joined.shape[-1])
-    return [row.unfold(1, width, step).transpose(0, 1) for row in rows.split(length, 1)]
+    starts = range(0, rows.shape[1], length)
+    return [rows.narrow(1, start, length).unfold(1, width, step).transpose(0, 1) for start in starts]
 
 
 def _times(matrix: Tensor, values: Tensor, axis: int) -> Tensor:
