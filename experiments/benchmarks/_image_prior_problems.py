@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -72,7 +72,7 @@ def real_slice(name: str = SLICE) -> NDArray[np.float32]:
     return np.ascontiguousarray(whole / 255)
 
 
-def slices_of(hospitals: list[Hospital], part: str) -> Mapping[str, NDArray[np.float32]]:
+def slices_of(hospitals: Sequence[Hospital], part: str) -> Mapping[str, NDArray[np.float32]]:
     """Of every hospital the slice (*S) with the largest sum, of the persons of a part: much of a head."""
     found: dict[str, Any] = {}
     for hospital in hospitals:
