@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import nn
 
@@ -68,7 +67,7 @@ def learn(study: Study, hospitals: Sequence[Hospital], folder: Path) -> nn.Modul
     """What a run of the study ends with, kept in a folder."""
     network = federated(study, hospitals)
     folder.mkdir(parents=True, exist_ok=True)
-    write_tensors(folder, MODEL, {name: np.array(one.detach()) for name, one in kept(network)})
+    write_tensors(folder, MODEL, {name: one.detach().cpu().numpy() for name, one in kept(network)})
     return network
 
 
