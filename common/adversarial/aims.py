@@ -16,11 +16,18 @@ from common.learning.task import Task
 WHY_NO_MARGIN = "the task answers no logits of classes, so that there is no margin between them"
 
 
+def answering(task: Task) -> Task:
+    """The task whose loss is of inputs as they are: the one within, where training moves them (`adversarial`)."""
+    within: Task | None = getattr(task, "around", None)
+    return task if within is None else within
+
+
 def loss_of(task: Task, network: nn.Module, batch: Batch) -> Objective:
     """The task's loss: cross-entropy, Dice, a likelihood. A case's is of views as the batch or the case brings them.
 
     Where several classes are told apart, it is also known whether an input misleads.
     """
+    task = answering(task)
     shown = as_held(task, batch)
 
     def raised(inputs: Tensor) -> Tensor:

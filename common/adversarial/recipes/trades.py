@@ -13,6 +13,7 @@ from common.adversarial.inner_step import followed, not_learning
 from common.adversarial.objective import Objective
 from common.adversarial.perturbations.pgd import Pgd as Ascent
 from common.adversarial.recipe import Recipe
+from common.adversarial.recipes._start import drawn_start, started
 from common.adversarial.room import Room
 from common.data.cases import Batch
 from common.errors import StudyError
@@ -44,8 +45,10 @@ class Trades:
         between("task.recipe", 0.01, 2, step_share=self.step_share)
 
     def draw(self, rng: np.random.Generator, shape: tuple[int, ...]) -> NDArray[np.float32]:
-        """A direction, which is followed for a hundredth of the size: at the input itself nothing rises."""
-        return rng.uniform(-1, 1, (1, *shape)).astype(np.float32)
+        """The start, anywhere in the room. The paper's is a thousandth beside the input, where answers hardly differ
+        yet, and rounding, which is other alone than among others, chooses the way.
+        """
+        return drawn_start(rng, shape, wanted=True)
 
     def losses(self, task: Task, network: nn.Module, batch: Batch, room: Room, drawn: Tensor) -> Tensor:
         """The task's loss, and beta times KL(answer of the input, answer of the moved one).
@@ -60,7 +63,7 @@ class Trades:
         with not_learning(network):
             before = abilities(task).logits(network, inputs).detach()
             objective = Objective(inputs, lambda moved: _apart(before, abilities(task).logits(network, moved)))
-            start = room.in_range(inputs + room.share(0.01, inputs) * drawn[:, 0].to(inputs))
+            start = started(inputs, room, drawn)
             moved = Ascent(steps=self.steps, step_share=self.step_share).ascended(objective, room, start)
         unmoved = abilities(task).logits(network, batch.inputs)
         apart = _apart(unmoved, abilities(task).logits(network, followed(moved, batch.inputs)))

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from common.adversarial.aims import objective_of
+from common.adversarial.aims import answering, objective_of
 from common.adversarial.inner_step import not_learning
 from common.adversarial.perturbation import Perturbation
 from common.adversarial.room import Room
@@ -30,6 +30,10 @@ SIZES = (0.01, 0.05, 0.1)
 """Largest change of any value, as a share of the range that values have."""
 MOST_CASES, MOST_VALUES = 64, 1 << 20
 """Of a hospital's test cases, and of their inputs in all: they are attacked at once, and must fit into memory."""
+
+
+READS = "reads"
+"""Setting of a finding: "gradients", or "answers" alone."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +87,7 @@ def evade(
         for site, cases in observed.access.tests.items():
             for size in SIZES if not claims or budget.left else ():
                 claims.append(_moved(site, size, cases, network, task, allowed, way, rng))
-    settings = {**asdict(attack), "sizes": list(SIZES), "range": _told(allowed), "cases": MOST_CASES}
+    settings = {**asdict(attack), READS: way.sees, "sizes": list(SIZES), "range": _told(allowed), "cases": MOST_CASES}
     return Finding(name, observed.observer, True, seconds=budget.spent, settings=settings, claims=tuple(claims))
 
 
@@ -124,7 +128,7 @@ def _missing(observed: Observation) -> str:
     """Why there is no loss to raise; empty where there is one."""
     if not observed.access.tests:
         return "no hospital has test cases"
-    task = observed.study.build_task()
+    task = answering(observed.study.build_task())
     if can(task, "label_space") and not prod(abilities(task).label_space(observed.shape)):
         return "the study learns no diagnosis or other truth, so there is none to be led away from"
     return no_guessed_loss(task)
