@@ -19,6 +19,7 @@ WardroundError
 |   +-- TooFewHospitalsError
 +-- GraphError             a causal graph or model that cannot be, or a question that it cannot be asked
 +-- AnalysisError          hospitals' sums have no answer to what was asked
++-- AttributionError       a network cannot be explained in the way that was asked
 +-- EngineError            processes could not be started or reached
 |   +-- LastingError         and as things are set up they never will be
 +-- DeviceError            a device to compute on that does not exist, or not here
@@ -126,6 +127,10 @@ class GraphError(WardroundError):
 
 class AnalysisError(WardroundError):
     """Hospitals' sums have no answer to what was asked, such as the mean of nobody."""
+
+
+class AttributionError(WardroundError):
+    """A network cannot be explained in the way that was asked."""
 
 
 class EngineError(WardroundError):

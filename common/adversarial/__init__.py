@@ -1,0 +1,1 @@
+"""Training and testing against inputs that somebody changed a little on purpose."""

@@ -1,0 +1,1 @@
+"""Ways to look for the change of an input that misleads a network most, one file each."""

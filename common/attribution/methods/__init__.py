@@ -1,0 +1,1 @@
+"""Ways to attribute an answer to the values of an input, one file each."""

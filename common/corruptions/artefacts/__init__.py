@@ -1,0 +1,1 @@
+"""Corruptions that hospitals really have, one file each."""

@@ -1,0 +1,27 @@
+"""The role of a corruption. Entries live in `common/corruptions/artefacts/`."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class Corruption(Protocol):
+    """A frozen dataclass of options: what its largest severity means, in the units of the field."""
+
+    source: ClassVar[str]
+    """Where the model of the artefact is from."""
+    modalities: ClassVar[tuple[str, ...]]
+    """Of "ct", "mr", "xray", "microscopy", "photograph": where it happens."""
+
+    def corrupt(
+        self, image: NDArray[np.float32], severity: float, span: tuple[float, float], rng: np.random.Generator
+    ) -> NDArray[np.float32]:
+        """An image (C, H, W) or (C, X, Y, Z) as it would have come with the artefact; shape and scale are kept.
+
+        severity: 0 (the image itself, bit for bit) to 1 (as bad as a radiologist would still send); the same draws at
+        every severity, so that a curve over it is of one realisation. span: black and white of the data.
+        """
+        ...
