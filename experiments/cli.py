@@ -26,6 +26,7 @@ from experiments.commands import (
     doctor,
     evaluations,
     example,
+    explain,
     export,
     inherited,
     jobs,
@@ -48,6 +49,7 @@ from experiments.commands import (
     track,
     tune,
     views,
+    withstand,
 )
 
 EXIT_CODES = (
@@ -91,6 +93,7 @@ cli.command()(evaluations.evaluate)
 cli.command()(ask.ask)
 cli.command()(tune.tune)
 cli.command()(probe.probe)
+cli.command()(withstand.withstand)
 cli.command()(ablate.ablate)
 cli.command()(studies.check)
 cli.command()(views.views)
@@ -110,6 +113,7 @@ cli.command()(track.track)
 cli.add_typer(audits.cli, name="audit")
 cli.command()(predict.predict)
 cli.command()(counterfactual.counterfactual)
+cli.command()(explain.explain)
 cli.command()(export.export)
 cli.command()(measures.metrics)
 cli.command()(measures.register)

@@ -174,7 +174,12 @@ PERTURBATIONS = Catalogue(
     "perturbation", "common.adversarial.perturbations", "common.adversarial.perturbation:Perturbation"
 )
 RECIPES = Catalogue("recipe", "common.adversarial.recipes", "common.adversarial.recipe:Recipe")
-CORRUPTIONS = Catalogue("corruption", "common.corruptions.artefacts", "common.corruptions.corruption:Corruption")
+CORRUPTIONS = Catalogue(
+    "corruption",
+    "common.corruptions.artefacts",
+    "common.corruptions.corruption:Corruption",
+    beside="common.corruptions.corruption:CorruptionAbilities",
+)
 AGGREGATIONS = Catalogue(
     "aggregation",
     "common.sums.aggregations",
