@@ -30,7 +30,7 @@ TELLS = {
     ),
     "features": (
         "The model was trained again with the column at one value for everybody, in training as in tests. A loss "
-        "says that the column tells something that no other one does. No loss does not say that the column means nothing: "
+        "says that the column tells something that no other one does. No loss does not say that it means nothing: "
         "of two columns that tell the same, either can be left out. A group shows what they tell together."
     ),
     "regions": (
