@@ -25,17 +25,17 @@ TITLES = {
 TELLS = {
     "hospitals": (
         "The model was trained again without one hospital's cases, and tested on the persons of all, that hospital's "
-        "too. A loss says that what was learned there is learned nowhere else. No loss does not say that the hospital "
-        "is of no use: others may have had cases like its own."
+        "too. A loss says that what was learned there is learned nowhere else. No loss does not say that it is of no "
+        "use: others may have had cases like its own."
     ),
     "features": (
-        "The model was trained again with the column at one value for everybody, in training as in tests. A loss says "
-        "that the column tells something that no other one does. No loss does not say that the column means nothing: "
+        "The model was trained again with the column at one value for everybody, in training as in tests. A loss "
+        "says that the column tells something that no other one does. No loss does not say that it means nothing: "
         "of two columns that tell the same, either can be left out. A group shows what they tell together."
     ),
     "regions": (
         "The model was trained again with the region black in every image, in training as in tests. A loss says that "
-        "something is seen there and nowhere else. No loss where a map is bright says that the model has other places "
+        "something is seen there and nowhere else. No loss where a map is bright says that the model has others "
         "to look at, not that the map is wrong. A loss in a corner, where there is no anatomy, is a sign of a mark."
     ),
 }

@@ -51,9 +51,10 @@ class Dream:
 
 @dataclass(frozen=True, eq=False)
 class Dreamt:
-    """images: of the shape they were begun with, within the valid range, all finite. values: mean of the aim over
-    cases, before the first step and after each; the images are those of the largest. stuck: whether the aim had no gradient at any step: it could not be
-    climbed from there, as a ReLU that is silent cannot.
+    """images: of the shape they were begun with, within the valid range, all finite: those of the largest value.
+
+    values: mean of the aim over cases, before the first step and after each. stuck: whether the aim had no gradient
+    at any step: it could not be climbed from there, as a ReLU that is silent cannot.
     """
 
     images: Tensor
