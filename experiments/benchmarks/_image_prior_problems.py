@@ -73,9 +73,11 @@ def real_slice(name: str = SLICE) -> NDArray[np.float32]:
 
 
 def slices_of(hospitals: Sequence[Hospital], part: str) -> Mapping[str, NDArray[np.float32]]:
-    """Of every hospital the slice (*S) with the largest sum, of the persons of a part: much of a head."""
+    """Of every hospital that has persons of a part their slice (*S) with the largest sum: much of a head."""
     found: dict[str, Any] = {}
     for hospital in hospitals:
+        if not len(hospital.splits[part]):
+            continue
         images = np.asarray(hospital.splits[part].batch().targets)[:, 0]
         found[hospital.site] = images[int(np.argmax(images.sum((1, 2))))]
     return found
