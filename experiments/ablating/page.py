@@ -45,7 +45,8 @@ CAUSE = (
 )
 SURE = (
     "Lines are 95 % intervals over test persons, both models being scored on the same samples of them; of several "
-    "seeds, each end is the mean. Where a line crosses 0, other persons could turn the finding round."
+    "seeds, each end is the mean. Where a line crosses 0, other persons could turn the finding round, and the row is "
+    "grey. A point without a line: in one seed no test person's answer changed, or there are too few for an interval."
 )
 
 
@@ -95,7 +96,7 @@ def sections_of(found: Figures) -> list[Markup]:
 def _section(found: Figures, part: str, variants: Sequence[Summed]) -> Markup:
     known = sorted((one for one in variants if one.lost is not None), key=lambda one: -(one.lost or 0))
     drawn = [
-        Estimate(one.name, one.lost or 0.0, one.low, one.high, "local" if one.sure > 0 else "federated")
+        Estimate(one.name, one.lost or 0.0, one.low, one.high, "federated" if one.sure else "local")
         for one in known[:MOST_DRAWN]
     ]
     better = "more" if not is_lower_better(found.headline) else "less"
