@@ -11,7 +11,7 @@ from torch import Tensor
 
 from client.balanced_batches import batches_by_class, groups_by_class
 from common.data.cases import Cases
-from common.learning.class_weights import balanced
+from common.learning.class_weights import balanced, log_prior
 from common.learning.client_work import Training
 
 
@@ -49,6 +49,11 @@ def shuffled_batches(count: int, training: Training, rng: np.random.Generator) -
                 return
             yield order[start : start + size]
             done += 1
+
+
+def calibration(cases: Cases, training: Training) -> Tensor | None:
+    """(classes,) float32 that logits are raised by in training; None where they are what they are."""
+    return None if training.calibration is None else torch.tensor(log_prior(cases.label_counts), dtype=torch.float32)
 
 
 def class_weights(cases: Cases, training: Training) -> Tensor | None:

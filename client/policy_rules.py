@@ -18,6 +18,7 @@ from common.privacy.release import Release, Unit
 from common.privacy.study_facts import facts_of, mechanism_of
 from common.study.catalogue import AGGREGATIONS
 from common.study.options import Entry
+from common.study.own_weights import tasks_of
 from common.study.study import Study, parse_json
 from common.study.trust import is_coordinator, noise_maker, trusted
 from common.sums.abilities import keys_of
@@ -102,13 +103,13 @@ def _kept(asked: _Asked) -> tuple[Broken, ...]:
 
 
 def _names(study: Study, policy: Policy) -> Iterator[Broken]:
-    network = study.task.options.get("network")
+    tasks = tasks_of(study.task)
     chosen = {
-        "tasks": (policy.tasks, study.task.name),
         "strategies": (policy.strategies, study.strategy.name),
-        "networks": (policy.networks, _name_of(network)),
+        "networks": (policy.networks, _name_of(tasks[-1].options.get("network"))),
     }
-    asked = [("analyses", (policy.analyses, entry.name)) for entry in study.analyses]
+    asked = [("tasks", (policy.tasks, entry.name)) for entry in tasks]
+    asked += [("analyses", (policy.analyses, entry.name)) for entry in study.analyses]
     for rule, (permitted, name) in (*chosen.items(), *asked):
         if permitted is not None and name is not None and name not in permitted:
             yield Broken(rule, f"{rule} = {list(permitted)}, and the study chooses {name!r}.")

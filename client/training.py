@@ -11,12 +11,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from client.objective import batches, class_weights, one_batch
+from client.objective import batches, calibration, class_weights, one_batch
 from client.optimisers import new_optimiser
 from client.whole_batches import pieces
 from common.data.cases import Cases
 from common.errors import HospitalError
-from common.learning.class_weights import with_weights
+from common.learning.class_weights import with_prior, with_weights
 from common.learning.client_work import Training
 from common.learning.device import autocast, home
 from common.learning.losses import augmented, case_losses, follow, groups_of
@@ -97,6 +97,11 @@ class Trainer:
         """Of classes in the loss."""
         return class_weights(self.cases, self.training)
 
+    @cached_property
+    def calibration(self) -> Tensor | None:
+        """Of logits in training."""
+        return calibration(self.cases, self.training)
+
     def _backward(self, indices: NDArray[np.int64], group: str = "") -> list[float]:
         """Add the gradients of the cases' summed losses to the network; every case's loss. group: whose loss."""
         losses: list[float] = []
@@ -120,7 +125,7 @@ class Trainer:
 
     def _losses(self, indices: NDArray[np.int64], rng: np.random.Generator, group: str = "") -> Tensor:
         shown = augmented(self.task, self.cases.batch(indices), rng).to(home(self.network))
-        batch = with_weights(shown, self.class_weights)
+        batch = with_prior(with_weights(shown, self.class_weights), self.calibration)
         with autocast(self.network, self.training.precision):
             return case_losses(self.task, self.network, batch, group)
 

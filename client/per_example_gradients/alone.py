@@ -18,7 +18,7 @@ from client.per_example_gradients.loop import by_loop
 from common.data.cases import Batch
 from common.errors import StudyError
 from common.learning.task import Task
-from common.study.catalogue import AUGMENTATIONS, NETWORKS
+from common.study.catalogue import AUGMENTATIONS, NETWORKS, PERTURBATIONS, RECIPES, TASKS
 from common.study.options import Entry
 from common.sums.update import Vector
 
@@ -27,9 +27,14 @@ OUR_TASKS = "common.learning.tasks."
 
 def is_ours(task: Task) -> bool:
     """Whether task, network, augmentation and loss are all ours, and so known to take every case by itself."""
+    if not type(task).__module__.startswith(OUR_TASKS):
+        return False
     held: list[object] = [getattr(task, one.name) for one in fields(task)] if is_dataclass(task) else []
-    entries = [one.name for one in held if isinstance(one, Entry)]
-    return type(task).__module__.startswith(OUR_TASKS) and set(entries) <= _ours()
+    entries = {one.name for one in held if isinstance(one, Entry)}
+    around: Task | None = getattr(task, "around", None)
+    if around is not None:
+        return is_ours(around) and entries <= {*TASKS.names(), *RECIPES.names(), *PERTURBATIONS.names()}
+    return entries <= _ours()
 
 
 @cache

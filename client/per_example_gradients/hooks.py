@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import warnings
+from typing import Any
+
+from torch import nn
 
 from client.clipping import CaseLoss, Whole, clip_and_add, plainly_laid_out
 from common.data.cases import Batch
@@ -20,8 +23,16 @@ def by_hooks(loss: CaseLoss, batch: Batch, clip_norm: float) -> Vector:
     """
     with needed_by("clipping by hooks"):
         from opacus.grad_sample.grad_sample_module import GradSampleHooks
+
+    class Learning(GradSampleHooks):  # type: ignore[misc]  # it has no types
+        """Not of what for a moment does not learn, as while inputs are moved: it kept nothing of the way forward."""
+
+        def capture_backprops_hook(self, module: nn.Module, *given: Any, **named: Any) -> Any:
+            if any(parameter.requires_grad for parameter in module.parameters(recurse=False)):
+                super().capture_backprops_hook(module, *given, **named)
+
     copied = CaseLoss(loss.task, plainly_laid_out(loss.network), loss.precision)
-    GradSampleHooks(copied.network, loss_reduction="sum")
+    Learning(copied.network, loss_reduction="sum")
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Full backward hook is firing")
         copied(batch).sum().backward()

@@ -47,7 +47,10 @@ class _CaseByCase(TorchFunctionMode):
         self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         given = dict(kwargs or {})
-        if not any(id(value) in self.learned for value in tree_leaves((args, given))):
+        leaves = tree_leaves((args, given))
+        if not any(
+            id(value) in self.learned and value.requires_grad for value in leaves
+        ):  # or for a moment it is not
             return func(*args, **given)
         if func in LAYERS:
             if "input" in given:

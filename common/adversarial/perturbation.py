@@ -5,6 +5,7 @@ The same entries make the audit's attacks, what the training of `adversarial` wi
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar, Protocol
 
 import numpy as np
@@ -22,8 +23,9 @@ class Perturbation(Protocol):
     sees: ClassVar[str]
     """"gradients", or "answers" alone."""
 
-    def move(self, objective: Objective, room: Room, rng: np.random.Generator) -> Tensor:
-        """(N, ...) inputs within `room`. What a case becomes depends on no other case of the batch, its draws but
-        for their order included.
+    def move(self, objective: Objective, room: Room, draws: Sequence[np.random.Generator]) -> Tensor:
+        """(N, ...) inputs within `room`. What a case becomes depends on no other case of the batch.
+
+        draws: a generator for each case (`common.seeding.case_generators`, or `common.selfsupervision.held`).
         """
         ...

@@ -20,7 +20,8 @@ def input_gradient(network: nn.Module, inputs: Tensor, aim: Aim) -> Tensor:
         (found,) = torch.autograd.grad(value, leaf, allow_unused=True) if value.requires_grad else (None,)
     if found is None:
         raise AttributionError(
-            f"{aim.words} does not depend on the inputs, so there is nothing to attribute to them."
+            f"{aim.words} has no gradient by the inputs: it does not depend on them, or the network is a file that "
+            "is asked and not looked into (ONNX, TorchScript). Take occlusion."
         )
     return found.detach()
 

@@ -27,6 +27,8 @@ CLAMP = {torch.clamp, torch.clamp_, torch.clamp_min, torch.clamp_min_} | {
     Tensor.clamp_min,
     Tensor.clamp_min_,
 }
+FLAGGED = {functional.relu: 1, functional.relu6: 1, functional.hardtanh: 3}
+"""Functions that work in place where they are told to, and which of their arguments says so."""
 SIX = 6.0
 OTHERS: Mapping[Any, str] = {
     functional.leaky_relu: "LeakyReLU",
@@ -90,7 +92,9 @@ class _Ruled(TorchFunctionMode):
         values = cast(Tensor, args[0] if args else given["input"])
         apply = cast(Callable[[Tensor, float, bool], Tensor], _Rectified.apply)
         answer = apply(values, ceiling, self.rule == "guided_backpropagation")
-        in_place = func in IN_PLACE or (func in (functional.relu, functional.relu6) and _flag(args, given))
+        in_place = func in IN_PLACE or (
+            func in FLAGGED and bool(given.get("inplace", args[FLAGGED[func] :][:1] == (True,)))
+        )
         return values.copy_(answer) if in_place else answer
 
 
@@ -118,13 +122,13 @@ def _ceiling(func: Any, args: tuple[Any, ...], given: Mapping[str, Any]) -> floa
         return float("inf")
     if func is functional.relu6:
         return SIX
+    if func is functional.hardtanh:  # what nn.ReLU6 calls
+        bounds = [*args[1:], None, None]
+        least, most = given.get("min_val", bounds[0]), given.get("max_val", bounds[1])
+        return float(most) if least == 0 and most is not None else None
     if func in CLAMP:
         bounds = [*args[1:], None, None]
         least, most = given.get("min", bounds[0]), given.get("max", bounds[1])
         if isinstance(least, int | float) and least == 0 and (most is None or isinstance(most, int | float)):
             return float("inf") if most is None else float(most)
     return None
-
-
-def _flag(args: tuple[Any, ...], given: Mapping[str, Any]) -> bool:
-    return bool(args[1] if len(args) > 1 else given.get("inplace", False))

@@ -64,6 +64,8 @@ class Abilities(Protocol):
     """What the report draws of a test case."""
     weighs_classes: bool
     """Whether the loss multiplies by the study's weights of classes (`common.learning.class_weights`)."""
+    calibrates: bool
+    """Whether the loss raises logits by the study's calibration (`common.learning.class_weights.prior_of`)."""
     unlabelled: bool
     """Whether it learns from inputs alone, and looks at no truth: cases may have none."""
     outlines: bool
@@ -186,6 +188,13 @@ class Abilities(Protocol):
         """Shape of one target, where it is not that of a prediction."""
         ...
 
+    def unusable(self, inputs: Tensor) -> tuple[int, str] | None:
+        """The first case of (N, *shape) from which nothing follows, whatever the network, and why; None for none.
+
+        Such as a mask that leaves out everything: its hospital refuses it before any training, in these words.
+        """
+        ...
+
 
 NAMES = tuple(name for name in (*Abilities.__annotations__, *vars(Abilities)) if not name.startswith("_"))
 TOGETHER = (
@@ -267,6 +276,11 @@ def optimised(task: Task) -> Mapping[str, tuple[str, ...]]:
 def weighs_classes(task: Task) -> bool:
     """Whether its loss weighs classes."""
     return bool(getattr(task, "weighs_classes", False))
+
+
+def calibrates(task: Task) -> bool:
+    """Whether its loss raises logits by a hospital's own shares of classes."""
+    return bool(getattr(task, "calibrates", False))
 
 
 def unlabelled(task: Task) -> bool:
@@ -374,7 +388,16 @@ def _check_kinds(task: Task, name: str) -> None:
         raise StudyError(
             f"task {name!r}: views must be columns of their own; {', '.join(sorted(taken))} is a case's."
         )
-    flags = ("couples", "scored_whole", "follows_parameters", "weighs_classes", "unlabelled", "outlines", "patched")
+    flags = (
+        "couples",
+        "scored_whole",
+        "follows_parameters",
+        "weighs_classes",
+        "calibrates",
+        "unlabelled",
+        "outlines",
+        "patched",
+    )
     for member in flags:
         if can(task, member) and not isinstance(getattr(task, member), bool):
             raise StudyError(f"task {name!r}: {member} must be True or False; it is {getattr(task, member)!r}.")

@@ -11,6 +11,7 @@ is not None. Studies whose task does not say so may not ask for weights.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from math import log
 from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
@@ -18,8 +19,9 @@ if TYPE_CHECKING:
 
     from common.data.cases import Batch
 
-COLUMN = "weight"
-"""A batch's column of weights, in the form of the targets: one a case, or one a voxel."""
+COLUMN, PRIOR = "weight", "log_prior"
+"""Columns of a batch: weights, in the form of the targets, one a case or one a voxel; and (classes,) a case of what
+logits are raised by in training (`Training.calibration`)."""
 
 
 def balanced(counts: Sequence[int]) -> tuple[float, ...]:
@@ -29,6 +31,24 @@ def balanced(counts: Sequence[int]) -> tuple[float, ...]:
     """
     total, there = sum(counts), sum(count > 0 for count in counts)
     return tuple(total / (there * count) if count else 0.0 for count in counts)
+
+
+def log_prior(counts: Sequence[int]) -> tuple[float, ...]:
+    """log((n_c + 1) / (n + K)) of each of K classes: of one that there is none of it is low, and finite."""
+    total = sum(counts) + len(counts)
+    return tuple(log((count + 1) / total) for count in counts)
+
+
+def with_prior(batch: Batch, prior: Tensor | None) -> Batch:
+    """The batch with what its logits are raised by. prior: (classes,) float32; None: as it is."""
+    if prior is None:
+        return batch
+    return batch.with_columns(**{PRIOR: prior.to(batch.targets.device).expand(len(batch), -1)})
+
+
+def prior_of(batch: Batch) -> Tensor | None:
+    """(N, classes) float32; None where logits are what they are."""
+    return cast("Tensor | None", batch.columns.get(PRIOR))
 
 
 def with_weights(batch: Batch, weights: Tensor | None) -> Batch:

@@ -42,6 +42,9 @@ class Training:
         class_weights: of each class in the loss, in order; "balanced", n / (K n_c) by `class_counts`; "own", the same
             by each hospital's own counts, so that every hospital minimises an objective of its own, and the
             federation their mean. See `common.learning.class_weights` for what is weighed.
+        calibration: "own": in training every logit is raised by the logarithm of its class' share of the hospital's
+            own cases, so that what a hospital has much of need not be learned as likely everywhere (Chen et al. 2022,
+            CalFAT; Menon et al. 2021, logit adjustment). The model itself answers without it.
         class_counts: how many cases (voxels) of each class there are, as is public.
         sampling: "shuffled", every case once an epoch; "by_class", every batch holds the classes that a hospital has
             evenly, rare ones' cases over and again; see `client.balanced_batches`.
@@ -78,6 +81,7 @@ class Training:
     clip_gradient_norm: float | None = None
     class_weights: tuple[float, ...] | Literal["balanced", "own"] | None = None
     class_counts: tuple[int, ...] = ()
+    calibration: Literal["own"] | None = None
     sampling: Literal["shuffled", "by_class"] = "shuffled"
     freeze: tuple[str, ...] = ()
     personal: tuple[str, ...] = ()

@@ -6,14 +6,20 @@ from collections.abc import Iterator
 from typing import cast, get_type_hints
 
 from common.errors import StudyError
-from common.study.catalogue import NETWORKS
+from common.study.catalogue import NETWORKS, TASKS
 from common.study.options import Entry, convert
 from common.study.plugins import current_trust
 
 
+def tasks_of(task: Entry) -> tuple[Entry, ...]:
+    """The task, and the one that it is put around, if it is (`adversarial`)."""
+    inner = task.options.get("task") if task.name in TASKS.names() else None
+    return (task,) if inner is None else (task, cast(Entry, convert(inner, Entry, "task.task")))
+
+
 def network_of(task: Entry) -> Entry | None:
-    """The network that a task's options name; None where they name none."""
-    named = task.options.get("network")
+    """The network that the task, or the one that it is put around, names; None where it names none."""
+    named = tasks_of(task)[-1].options.get("network")
     return None if named is None else cast(Entry, convert(named, Entry, "task.network"))
 
 

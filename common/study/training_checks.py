@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import fields
 
 from common.errors import StudyError
-from common.learning.abilities import companion, weighs_classes
+from common.learning.abilities import calibrates, companion, weighs_classes
 from common.learning.client_work import Training, Work
 from common.learning.task import Task
 
@@ -14,6 +14,7 @@ OF_GRADIENTS_TOO = (
     "precision",
     "class_weights",
     "class_counts",
+    "calibration",
     "sampling",
     "freeze",
     "personal",
@@ -36,12 +37,21 @@ def check_training(training: Training, strategy: str, work: Work) -> None:
 
 
 def check_classes(training: Training, task: Task, name: str) -> None:
-    """Raise StudyError where the task does not weigh its classes."""
+    """Raise StudyError where the task does not weigh its classes, or calibrate them, and should."""
+    _check_calibration(training, task, name)
     if training.class_weights is not None and not weighs_classes(task):
         reason = "it learns no classes, or its loss does not weigh them"
         if name == "segmentation":
             reason = "task.cross_entropy_weight is 0, and the Dice loss counts each class alike already"
         raise StudyError(f"training.class_weights has no effect on task {name!r}: {reason}. Remove the setting.")
+
+
+def _check_calibration(training: Training, task: Task, name: str) -> None:
+    """Raise StudyError where the task's loss does not raise its logits."""
+    if training.calibration is not None and not calibrates(task):
+        raise StudyError(
+            f"training.calibration raises logits of classes in the loss, and task {name!r} does not: remove it."
+        )
 
 
 def check_personal(training: Training, strategy: str, work: Work, task: Task, keep: str | None) -> None:
@@ -101,6 +111,11 @@ def check_private_training(training: Training, unit: str, work: Work, strategy: 
             f"privacy {privacy!r} counts on every {unit} being drawn with the same chance, on its own, and "
             "training.sampling = 'by_class' draws by what others there are: remove it; weights that are public "
             "(training.class_weights) make rare classes count too."
+        )
+    if training.calibration is not None:
+        raise StudyError(
+            f"privacy {privacy!r} promises to hide one {unit}, and training.calibration is made of all of a "
+            "hospital's labels: one changes the loss of others, which no noise covers. Remove it."
         )
     if training.class_weights == "own":
         raise StudyError(

@@ -64,6 +64,12 @@ def _remarks(study: Study) -> Iterator[str]:
             "Each hospital weighs classes by its own counts (training.class_weights = 'own'): every hospital "
             "minimises an objective of its own, and the federation their mean."
         )
+    if training.calibration is not None:
+        yield (
+            "In training each hospital's logits are raised by the logarithm of its own share of each class "
+            "(training.calibration = 'own'): every hospital minimises an objective of its own, and the federation "
+            "their mean."
+        )
     if training.sampling == "by_class":
         yield (
             "Each hospital draws its classes evenly, whatever its own mixture (training.sampling = 'by_class'): what "

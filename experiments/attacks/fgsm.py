@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-from torch import Tensor
 
+from common.adversarial.perturbations import fgsm
 from experiments.access import Need
 from experiments.attack import Attack, Finding, Sees
-from experiments.attacks.evasion.ascent import Ascent, evade
+from experiments.attacks.evasion.ascent import evade
 from experiments.observation import Observation
 
 
@@ -23,7 +23,7 @@ class Fgsm:
 
     sees: ClassVar[Sees] = "model"
     uses: ClassVar[Sees] = "model"
-    source: ClassVar[str] = "Goodfellow et al. 2015, Explaining and harnessing adversarial examples (ICLR)"
+    source: ClassVar[str] = fgsm.Fgsm.source
     question: ClassVar[str] = "robustness"
     needs: ClassVar[tuple[Need, ...]] = ("tests",)
     share: ClassVar[float] = 0.2
@@ -32,13 +32,7 @@ class Fgsm:
 
     def run(self, observed: Observation, rng: np.random.Generator, budget_seconds: float) -> Finding:
         """Inputs moved along the sign of the loss' gradient, and kept within the range of the data."""
-        return evade("fgsm", self, observed, budget_seconds, signed_step)
-
-
-def signed_step(ascent: Ascent, size: float) -> Tensor:
-    """x + size sign(gradient), each in units of its channel's or column's range, put back into the range."""
-    step = size * ascent.range.width
-    return ascent.range.clamp(ascent.inputs + step * ascent.gradient(ascent.inputs).sign())
+        return evade("fgsm", self, observed, budget_seconds, fgsm.Fgsm(), rng)
 
 
 attack: type[Attack] = Fgsm

@@ -10,13 +10,12 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-import torch
-from torch import Tensor
 
+from common.adversarial.perturbations import pgd
 from common.study.checks import positive
 from experiments.access import Need
 from experiments.attack import Attack, Finding, Sees
-from experiments.attacks.evasion.ascent import Ascent, evade
+from experiments.attacks.evasion.ascent import evade
 from experiments.observation import Observation
 
 
@@ -28,7 +27,7 @@ class Pgd:
 
     sees: ClassVar[Sees] = "model"
     uses: ClassVar[Sees] = "model"
-    source: ClassVar[str] = "Madry et al. 2018, Towards deep learning models resistant to adversarial attacks (ICLR)"
+    source: ClassVar[str] = pgd.Pgd.source
     question: ClassVar[str] = "robustness"
     needs: ClassVar[tuple[Need, ...]] = ("tests",)
     words: ClassVar[str] = "moves every value of an input again and again, to where the model errs most"
@@ -42,27 +41,8 @@ class Pgd:
 
     def run(self, observed: Observation, rng: np.random.Generator, budget_seconds: float) -> Finding:
         """Inputs within each size and within the range of the data."""
-        return evade("pgd", self, observed, budget_seconds, lambda ascent, size: self.highest(ascent, size, rng))
-
-    def highest(self, ascent: Ascent, size: float, rng: np.random.Generator) -> Tensor:
-        """Of all restarts, for each case the inputs of the highest loss; itself where none is higher."""
-        best, highest = ascent.inputs, ascent.losses(ascent.inputs)
-        for _ in range(self.restarts):
-            shifts = rng.uniform(-size, size, tuple(best.shape)).astype(np.float32)
-            moved = self.ascended(ascent, size, torch.from_numpy(shifts).to(best.device) * ascent.range.width)
-            losses = ascent.losses(moved)
-            higher = (losses > highest).reshape(-1, *(1 for _ in moved.shape[1:]))
-            best, highest = torch.where(higher, moved, best), torch.maximum(losses, highest)
-        return best
-
-    def ascended(self, ascent: Ascent, size: float, shift: Tensor) -> Tensor:
-        """From inputs shifted by (N, ...): signed steps, each put back into the size and into the range."""
-        room, step = size * ascent.range.width, self.step_share * size * ascent.range.width
-        moved = ascent.range.clamp(ascent.inputs + shift)
-        for _ in range(self.steps):
-            moved = moved + step * ascent.gradient(moved).sign()
-            moved = ascent.range.clamp(ascent.inputs + (moved - ascent.inputs).clamp(-room, room))
-        return moved
+        way = pgd.Pgd(self.steps, self.step_share, self.restarts)
+        return evade("pgd", self, observed, budget_seconds, way, rng)
 
 
 attack: type[Attack] = Pgd

@@ -38,7 +38,14 @@ SCANNED = "{name='acquired', images={name='phantom', hospitals=3, size=16, patie
 SMALL = "network={name='unet', channels=2, depth=2}"
 SMALLER = "{name='downsampling', factor=2}"
 STUDIES = {
-    "generator": (SCANNED, "{name='generator', operator='denoising', width=4, levels=1, latents=2, latent_steps=2}"),
+    "adversarial": (
+        "",
+        f"{{name='adversarial', task={{name='segmentation', {SMALL}}}, size=0.1, attack='fgsm', recipe='fgsm'}}",
+    ),
+    "generator": (
+        SCANNED,
+        "{name='generator', operator='denoising', width=4, levels=1, latents=2, latent_steps=2, adaptation_steps=2}",
+    ),
     "postprocessed": (SCANNED, f"{{name='postprocessed', operator='denoising', {SMALL}}}"),
     "direct": (SCANNED, f"{{name='direct', operator='denoising', {SMALL}}}"),
     "unrolled": (SCANNED, f"{{name='unrolled', operator='denoising', iterations=2, {SMALL}}}"),

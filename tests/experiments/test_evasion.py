@@ -10,30 +10,33 @@ import pytest
 import torch
 from torch import nn
 
+from common.adversarial.aims import objective_of
+from common.adversarial.perturbation import Perturbation
+from common.adversarial.perturbations import apgd_ce, fgsm, pgd, square
 from common.data.cases import Batch, Cases, Shape
 from common.errors import StudyError
 from common.learning.parameters import new_network
 from common.learning.task import Task
 from common.learning.tasks.classification import Classification
-from common.learning.tasks.segmentation import Segmentation
+from common.seeding import case_generators
 from common.study.options import Entry
 from common.study.study import parse
 from experiments.access import Access
 from experiments.adversary import View
 from experiments.attack import Evasion
-from experiments.attacks.evasion.ascent import SIZES, Ascent, Range
-from experiments.attacks.fgsm import Fgsm, signed_step
+from experiments.attacks.apgd import Apgd
+from experiments.attacks.evasion.ascent import SIZES, Range
+from experiments.attacks.fgsm import Fgsm
 from experiments.attacks.pgd import Pgd
+from experiments.attacks.square import Square
 from experiments.audit.questions.robustness import ErrorsByChange, check_moved, headline
 from experiments.evidence.ground_truth import hospital_of
 from experiments.evidence.observing import observe
 from experiments.question import Attempt
 from experiments.running.run import run_study
 
-UNIT = Range(torch.zeros(1), torch.ones(1))
 
-
-def halves(low: float = -1.0, high: float = 1.0) -> Ascent:
+def halves() -> tuple[Classification, nn.Module, Batch]:
     """A logistic model of one number x that answers 1 where x > 0; four cases 0.2 from the boundary at most."""
     task = Classification(network=Entry("logistic"))
     network = new_network(task, Shape((1,), 2), 0)
@@ -41,85 +44,39 @@ def halves(low: float = -1.0, high: float = 1.0) -> Ascent:
         for name, parameter in network.named_parameters():
             parameter.copy_(torch.zeros(2) if name.endswith("bias") else torch.tensor([[-1.0], [1.0]]))
     inputs = torch.tensor([[0.05], [0.2], [-0.05], [-0.2]])
-    batch = Batch.of(inputs, torch.tensor([1, 1, 0, 0]), ("a", "b", "c", "d"))
-    return Ascent(network, task, batch, Range(torch.tensor([low]), torch.tensor([high])))
+    return task, network, Batch.of(inputs, torch.tensor([1, 1, 0, 0]), ("a", "b", "c", "d"))
 
 
-def accuracy(ascent: Ascent, inputs: torch.Tensor) -> float:
+def moved_by(way: Perturbation, size: float, low: float = -1.0, high: float = 1.0) -> tuple[torch.Tensor, float]:
+    """The four cases moved as the audit does, and the model's accuracy on them."""
+    task, network, batch = halves()
+    room = Range(torch.tensor([low]), torch.tensor([high])).room(size)
+    moved = way.move(
+        objective_of(way, task, network, batch), room, case_generators(np.random.default_rng(0), len(batch))
+    )
     with torch.no_grad():
-        return float((ascent.network(inputs).argmax(1) == ascent.batch.targets).float().mean())
+        return moved, float((network(moved).argmax(1) == batch.targets).float().mean())
+
+
+WAYS = (fgsm.Fgsm(), pgd.Pgd(restarts=3), apgd_ce.ApgdCe(20), square.Square(100))
 
 
 def test_the_accuracy_of_a_known_boundary_falls_at_the_cases_margins() -> None:
-    """The range is 2 wide, so that a size of .01 moves by .02, and of .1 by .2."""
-    ascent = halves()
+    """Of fgsm, pgd, apgd and square. The range is 2 wide, so that a size of .01 moves by .02, and of .1 by .2."""
+    inputs = halves()[2].inputs
     for size, expected in ((0.005, 1.0), (0.05, 0.5), (0.15, 0.0)):
-        for moved in (signed_step(ascent, size), Pgd().highest(ascent, size, np.random.default_rng(0))):
-            assert accuracy(ascent, moved) == expected
-            assert float((moved - ascent.inputs).abs().max()) <= 2 * size + 1e-6
+        for way in WAYS:
+            moved, accuracy = moved_by(way, size)
+            assert accuracy == expected, way
+            assert float((moved - inputs).abs().max()) <= 2 * size + 1e-6
 
 
 def test_no_value_leaves_the_range_and_where_it_is_narrow_nobody_is_misled() -> None:
-    ascent = halves(low=-0.05, high=0.2)
-    for moved in (signed_step(ascent, 0.9), Pgd().highest(ascent, 0.9, np.random.default_rng(0))):
+    for way in WAYS:
+        moved, _ = moved_by(way, 0.9, low=-0.05, high=0.2)
         assert float(moved.min()) >= np.float32(-0.05) and float(moved.max()) <= np.float32(0.2)
-    above = signed_step(halves(low=0.01, high=0.2), 0.9)[:2]
-    assert accuracy(ascent, above.repeat(2, 1)) == 0.5, "what may not cross the boundary stays right"
-
-
-def slow_pgd(
-    network: nn.Module, inputs: torch.Tensor, targets: torch.Tensor, size: float, start: torch.Tensor
-) -> Any:
-    """As torchattacks 3.5.1 has it, line by line, for images within 0 and 1."""
-    moved = torch.clamp(inputs.clone() + start, min=0, max=1).detach()
-    for _ in range(10):
-        moved.requires_grad = True
-        cost = nn.CrossEntropyLoss()(network(moved), targets)
-        (grad,) = torch.autograd.grad(cost, moved)
-        moved = moved.detach() + 0.25 * size * grad.sign()
-        delta = torch.clamp(moved - inputs, min=-size, max=size)
-        moved = torch.clamp(inputs + delta, min=0, max=1).detach()
-    return moved
-
-
-def test_images_are_moved_to_the_very_bits_of_the_slow_way() -> None:
-    task = Classification(network=Entry("mlp", {"hidden": [8]}))
-    network = new_network(task, Shape((1, 6, 6), 3), 0).eval()
-    inputs = torch.rand(5, 1, 6, 6, generator=torch.Generator().manual_seed(0))
-    targets = torch.tensor([0, 1, 2, 0, 1])
-    ascent = Ascent(network, task, Batch.of(inputs, targets, tuple("abcde")), UNIT)
-    for size in (0.03125, 0.1):
-        start = torch.from_numpy(np.random.default_rng(1).uniform(-size, size, inputs.shape).astype(np.float32))
-        assert torch.equal(Pgd().ascended(ascent, size, start), slow_pgd(network, inputs, targets, size, start))
-        leaf = inputs.clone().requires_grad_(True)
-        (grad,) = torch.autograd.grad(nn.CrossEntropyLoss()(network(leaf), targets), leaf)
-        assert torch.equal(signed_step(ascent, size), torch.clamp(inputs + size * grad.sign(), min=0, max=1))
-
-
-def test_more_restarts_never_raise_the_loss_less() -> None:
-    task = Classification(network=Entry("mlp", {"hidden": [8]}))
-    network = new_network(task, Shape((2,), 2), 0).eval()
-    inputs = torch.rand(8, 2, generator=torch.Generator().manual_seed(0))
-    ascent = Ascent(network, task, Batch.of(inputs, torch.tensor([0, 1] * 4), tuple("abcdefgh")), UNIT)
-    few, many = (
-        ascent.losses(Pgd(restarts=number).highest(ascent, 0.3, np.random.default_rng(0))) for number in (1, 5)
-    )
-    assert bool((many >= few).all()) and bool((few >= ascent.losses(inputs)).all())
-
-
-def test_on_a_segmentation_network_ascent_raises_the_loss_within_the_size() -> None:
-    task = Segmentation(network=Entry("unet", {"channels": 4, "depth": 2}))
-    network = new_network(task, Shape((1, 8, 8), 2), 0).eval()
-    inputs = torch.randn(2, 1, 8, 8, generator=torch.Generator().manual_seed(0))
-    ascent = Ascent(
-        network,
-        task,
-        Batch.of(inputs, (inputs[:, 0] > 0).long(), ("a", "b")),
-        Range(-torch.ones(1, 1, 1), torch.ones(1, 1, 1)),
-    )
-    moved = Pgd().highest(ascent, 0.05, np.random.default_rng(0))
-    assert bool((ascent.losses(moved) > ascent.losses(inputs)).all())
-    assert float((moved - inputs.clamp(-1, 1)).abs().max()) <= 0.1 + 1e-6
+        above, _ = moved_by(way, 0.9, low=0.01, high=0.2)
+        assert float(above[:2].min()) > 0, "what may not cross the boundary stays right"
 
 
 def test_the_range_is_of_each_channel_or_column() -> None:
@@ -169,8 +126,8 @@ def run(tmp_path_factory: pytest.TempPathFactory, tiny_images: Path) -> Any:
     return SimpleNamespace(observed=seen, study=seen.study)
 
 
-def test_every_hospital_gets_a_curve_of_both_attacks(run: Any) -> None:
-    for name, attack in (("fgsm", Fgsm()), ("pgd", Pgd())):
+def test_every_hospital_gets_a_curve_of_each_attack(run: Any) -> None:
+    for name, attack in (("fgsm", Fgsm()), ("pgd", Pgd()), ("apgd", Apgd(5)), ("square", Square(20))):
         finding = attack.run(run.observed, np.random.default_rng(0), 60.0)
         attempt = Attempt(name, attack.source, "outsider", View(run.observed), question="robustness")
         trials = ErrorsByChange().scored(attempt, finding, run)
@@ -198,6 +155,6 @@ def test_a_task_whose_loss_asks_for_no_truth_or_is_of_no_case_is_said_not_to_be_
 
 
 def test_the_score_is_of_patients_as_a_whole(run: Any) -> None:
-    ascent = halves()
-    cases = Cases.of(ascent.inputs.numpy(), ascent.batch.targets.numpy(), list("abcd"), ("x", "y"))
-    assert headline(ascent.network, ascent.task, cases) == 1.0
+    task, network, batch = halves()
+    cases = Cases.of(batch.inputs.numpy(), batch.targets.numpy(), list("abcd"), ("x", "y"))
+    assert headline(network, task, cases) == 1.0

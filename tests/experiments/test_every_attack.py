@@ -17,6 +17,7 @@ from wardround.testing.attacks import EASY
 BY_HEART = "test_membership.py::test_every_attack_tells_the_members_of_a_model_that_learned_by_heart"
 FOUND_ELSEWHERE = {
     "all_for_one": BY_HEART,
+    "apgd": "test_evasion.py::test_the_accuracy_of_a_known_boundary_falls_at_the_cases_margins",
     "bottleneck": "test_bottleneck.py::test_an_outlined_case_comes_back_though_its_outlines_are_unknown",
     "canary_cases": "test_canaries.py::test_cases_planted_in_a_training_with_little_noise_give_it_away",
     "deep_image_prior": "test_inversion.py::test_a_deep_image_prior_brings_back_this_patient_and_nobody_else",
@@ -55,6 +56,7 @@ FOUND_ELSEWHERE = {
         "test_cases_come_back_from_hospitals_that_check_nothing_and_their_checks_refuse_it"
     ),
     "sent_noise": "test_sent_noise.py::test_every_planted_fault_is_found_by_the_code_that_found_nothing",
+    "square": "test_evasion.py::test_the_accuracy_of_a_known_boundary_falls_at_the_cases_margins",
     "two_sums_that_differ": (
         "test_differences_of_sums.py::test_a_coordinator_that_cheats_gets_two_sums_only_where_nothing_forbids_it"
     ),

@@ -14,6 +14,7 @@ from rich.console import Console
 from client.evaluation import evaluate
 from client.private_training import LocalTerms, PrivateTrainer
 from client.training import Trainer
+from common.adversarial.aims import loss_of
 from common.data.cases import Cases, Shape
 from common.learning.client_work import Training
 from common.learning.device import home, placed, repeatable
@@ -21,13 +22,13 @@ from common.learning.parameters import new_network, read, write
 from common.privacy.noise import SeededNoise, gaussian
 from common.registration.learned.similarity import _window_means
 from common.registration.learned.spatial_transformer import gathered, warp
-from common.study.catalogue import AUGMENTATIONS, NETWORKS, TASKS
+from common.seeding import case_generators
+from common.study.catalogue import AUGMENTATIONS, NETWORKS, PERTURBATIONS, TASKS
 from common.study.options import Entry
 from experiments.attacks.bottleneck import Bottleneck
 from experiments.attacks.deep_image_prior import DeepImagePrior
 from experiments.attacks.dlg import DeepLeakage
-from experiments.attacks.evasion.ascent import Ascent, Range
-from experiments.attacks.fgsm import signed_step
+from experiments.attacks.evasion.ascent import Range
 from experiments.attacks.inversion.differentiable_client import Victim
 from experiments.attacks.inversion.layers import layers_in_order
 from experiments.attacks.inversion.losses import soft_losses
@@ -36,7 +37,6 @@ from experiments.attacks.inversion.recovered_features import Told
 from experiments.attacks.inverting_gradients import InvertingGradients
 from experiments.attacks.matching import Matching
 from experiments.attacks.multi_step import MultiStep
-from experiments.attacks.pgd import Pgd
 from experiments.benchmarks import device
 from experiments.evidence.budget import Budget
 from experiments.evidence.target_model import Target
@@ -298,8 +298,10 @@ def test_losses_cosines_and_misleading_inputs_are_worked_out_where_the_network_i
         write(target.network, vector)
         batch = cases.batch().to(home(target.network))
         ends = (batch.inputs.amin((0, 2, 3), keepdim=True)[0], batch.inputs.amax((0, 2, 3), keepdim=True)[0])
-        ascent = Ascent(target.network, task, batch, Range(*ends))
-        moved = [signed_step(ascent, 0.02), Pgd().highest(ascent, 0.02, np.random.default_rng(1))]
+        room, objective = Range(*ends).room(0.02), loss_of(task, target.network, batch)
+        few = {"square": {"queries": 5}, "apgd_ce": {"steps": 5}}
+        ways = [PERTURBATIONS.build(Entry(name, few.get(name, {}))) for name in PERTURBATIONS.names()]
+        moved = [one.move(objective, room, case_generators(np.random.default_rng(1), len(batch))) for one in ways]
         direction = np.ones(len(vector))
         return [
             target.losses(vector, cases), target.cosines(vector, cases, direction), *(m.cpu().numpy() for m in moved)

@@ -28,6 +28,7 @@ _FILES = (
     "audits",
     "augmentations",
     "benchmarks",
+    "corruptions",
     "designs",
     "engines",
     "laws",
@@ -37,7 +38,9 @@ _FILES = (
     "networks",
     "operators",
     "partitions",
+    "perturbations",
     "questions",
+    "recipes",
     "records",
     "sources",
     "strategies",
@@ -55,6 +58,7 @@ if TYPE_CHECKING:
     from wardround.testing.attributions import AttributionTests as AttributionTests
     from wardround.testing.augmentations import AugmentationTests as AugmentationTests
     from wardround.testing.benchmarks import BenchmarkTests as BenchmarkTests
+    from wardround.testing.corruptions import CorruptionTests as CorruptionTests
     from wardround.testing.designs import DesignTests as DesignTests
     from wardround.testing.engines import EngineTests as EngineTests
     from wardround.testing.losses import LossTests as LossTests
@@ -64,7 +68,9 @@ if TYPE_CHECKING:
     from wardround.testing.networks import NetworkTests as NetworkTests
     from wardround.testing.operators import OperatorTests as OperatorTests
     from wardround.testing.partitions import PartitionTests as PartitionTests
+    from wardround.testing.perturbations import PerturbationTests as PerturbationTests
     from wardround.testing.questions import QuestionTests as QuestionTests
+    from wardround.testing.recipes import RecipeTests as RecipeTests
     from wardround.testing.records import tiny_records as tiny_records
     from wardround.testing.sources import Made as Made
     from wardround.testing.sources import SourceTests as SourceTests
@@ -79,6 +85,7 @@ else:
         "attributions": ("AttributionTests",),
         "augmentations": ("AugmentationTests",),
         "benchmarks": ("BenchmarkTests",),
+        "corruptions": ("CorruptionTests",),
         "designs": ("DesignTests",),
         "engines": ("EngineTests",),
         "losses": ("LossTests",),
@@ -87,7 +94,9 @@ else:
         "networks": ("NetworkTests",),
         "operators": ("OperatorTests",),
         "partitions": ("PartitionTests",),
+        "perturbations": ("PerturbationTests",),
         "questions": ("QuestionTests",),
+        "recipes": ("RecipeTests",),
         "records": ("tiny_records",),
         "sources": ("Made", "SourceTests"),
         "strategies": ("StrategyTests",),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -20,10 +21,10 @@ class Fgsm:
     source: ClassVar[str] = "Goodfellow et al. 2015, Explaining and harnessing adversarial examples (ICLR)"
     sees: ClassVar[str] = "gradients"
 
-    def move(self, objective: Objective, room: Room, rng: np.random.Generator) -> Tensor:
-        """x + size sign(gradient), section 4."""
+    def move(self, objective: Objective, room: Room, draws: Sequence[np.random.Generator]) -> Tensor:
+        """x + size sign(gradient), section 4, put back into the range; nothing is drawn."""
         inputs = objective.inputs
-        return room.within(inputs + room.size * objective.gradient(inputs).sign(), inputs)
+        return room.in_range(inputs + room.share(1.0, inputs) * objective.gradient(inputs).sign())
 
 
 perturbation: type[Perturbation] = Fgsm

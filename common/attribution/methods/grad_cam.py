@@ -44,7 +44,9 @@ class GradCam:
     def explain(self, network: nn.Module, inputs: Tensor, aim: Aim, rng: np.random.Generator) -> Tensor:
         """(N, 1, *S). Raises AttributionError where no layer has maps, UnknownNameError for one that is not there."""
         if inputs.ndim < 3:
-            raise AttributionError("grad_cam is of images: a table's layers have no places.")
+            raise AttributionError(
+                "grad_cam is of images, and a table's layers have no places: take integrated_gradients."
+            )
         name = self.layer or last_map(network, inputs)
         answer, gradient = _answer_and_gradient(network, name, inputs, aim)
         maps, slopes = (as_map(network, one, inputs) for one in (answer, gradient))

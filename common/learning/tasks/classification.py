@@ -15,7 +15,7 @@ from torch.nn.functional import cross_entropy
 
 from common.data.cases import Batch, Shape
 from common.errors import StudyError
-from common.learning.class_weights import weights_of
+from common.learning.class_weights import prior_of, weights_of
 from common.learning.device import exact_copy, home
 from common.learning.own_loss import OwnLoss
 from common.learning.task import Task
@@ -60,6 +60,7 @@ class Classification:
 
     headline: ClassVar[str] = "accuracy"
     weighs_classes: ClassVar[bool] = True
+    calibrates: ClassVar[bool] = True
 
     network: Entry = field(default_factory=lambda: Entry("mlp"))
     label_smoothing: float = 0.0
@@ -86,7 +87,8 @@ class Classification:
 
     def loss(self, network: nn.Module, batch: Batch) -> Tensor:
         """(N,) float32 cross-entropy in nats, times the weight of the case's class where it has one."""
-        losses, weights = self._losses(network(batch.inputs).float(), batch.targets), weights_of(batch)
+        logits, weights, prior = network(batch.inputs).float(), weights_of(batch), prior_of(batch)
+        losses = self._losses(logits if prior is None else logits + prior, batch.targets)
         return losses if weights is None else losses * weights
 
     def soft_loss(

@@ -1,8 +1,8 @@
-"""Up the loss of the final model by the inputs, within a size and a range."""
+"""Test cases moved to where the final model errs, within a size and a range, by the ways that train against it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from math import prod
 from typing import Any
@@ -12,12 +12,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from common.data.cases import Batch, Cases, SiteId
-from common.errors import StudyError
+from common.adversarial.aims import answering, objective_of
+from common.adversarial.inner_step import not_learning
+from common.adversarial.perturbation import Perturbation
+from common.adversarial.room import Room
+from common.data.cases import Cases, SiteId
 from common.learning.abilities import abilities, can, no_guessed_loss
 from common.learning.device import home, placed
 from common.learning.parameters import write
 from common.learning.task import Task
+from common.seeding import case_generators
 from experiments.attack import Evasion, Finding
 from experiments.evidence.budget import Budget
 from experiments.observation import Observation
@@ -26,6 +30,10 @@ SIZES = (0.01, 0.05, 0.1)
 """Largest change of any value, as a share of the range that values have."""
 MOST_CASES, MOST_VALUES = 64, 1 << 20
 """Of a hospital's test cases, and of their inputs in all: they are attacked at once, and must fit into memory."""
+
+
+READS = "reads"
+"""Setting of a finding: "gradients", or "answers" alone."""
 
 
 @dataclass(frozen=True)
@@ -53,9 +61,9 @@ class Range:
         """Between both."""
         return self.high - self.low
 
-    def clamp(self, inputs: Tensor) -> Tensor:
-        """What lies outside, put on its edge."""
-        return inputs.clamp(self.low, self.high)
+    def room(self, size: float) -> Room:
+        """For changes of at most so large a share of the range."""
+        return Room(size * self.width, self.low, self.high)
 
 
 def _ends(case: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -64,43 +72,9 @@ def _ends(case: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.fl
     return case.min(axis=axes, keepdims=True), case.max(axis=axes, keepdims=True)
 
 
-@dataclass(frozen=True)
-class Ascent:
-    """The loss of some test cases of one shape under the final model, to be raised by their inputs."""
-
-    network: nn.Module
-    task: Task
-    batch: Batch
-    range: Range
-
-    @property
-    def inputs(self) -> Tensor:
-        """As they are."""
-        return self.batch.inputs
-
-    def losses(self, inputs: Tensor) -> Tensor:
-        """(N,)"""
-        with torch.no_grad():
-            return self.task.loss(self.network, self.batch.with_columns(inputs=inputs))
-
-    def gradient(self, inputs: Tensor) -> Tensor:
-        """Of the cases' summed loss, by the inputs; a case's loss depends on no other case.
-
-        Raises StudyError where the loss does not depend on them.
-        """
-        leaf = inputs.detach().clone().requires_grad_(True)
-        loss = self.task.loss(self.network, self.batch.with_columns(inputs=leaf)).sum()
-        (found,) = torch.autograd.grad(loss, leaf, allow_unused=True) if loss.requires_grad else (None,)
-        if found is None:
-            raise StudyError("the task's loss does not depend on the inputs, so there is no way up")
-        return torch.nan_to_num(found)
-
-
-Move = Callable[[Ascent, float], Tensor]
-"""The inputs, moved by at most so large a share of the range."""
-
-
-def evade(name: str, attack: Any, observed: Observation, seconds: float, move: Move) -> Finding:
+def evade(
+    name: str, attack: Any, observed: Observation, seconds: float, way: Perturbation, rng: np.random.Generator
+) -> Finding:
     """The finding of every hospital's test cases moved by every size, as many as there are seconds for."""
     if reason := _missing(observed):
         return Finding(name, observed.observer, False, reason)
@@ -109,21 +83,31 @@ def evade(name: str, attack: Any, observed: Observation, seconds: float, move: M
     network.eval()
     allowed = Range.of(observed).to(home(network))
     claims: list[Evasion] = []
-    for site, cases in observed.access.tests.items():
-        for size in SIZES if not claims or budget.left else ():
-            claims.append(_moved(site, size, cases, network, task, allowed, move))
-    settings = {**asdict(attack), "sizes": list(SIZES), "range": _told(allowed), "cases": MOST_CASES}
+    with not_learning(network):
+        for site, cases in observed.access.tests.items():
+            for size in SIZES if not claims or budget.left else ():
+                claims.append(_moved(site, size, cases, network, task, allowed, way, rng))
+    settings = {**asdict(attack), READS: way.sees, "sizes": list(SIZES), "range": _told(allowed), "cases": MOST_CASES}
     return Finding(name, observed.observer, True, seconds=budget.spent, settings=settings, claims=tuple(claims))
 
 
 def _moved(
-    site: SiteId, size: float, cases: Cases, network: nn.Module, task: Task, allowed: Range, move: Move
+    site: SiteId,
+    size: float,
+    cases: Cases,
+    network: nn.Module,
+    task: Task,
+    allowed: Range,
+    way: Perturbation,
+    rng: np.random.Generator,
 ) -> Evasion:
     found: dict[int, NDArray[np.float32]] = {}
     for indices in _by_shape(cases, tried(cases)):
         batch = cases.batch(indices).to(home(network))
-        moved = move(Ascent(network, task, batch, allowed), size).cpu().numpy()
-        found |= dict(zip(indices.tolist(), moved, strict=True))
+        moved = way.move(
+            objective_of(way, task, network, batch), allowed.room(size), case_generators(rng, len(batch))
+        )
+        found |= dict(zip(indices.tolist(), moved.cpu().numpy(), strict=True))
     inputs = tuple(found[index] for index in sorted(found))
     return Evasion(site, size, inputs, allowed.low.cpu().numpy(), allowed.high.cpu().numpy())
 
@@ -144,7 +128,7 @@ def _missing(observed: Observation) -> str:
     """Why there is no loss to raise; empty where there is one."""
     if not observed.access.tests:
         return "no hospital has test cases"
-    task = observed.study.build_task()
+    task = answering(observed.study.build_task())
     if can(task, "label_space") and not prod(abilities(task).label_space(observed.shape)):
         return "the study learns no diagnosis or other truth, so there is none to be led away from"
     return no_guessed_loss(task)

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from common.adversarial.masking import Scored, signs_of_scores
 from common.data.cases import Batch, Cases, SiteId
 from common.errors import StudyError
 from common.learning.device import home, placed
@@ -17,6 +18,7 @@ from common.learning.parameters import write
 from common.learning.task import Task
 from common.sums.mean import merge
 from experiments.attack import Evasion, Finding
+from experiments.attacks.evasion.ascent import READS
 from experiments.audit.records import Reason, Trial
 from experiments.audit.run import Run
 from experiments.question import Attempt, Question, Severity
@@ -71,7 +73,7 @@ class ErrorsByChange:
         return (
             f"Tried on {count(sites, 'hospital')}. Where it falls most ({trial.attack}, {trial.site}), a change of "
             f"{100 * size:g} % of the range of values takes {_score(trial)} from {before:.2f} to {after:.2f}; all "
-            "sizes are in the table of all attempts."
+            f"sizes are in the table of all attempts.{_masked(trials)}"
         )
 
 
@@ -123,6 +125,22 @@ def _fall(trial: Trial) -> tuple[Trial, float, float, float] | None:
     at = {float(name.rpartition(" at ")[2]): value for name, value in trial.figures.items() if " at " in name}
     sizes = sorted(size for size in at if size > 0)
     return (trial, sizes[0], at[0.0], at[sizes[0]]) if sizes and 0.0 in at else None
+
+
+def _masked(trials: Sequence[Trial]) -> str:
+    """A warning where who asks for answers alone finds more than who follows gradients, at any size."""
+    own: dict[tuple[SiteId, float], list[tuple[Scored, float]]] = {}
+    for trial in trials:
+        reads = trial.settings.get(READS)
+        for name, value in trial.figures.items():
+            if reads and " at " in name and (size := float(name.rpartition(" at ")[2])):
+                one = Scored(trial.attack, str(reads), value)
+                own.setdefault((trial.site, size), []).append((one, trial.figures.get("cases", 0.0)))
+    for (site, size), found in sorted(own.items()):
+        cases = int(min(many for _, many in found))
+        if signs := signs_of_scores([one for one, _ in found], cases):
+            return f" Do not trust the smallest falls: at {site}, changed by {100 * size:g} %, {signs[0].words}"
+    return ""
 
 
 def _score(trial: Trial) -> str:

@@ -18,7 +18,7 @@ LIGHTS: dict[Light, tuple[str, str, str]] = {
     "red": ("Do not sign", "bad", "✕"),
 }
 """Of each light: its word, its look and its sign."""
-NO_WORDS = frozenset({"analytic", "bottleneck", "dlg", "fgsm", "matching", "pgd", "rmia"})
+NO_WORDS = frozenset({"analytic", "apgd", "bottleneck", "dlg", "fgsm", "matching", "pgd", "rmia"})
 """Names of attacks without an underscore that no sentence of ours holds for another reason."""
 
 
