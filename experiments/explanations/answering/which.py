@@ -10,8 +10,8 @@ from common.learning.abilities import can, outlines, unlabelled
 from common.selfsupervision.encoder import encoder_within
 from experiments.explanations.answering.classes import Classes
 from experiments.explanations.answering.features import Features
-from experiments.explanations.answering.numbers import Numbers
 from experiments.explanations.answering.outlines import Outlines
+from experiments.explanations.answering.real_numbers import Numbers
 from experiments.explanations.answering.role import Answering
 from experiments.prediction.trained import Trained
 

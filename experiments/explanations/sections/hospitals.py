@@ -80,8 +80,8 @@ class Hospitals:
         )
         return (
             f"At {text(one.get('hospital'))}, in cases of {text(one.get('class'))}, the model looks at one place "
-            f"({text(one.get('place'))}) with {share} of its map, elsewhere with {others}. With that place covered it "
-            f"answers {without} of these cases right; as they are, {right}."
+            f"({text(one.get('place'))}) with {share} of its map, elsewhere with {others}. With that place covered "
+            f"it answers {without} of these cases right; as they are, {right}."
         )
 
     def _grids(self) -> Markup:
