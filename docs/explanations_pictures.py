@@ -2,8 +2,8 @@
 
 python docs/explanations_pictures.py --out docs
 
-Half a minute of one core. Heads are synthesised, half of them called ill by a coin; into the images of the ill a letter
-is burnt. One network learns from images with letters, the other from the same images without.
+Half a minute of one core. Heads are synthesised, half of them called ill by a coin; into the images of the ill a
+letter is burnt. One network learns from images with letters, the other from the same images without.
 """
 
 from __future__ import annotations
