@@ -80,7 +80,7 @@ def shares(maps: Values, side: int) -> Values:
     flat = found.reshape(len(maps), -1)
     total = flat.sum(axis=1, keepdims=True)
     known = np.isfinite(total) & (total > 0)
-    return np.floor(np.divide(flat, total, out=np.zeros_like(flat), where=known) * GRAIN) / GRAIN
+    return np.asarray(np.floor(np.divide(flat, total, out=np.zeros_like(flat), where=known) * GRAIN) / GRAIN)
 
 
 def block_slices(shape: tuple[int, ...], side: int, place: int) -> tuple[slice, ...]:

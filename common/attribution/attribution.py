@@ -21,8 +21,6 @@ class Attribution(Protocol):
     """The paper it is from."""
     signed: ClassVar[bool]
     """Whether a value below zero speaks against the answer; otherwise only the size of a value means something."""
-    control: ClassVar[bool]
-    """May be left out: whether it does not ask the network at all, and is there to be compared with."""
 
     def explain(self, network: nn.Module, inputs: Tensor, aim: Aim, rng: np.random.Generator) -> Tensor:
         """(N, C, *S) or (N, F) as the inputs are, or (N, 1, *S) where channels are not told apart; float32.
@@ -31,6 +29,13 @@ class Attribution(Protocol):
         no other case. Raises AttributionError in words where the method does not fit the network.
         """
         ...
+
+
+class AttributionAbilities(Protocol):
+    """What an attribution may have beside its role."""
+
+    control: ClassVar[bool]
+    """Whether it does not ask the network at all, and is there to be compared with."""
 
 
 def is_control(method: object) -> bool:

@@ -20,8 +20,8 @@ def input_gradient(network: nn.Module, inputs: Tensor, aim: Aim) -> Tensor:
         (found,) = torch.autograd.grad(value, leaf, allow_unused=True) if value.requires_grad else (None,)
     if found is None:
         raise AttributionError(
-            f"{aim.words} has no gradient by the inputs: it does not depend on them, or the network is a file that is "
-            "asked and not looked into (ONNX, TorchScript). Take occlusion."
+            f"{aim.words} has no gradient by the inputs: it does not depend on them, or the network is a file that "
+            "is asked and not looked into (ONNX, TorchScript). Take occlusion."
         )
     return found.detach()
 

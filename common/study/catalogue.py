@@ -168,7 +168,10 @@ LOSSES = Catalogue(
     plain="common.learning.own_loss:plain_loss",
 )
 ATTRIBUTIONS = Catalogue(
-    "attribution", "common.attribution.methods", "common.attribution.attribution:Attribution", ("control",)
+    "attribution",
+    "common.attribution.methods",
+    "common.attribution.attribution:Attribution",
+    beside="common.attribution.attribution:AttributionAbilities",
 )
 PERTURBATIONS = Catalogue(
     "perturbation", "common.adversarial.perturbations", "common.adversarial.perturbation:Perturbation"

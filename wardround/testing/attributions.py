@@ -17,7 +17,7 @@ from wardround.testing.laws import check_options, no_global_draw
 
 SHAPES: tuple[tuple[int, ...], ...] = ((6,), (1, 8, 8), (2, 8, 6), (1, 6, 6, 6))
 CASES, CLASSES = 3, 2
-ALIKE = {"rtol": 1e-3, "atol": 1e-5}
+RELATIVELY, ABSOLUTELY = 1e-3, 1e-5
 """A product of matrices rounds by the size of its batch."""
 Tried = tuple[Any, tuple[tuple[int, ...], ...]]
 
@@ -54,7 +54,13 @@ class AttributionTests:
         each case's from `common.seeding.case_generators`."""
         for _, network, inputs in fitting(made):
             among, alone = mapped(made[0], network, inputs)[:1], mapped(made[0], network, inputs[:1], classes(1))
-            torch.testing.assert_close(among, alone, msg=lambda text: f"it depends on other cases: {text}", **ALIKE)
+            torch.testing.assert_close(
+                among,
+                alone,
+                rtol=RELATIVELY,
+                atol=ABSOLUTELY,
+                msg=lambda text: f"it depends on other cases: {text}",
+            )
 
     def test_it_follows_from_its_generator_alone(self, made: Tried) -> None:
         """A page can then be made again. Mend: everything random is drawn by `rng`."""
@@ -81,7 +87,7 @@ class AttributionTests:
             expected = mapped(made[0], network, inputs)
             with torch.no_grad():
                 found = mapped(made[0], network.requires_grad_(False), inputs)
-            torch.testing.assert_close(found, expected, **ALIKE)
+            torch.testing.assert_close(found, expected, rtol=RELATIVELY, atol=ABSOLUTELY)
 
     def test_a_network_that_looks_at_nothing_has_an_empty_map_or_none(self, made: Tried) -> None:
         """Else the map is of the image, and would be believed. Mend: attribute what the answer changes by; a method
@@ -89,7 +95,7 @@ class AttributionTests:
         for _, network, inputs in fitting(made):
             with torch.no_grad():
                 next(reversed(list(network.parameters()))).fill_(0.5)
-                network[-1].weight.zero_()
+                network.get_submodule(str(len(network) - 1)).get_parameter("weight").zero_()
             try:
                 found = mapped(made[0], network, inputs)
             except AttributionError:

@@ -32,10 +32,10 @@ class FallingDenoiser:
 
     greatest: float = 0.2
     least: float = 0.01
-    steps: int = 12
+    steps: int = 30
     balance: float = 0.23
     tolerance: float = 1e-4
-    iterations: int = 24
+    iterations: int = 30
 
     def __post_init__(self) -> None:
         positive(WHERE, greatest=self.greatest, least=self.least, balance=self.balance, tolerance=self.tolerance)
