@@ -18,7 +18,7 @@ from experiments.explanations.section import Section
 from experiments.explanations.subject import Subject
 from experiments.withstanding.asked import Asked
 from experiments.withstanding.moving import Range, moved, size_words
-from experiments.withstanding.tests_shown import tests_of
+from experiments.withstanding.tests_shown import task_of, tests_of
 from server.reporting.markup import Markup, tag
 from server.reporting.sections.layout import section
 
@@ -106,7 +106,7 @@ def _few(cases: Cases) -> Cases:
 
 def _example(subject: Subject, site: SiteId, cases: Cases, allowed: Range, asked: Asked) -> Example | None:
     """The case, and the least size, by which the answer's worth falls most; None where it hardly falls."""
-    task, network = subject.trained.task, subject.trained.network
+    task, network = task_of(subject), subject.trained.network
     answering = answering_of(subject.trained)
     if len({case.shape for case in cases.pieces("inputs")}) > 1:
         return None

@@ -6,23 +6,27 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from common.study.options import Entry
 from experiments.explanations.clock import Clock
 from experiments.explanations.section import Section
 from experiments.explanations.subject import Subject
 from experiments.withstanding.asked import Asked
-from experiments.withstanding.moving import CHANCE, Moves, Range, moves, size_words
-from experiments.withstanding.tests_shown import tests_of
+from experiments.withstanding.moving import Moves, Range, moves, size_words, way_of
+from experiments.withstanding.scored import scored_all
+from experiments.withstanding.sections._scores import distances
+from experiments.withstanding.tests_shown import task_of, tests_of
 from server.reporting.charts.lines import Line, line_chart
 from server.reporting.markup import Markup, table, tag
 from server.reporting.sections.layout import figure, numbers, section
-from server.reporting.wording import NOTHING, score
+from server.reporting.wording import capital, score, score_name
 
 KEY, TITLE = "intent", "When somebody changes an input on purpose"
-WAYS = (Entry(CHANCE), Entry("fgsm"), Entry("pgd"))
 WORDS = {
+    "chance": "chance, all values by all that is allowed",
     "fgsm": "one step by the model's own slope",
     "pgd": "ten steps by the model's own slope",
+    "apgd_ce": "steps of their own length by the model's slope",
+    "square": "asking for answers alone",
+    "noise": "chance, each value by a share of what is allowed",
 }
 LOOKS = ("quiet", "c2", "everybody", "c3", "c4", "c5")
 LEDE = (
@@ -55,7 +59,7 @@ class Intent:
         }
 
     def finding(self) -> str:
-        """How far the score falls at the smallest size."""
+        """How far the score falls at the smallest size, and at which hospital most."""
         worst = min(self.tried, key=lambda one: one.mean[1] if one.mean[1] is not None else float("inf"))
         chance = self.tried[0].mean[1]
         first, after = worst.mean[0], worst.mean[1]
@@ -63,30 +67,32 @@ class Intent:
             return "No test case has a score, so that nothing can be said."
         by_chance = "" if worst is self.tried[0] or chance is None else f"; by chance it would be {score(chance)}"
         return (
-            f"Changes of {size_words(self.sizes[0])} {self.unit} take the {worst.score} from {score(first)} to "
-            f"{score(after)}, on average over hospitals{by_chance}."
+            f"Changes of {size_words(self.sizes[0])} {self.unit} take the {score_name(worst.score)} from "
+            f"{score(first)} to {score(after)}, on average over hospitals{by_chance}.{_where(worst)}"
         )
 
     def markup(self) -> Markup:
         """The chart of all hospitals, and a table of each."""
         said = [tag("p", f"Not tried, for want of time: {', '.join(self.left)}.", class_="note")] * bool(self.left)
-        head = ("Hospital", "Changed by", *(size_words(one) for one in (0.0, *self.sizes)))
+        sizes = tuple(size_words(one) for one in (0.0, *self.sizes))
         rows = [
-            [
-                site,
-                WORDS.get(one.perturbation, one.perturbation),
-                *(NOTHING if value is None else score(value) for value in row),
-            ]
+            [site, WORDS.get(one.perturbation, one.perturbation), *map(score, row)]
             for one in self.tried
             for site, row in one.rows.items()
         ]
+        others = [
+            figure(capital(WORDS.get(one.perturbation, one.perturbation)), *distances(one.beside, sizes))
+            for one in self.tried
+            if one.beside
+        ]
+        name = score_name(self.tried[0].score)
         return section(
             KEY,
             TITLE,
             LEDE,
-            tag("p", self.finding(), class_="finding"),
-            figure(f"{self.tried[0].score}, mean over hospitals", self._chart(), note=f"Sizes: {self.unit}."),
-            numbers("Every hospital", table(head, rows)),
+            figure(f"{capital(name)}, mean over hospitals", self._chart(), note=f"Sizes: {self.unit}."),
+            numbers("Every hospital", table(("Hospital", "Changed by", *sizes), rows)),
+            numbers("How far outlines lie from the truth", *others) if others else None,
             *said,
         )
 
@@ -110,14 +116,26 @@ def make(subject: Subject, asked: Asked, clock: Clock) -> Section | None:
     tests = tests_of(subject, asked.cases)
     if not tests:
         return None
-    allowed = Range.of(tests)
+    allowed, task, network = Range.of(tests), task_of(subject), subject.trained.network
     sizes = asked.sizes_of(is_table=len(next(iter(tests.values())).shape.inputs) == 1)
+    ways = {entry: way_of(entry) for entry in asked.ways}
+    clean = scored_all(task, network, tests)
     found: list[Moves] = []
     left: list[str] = []
-    for entry in WAYS:
+    for entry in ways:
         if found and clock.left <= 0:
             left.append(entry.name)
             continue
         clock.say(f"Changing inputs: {WORDS.get(entry.name, entry.name)}")
-        found.append(moves(entry, subject.trained.task, subject.trained.network, tests, allowed, sizes, asked.seed))
+        found.append(moves(entry, task, network, tests, clean, allowed, sizes, asked.seed))
     return Intent(sizes, allowed.words, tuple(found), tuple(left))
+
+
+def _where(worst: Moves) -> str:
+    """The hospital that loses most at the smallest size."""
+    falls = {site: row[0] - row[1] for site, row in worst.rows.items() if row[0] is not None and row[1] is not None}
+    if len(falls) < 2 or max(falls.values()) <= 0:
+        return ""
+    site = max(falls, key=lambda one: falls[one])
+    before, after = worst.rows[site][:2]
+    return f" Most is lost at {site}: from {score(before)} to {score(after)}."
