@@ -31,10 +31,10 @@ SECTIONS = ("intent", "example", "hiding", "artefacts", "training")
 """Files of `experiments/withstanding/sections/`, in the order of the page."""
 NOTHING_HERE = "nothing can be changed that is not here"
 OF_REAL = (
-    "The hospitals of this run are real: their cases are on none but their own machines. Run the study in simulation, "
-    "on data that you have, and ask again."
+    "The hospitals of this run are real: their cases are on none but their own machines. Run the study in "
+    "simulation, on data that you have, and ask again."
 )
-TRIED = 4
+TRIED = 16
 STEPS = 11
 """Passes there and back of the usual ways together: one step, and ten."""
 
@@ -81,19 +81,17 @@ def _subject(run: Path) -> Subject:
 def beforehand(subject: Subject, tests: Mapping[SiteId, Cases], asked: Asked, seconds: float) -> str:
     """What it will cost, from one pass of a few cases there and back."""
     first, task, network = next(iter(tests.values())), task_of(subject), subject.trained.network
-    few = first.take(np.arange(min(TRIED, len(first))))
+    shapes = [case.shape for case in first.take(np.arange(min(TRIED, len(first)))).pieces("inputs")]
+    few = first.take(np.flatnonzero([shape == shapes[0] for shape in shapes])).batch()
     began = perf_counter()
     with not_learning(network):
-        batch = few.batch()
-        for one in range(len(batch)):
-            alone = batch.take([one])
-            loss_of(task, network, alone).gradient(alone.inputs)
+        loss_of(task, network, few).gradient(few.inputs)
     each = (perf_counter() - began) / len(few)
     cases = sum(map(len, tests.values()))
     artefacts = len(asked.entries) * (len(SEVERITIES) - 1) if are_images(first) else 0
     passes = 1 + artefacts + STEPS * len(asked.sizes_of(is_table=not are_images(first)))
     return (
-        f"{count(cases, 'test case')} of {count(len(tests), 'hospital')}, each some {passes} times there and back through "
-        f"the network: about {duration(each * passes * cases)} of one core, and nothing new is begun after "
+        f"{count(cases, 'test case')} of {count(len(tests), 'hospital')}, each some {passes} times there and back "
+        f"through the network: about {duration(each * passes * cases)} of one core, and nothing new is begun after "
         f"{duration(seconds)} (--seconds)."
     )

@@ -25,7 +25,7 @@ OUTSIDE = 0.001
 
 @dataclass(frozen=True)
 class Curve:
-    """Of one corruption. rows: by hospital its scores at SEVERITIES. beside: other scores likewise, by their names."""
+    """Of one corruption. rows: by hospital its scores at SEVERITIES. beside: other scores, by their names."""
 
     corruption: str
     source: str

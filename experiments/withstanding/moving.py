@@ -71,7 +71,7 @@ class Chance:
 
 @dataclass(frozen=True)
 class Moves:
-    """Scores of one way to mislead. rows: by hospital, at 0 and at every size. beside: other scores, by their names."""
+    """Scores of one way to mislead. rows: by hospital, at 0 and every size. beside: other scores, by their names."""
 
     perturbation: str
     source: str

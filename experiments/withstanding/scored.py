@@ -1,4 +1,4 @@
-"""One score of a model on some cases, the one that a curve over changed inputs is drawn of, and what belongs to it."""
+"""One score of a model on some cases, of which a curve over changed inputs is drawn, and what stands beside it."""
 
 from __future__ import annotations
 
@@ -25,11 +25,15 @@ Rows = Mapping[SiteId, tuple[float | None, ...]]
 
 @dataclass(frozen=True)
 class Scored:
-    """name: of the score. value: None where no case has one. beside: those of BESIDE that the task has."""
+    """name: of the score. value: None where no case has one. beside: those of BESIDE that the task has.
+
+    guess: value of who always answers the same class; None where it is not known.
+    """
 
     name: str
     value: float | None
     beside: Mapping[str, float | None] = field(default_factory=dict)
+    guess: float | None = None
 
 
 def scored(task: Task, network: nn.Module, cases: Cases) -> Scored:
@@ -41,7 +45,8 @@ def scored(task: Task, network: nn.Module, cases: Cases) -> Scored:
     recalls = [one for key, one in scores.items() if key.startswith(RECALL)]
     if not recalls:
         return Scored(task.headline, _value(scores[task.headline]), beside)
-    return Scored(BALANCED, mean_of([one.value for one in recalls if one.weight]), beside)
+    known = [one.value for one in recalls if one.weight]
+    return Scored(BALANCED, mean_of(known), beside, 1 / len(known) if known else None)
 
 
 def scored_all(task: Task, network: nn.Module, tests: Mapping[SiteId, Cases]) -> dict[SiteId, Scored]:

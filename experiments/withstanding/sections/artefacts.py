@@ -62,13 +62,14 @@ class Artefacts:
         if worst.mean_lost is None or worst.worst is None:
             return "No hospital has a score above 0 that could be lost, so that nothing can be said."
         if worst.mean_lost < WORTH_NAMING:
-            return f"None of {count(len(self.curves), 'artefact')} costs more than {_percent(WORTH_NAMING)} of the score."
+            tried = count(len(self.curves), "artefact")
+            return f"None of {tried} costs more than {_percent(WORTH_NAMING)} of the score on average."
         lost = worst.lost(worst.worst)
         assert lost is not None
         return (
             f"Most is lost by {worst.corruption.replace('_', ' ')}: {_percent(worst.mean_lost)} of the "
-            f"{score_name(worst.score)} on average over severities, and {_percent(lost)} at {worst.worst}, where it is "
-            "worst."
+            f"{score_name(worst.score)} on average over severities, and {_percent(lost)} at {worst.worst}, where it "
+            "is worst."
         )
 
     def markup(self) -> Markup:

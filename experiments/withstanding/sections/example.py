@@ -27,7 +27,7 @@ LEDE = (
     "Cases that the model answers well, and the least change among the sizes above that misleads it, where one does. "
     "The change is drawn far stronger than it is; added to the image as it is, hardly anybody would see it."
 )
-MOST = 3
+MOST, WORTH_SHOWING = 3, 0.05
 TRIED = 24
 """Cases of all hospitals among which examples are looked for."""
 
@@ -118,7 +118,7 @@ def _example(subject: Subject, site: SiteId, cases: Cases, allowed: Range, asked
         falls = [_fall(one.score, other.score) for one, other in zip(before, after, strict=True)]
         place = int(np.argmax(falls))
         if falls[place] > 0.25 or size == asked.sizes_of(is_table=False)[-1]:
-            if falls[place] <= 0:
+            if falls[place] < WORTH_SHOWING:
                 return None
             first, other = before[place], after[place]
             image, moved_image = batch.inputs[place].detach(), changed.inputs[place].detach()

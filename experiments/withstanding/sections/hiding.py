@@ -27,9 +27,9 @@ from server.reporting.wording import capital, count, duration
 
 KEY, TITLE = "hiding", "Does it withstand, or does it only hide?"
 LEDE = (
-    "A model can look safe because the usual attacks find nothing to follow: it rounds its inputs, or is always so sure "
-    "that its answers have no slope. Whoever only asks for answers, and keeps what worked, misleads it all the same. So "
-    "the same cases are changed in six ways, and ways that should win are compared with ways that should not."
+    "A model can look safe because the usual attacks find nothing to follow: it rounds its inputs, or is always so "
+    "sure that its answers have no slope. Whoever only asks for answers, and keeps what worked, misleads it all the "
+    "same. So some cases are changed in six ways, and ways that should win are compared with ways that should not."
 )
 MOST, LEAST = 64, 16
 """Cases: fewer tell nothing by a sign test, and more hardly more."""
@@ -59,8 +59,8 @@ class Hiding:
         """The verdict."""
         if not self.signs:
             return (
-                f"Nothing says that the model hides: of {count(self.cases, 'case')}, changed by {self.size}, ways that "
-                "know more misled it more."
+                f"Nothing says that the model only hides: among {count(self.cases, 'case')}, changed by {self.size}, "
+                "whoever knows more misleads it more."
             )
         return (
             "The figures above flatter: the model hides the way to mislead it, and does not withstand "

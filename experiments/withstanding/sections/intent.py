@@ -10,8 +10,8 @@ from experiments.explanations.clock import Clock
 from experiments.explanations.section import Section
 from experiments.explanations.subject import Subject
 from experiments.withstanding.asked import Asked
-from experiments.withstanding.moving import Moves, Range, moves, size_words, way_of
-from experiments.withstanding.scored import scored_all
+from experiments.withstanding.moving import Moves, Range, moves, size_words
+from experiments.withstanding.scored import mean_of, scored_all
 from experiments.withstanding.sections._scores import distances
 from experiments.withstanding.tests_shown import task_of, tests_of
 from server.reporting.charts.lines import Line, line_chart
@@ -20,6 +20,7 @@ from server.reporting.sections.layout import figure, numbers, section
 from server.reporting.wording import capital, score, score_name
 
 KEY, TITLE = "intent", "When somebody changes an input on purpose"
+LITTLE = 0.01
 WORDS = {
     "chance": "chance, all values by all that is allowed",
     "fgsm": "one step by the model's own slope",
@@ -37,12 +38,16 @@ LEDE = (
 
 @dataclass(frozen=True)
 class Intent:
-    """sizes: without 0, in units of `unit`. tried: chance first, then what is worse. left: for want of time."""
+    """sizes: without 0, in units of `unit`. tried: chance first, then what is worse. left: for want of time.
+
+    guess: score of who always answers the same, mean over hospitals.
+    """
 
     sizes: tuple[float, ...]
     unit: str
     tried: tuple[Moves, ...]
     left: tuple[str, ...] = ()
+    guess: float | None = None
 
     @property
     def word(self) -> str:
@@ -56,19 +61,33 @@ class Intent:
             "unit": self.unit,
             "tried": [asdict(one) for one in self.tried],
             "untried": list(self.left),
+            "guess": self.guess,
         }
 
     def finding(self) -> str:
-        """How far the score falls at the smallest size, and at which hospital most."""
-        worst = min(self.tried, key=lambda one: one.mean[1] if one.mean[1] is not None else float("inf"))
-        chance = self.tried[0].mean[1]
-        first, after = worst.mean[0], worst.mean[1]
-        if first is None or after is None:
+        """How far the score falls at the smallest size that matters, and at which hospital most."""
+        first = self.tried[0].mean[0]
+        if first is None:
             return "No test case has a score, so that nothing can be said."
+        name = score_name(self.tried[0].score)
+        if self.guess is not None and first < self.guess + LITTLE:
+            return (
+                f"This model has hardly anything to lose: its {name} of {score(first)} is about that of always "
+                f"giving the same answer, {score(self.guess)}. That it does not move says nothing good."
+            )
+        for place, size in enumerate(self.sizes, start=1):
+            worst = min(self.tried, key=lambda one: _or_infinite(one.mean[place]))
+            if _or_infinite(worst.mean[place]) < first - LITTLE:
+                return self._fall(worst, place, size)
+        largest = f"{size_words(self.sizes[-1])} {self.unit}"
+        return f"No change of up to {largest} takes {LITTLE} from its {name} of {score(first)}."
+
+    def _fall(self, worst: Moves, place: int, size: float) -> str:
+        first, after, chance = worst.mean[0], worst.mean[place], self.tried[0].mean[place]
         by_chance = "" if worst is self.tried[0] or chance is None else f"; by chance it would be {score(chance)}"
         return (
-            f"Changes of {size_words(self.sizes[0])} {self.unit} take the {score_name(worst.score)} from "
-            f"{score(first)} to {score(after)}, on average over hospitals{by_chance}.{_where(worst)}"
+            f"Changes of {size_words(size)} {self.unit} take the {score_name(worst.score)} from "
+            f"{score(first)} to {score(after)}, on average over hospitals{by_chance}.{_where(worst, place)}"
         )
 
     def markup(self) -> Markup:
@@ -118,24 +137,32 @@ def make(subject: Subject, asked: Asked, clock: Clock) -> Section | None:
         return None
     allowed, task, network = Range.of(tests), task_of(subject), subject.trained.network
     sizes = asked.sizes_of(is_table=len(next(iter(tests.values())).shape.inputs) == 1)
-    ways = {entry: way_of(entry) for entry in asked.ways}
     clean = scored_all(task, network, tests)
     found: list[Moves] = []
     left: list[str] = []
-    for entry in ways:
+    for entry in asked.ways:
         if found and clock.left <= 0:
             left.append(entry.name)
             continue
         clock.say(f"Changing inputs: {WORDS.get(entry.name, entry.name)}")
         found.append(moves(entry, task, network, tests, clean, allowed, sizes, asked.seed))
-    return Intent(sizes, allowed.words, tuple(found), tuple(left))
+    guesses = [one.guess for one in clean.values() if one.guess is not None]
+    return Intent(sizes, allowed.words, tuple(found), tuple(left), mean_of(guesses))
 
 
-def _where(worst: Moves) -> str:
-    """The hospital that loses most at the smallest size."""
-    falls = {site: row[0] - row[1] for site, row in worst.rows.items() if row[0] is not None and row[1] is not None}
+def _or_infinite(value: float | None) -> float:
+    return float("inf") if value is None else value
+
+
+def _where(worst: Moves, place: int) -> str:
+    """The hospital that loses most at that size."""
+    falls = {
+        site: before - after
+        for site, row in worst.rows.items()
+        if (before := row[0]) is not None and (after := row[place]) is not None
+    }
     if len(falls) < 2 or max(falls.values()) <= 0:
         return ""
     site = max(falls, key=lambda one: falls[one])
-    before, after = worst.rows[site][:2]
+    before, after = worst.rows[site][0], worst.rows[site][place]
     return f" Most is lost at {site}: from {score(before)} to {score(after)}."

@@ -21,20 +21,20 @@ LEDE = (
     "changed, and against which model."
 )
 SOUNDS_RIGHT = (
-    "What sounds right: train a model, change every training image once so that it misleads that model, add the changed "
-    "images to the data, and train again. Measured, the second model is misled more easily than the first."
+    "What sounds right: train a model, change every training image once so that it misleads that model, add the "
+    "changed images to the data, and train again. Measured, the second model is misled more easily than the first."
 )
 WHY = (
     "The changed images mislead the first model, and it is the second that learns. After a few steps of training its "
     "weak places lie elsewhere, and nobody looks for them.",
-    "All changed images carry the pattern of one fixed model. It is a mark as good as a letter burnt into the film: the "
-    "second model learns to read the mark, scores well on everything that bears it, and has become surer of tiny "
+    "All changed images carry the pattern of one fixed model. It is a mark as good as a letter burnt into the film: "
+    "the second model learns to read the mark, scores well on everything that bears it, and has become surer of tiny "
     "patterns, which is what it is misled by.",
 )
 WORKS = (
-    "What works is to change the images anew at every step of training, against the model as it then is. It costs about "
-    "twice the time with one step of change (FGSM, from a random start), and a few points of the score of unchanged "
-    "images where it is asked to withstand more."
+    "What works is to change the images anew at every step of training, against the model as it then is. It costs "
+    "about twice the time with one step of change (FGSM, from a random start), and a few points of the score of "
+    "unchanged images where it is asked to withstand more."
 )
 RECIPES = {
     "course": "This run was trained with images that were changed once against its first model.",
