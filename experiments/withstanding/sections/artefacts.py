@@ -18,7 +18,7 @@ from experiments.withstanding.tests_shown import task_of, tests_of
 from server.reporting.charts.lines import Line, line_chart
 from server.reporting.markup import Markup, table, tag
 from server.reporting.sections.layout import beside, figure, numbers, section
-from server.reporting.wording import NOTHING, count, score, score_name
+from server.reporting.wording import MINUS, NOTHING, count, score, score_name
 
 KEY, TITLE = "artefacts", "When a scanner or a patient does something else"
 LEDE = (
@@ -26,7 +26,8 @@ LEDE = (
     "and the model is scored again. A line that stays flat is a model that does not mind. Nobody meant any harm here."
 )
 MEANING = (
-    "Lost is which share of the score without the artefact goes, on average over the four severities. A model is "
+    "Lost is which share of the score without the artefact goes, on average over the four severities; below 0 it has "
+    "risen, as happens by chance where a hospital has few cases. A model is "
     "only tried on images with computed artefacts: what a real scanner does is seen on that scanner's images alone."
 )
 MOST_LINES = 6
@@ -143,4 +144,4 @@ def _share(value: float | None) -> str:
 
 
 def _percent(value: float) -> str:
-    return f"{100 * value:.0f} %"
+    return f"{100 * value:.0f} %".replace("-0 ", "0 ").replace("-", MINUS)

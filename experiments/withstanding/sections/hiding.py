@@ -71,7 +71,7 @@ class Hiding:
         """The verdict, and each sign."""
         signs = tag("ul", *(tag("li", capital(one.words)) for one in self.signs)) if self.signs else None
         note = "No sign is no proof: a model can hide in ways that nobody has thought of (Athalye et al. 2018)."
-        return section(KEY, TITLE, LEDE, signs, tag("p", note, class_="note"))
+        return section(KEY, TITLE, LEDE, tag("p", self.finding()), signs, tag("p", note, class_="note"))
 
 
 def make(subject: Subject, asked: Asked, clock: Clock) -> Section | None:
