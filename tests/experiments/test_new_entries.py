@@ -106,8 +106,10 @@ def test_an_operator_that_was_written_measures_the_images_of_a_study(
     assert outcome.about["plugins"] == study.plugins and outcome.about["model_sha256"]
 
 
-def test_an_attribution_that_was_written_explains_a_network_by_its_file(written: Callable[[str], str]) -> None:
-    file = written("attribution")
+def test_an_attribution_that_was_written_explains_a_network_by_its_file(
+    written: Callable[[str], str], tmp_path: Path
+) -> None:
+    file = str(tmp_path / written("attribution"))
     inputs = drawn((1, 8, 8))
     found = mapped(ATTRIBUTIONS.build(Entry(file, {"looks": 2})), small_network((1, 8, 8)), inputs)
     assert found.shape == inputs.shape and found.min() >= 0 and found.max() > 0
