@@ -221,6 +221,39 @@ def test_a_network_of_somebody_elses_is_explained_once_its_code_is_trusted(tmp_p
     assert told["sections"]["filters"]["layers"][0]["filters"] == 4
 
 
+METHOD = """
+from dataclasses import dataclass
+from typing import ClassVar
+
+@dataclass(frozen=True)
+class Brightness:
+    \"\"\"What is bright.\"\"\"
+
+    source: ClassVar[str] = "nobody"
+    signed: ClassVar[bool] = False
+
+    def explain(self, network, inputs, aim, rng):
+        return inputs * SCALE
+
+attribution = Brightness
+"""
+
+
+def test_a_method_of_ones_own_is_named_by_its_file_and_one_without_numbers_is_refused(
+    classified: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "bright.py").write_text(METHOD.replace("SCALE", "1"))
+    (tmp_path / "broken.py").write_text(METHOD.replace("SCALE", "float('nan')"))
+    asked = Asked((str(tmp_path / "bright.py"), str(tmp_path / "broken.py")), cases=1)
+    pool = Subject.of(classified).pool
+    assert pool is not None
+    mapped = map_cases(pool, methods_of(asked), asked, Clock(30))
+    place = mapped.cases[0].chosen.place
+    assert torch.equal(mapped.cases[0].maps[asked.methods[0]], pool.inputs[place])
+    assert mapped.methods[0].title == "bright" and mapped.methods[0].meaning == "What is bright."
+    assert "not finite" in mapped.refused[asked.methods[1]]
+
+
 @pytest.mark.parametrize("spoil", [lambda data: data[: len(data) // 2], lambda data: data[:-4] + b"\0\0\0\x40"])
 def test_a_damaged_model_is_refused(classified: Path, tmp_path: Path, spoil: Any) -> None:
     run = tmp_path / "run"
