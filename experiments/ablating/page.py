@@ -25,17 +25,17 @@ TITLES = {
 TELLS = {
     "hospitals": (
         "The model was trained again without one hospital's cases, and tested on the persons of all, that hospital's "
-        "too. A loss says that what was learned there is learned nowhere else. No loss does not say that the hospital "
-        "is of no use: others may have had cases like its own."
+        "too. A loss says that what was learned there is learned nowhere else. No loss does not say that it is of no "
+        "use: others may have had cases like its own."
     ),
     "features": (
-        "The model was trained again with the column at one value for everybody, in training as in tests. A loss says "
-        "that the column tells something that no other one does. No loss does not say that the column means nothing: "
+        "The model was trained again with the column at one value for everybody, in training as in tests. A loss "
+        "says that the column tells something that no other one does. No loss does not say that it means nothing: "
         "of two columns that tell the same, either can be left out. A group shows what they tell together."
     ),
     "regions": (
         "The model was trained again with the region black in every image, in training as in tests. A loss says that "
-        "something is seen there and nowhere else. No loss where a map is bright says that the model has other places "
+        "something is seen there and nowhere else. No loss where a map is bright says that the model has others "
         "to look at, not that the map is wrong. A loss in a corner, where there is no anatomy, is a sign of a mark."
     ),
 }
@@ -45,7 +45,8 @@ CAUSE = (
 )
 SURE = (
     "Lines are 95 % intervals over test persons, both models being scored on the same samples of them; of several "
-    "seeds, each end is the mean. Where a line crosses 0, other persons could turn the finding round."
+    "seeds, each end is the mean. Where a line crosses 0, other persons could turn the finding round, and the row is "
+    "grey. A point without a line: in one seed no test person's answer changed, or there are too few for an interval."
 )
 
 
@@ -95,7 +96,7 @@ def sections_of(found: Figures) -> list[Markup]:
 def _section(found: Figures, part: str, variants: Sequence[Summed]) -> Markup:
     known = sorted((one for one in variants if one.lost is not None), key=lambda one: -(one.lost or 0))
     drawn = [
-        Estimate(one.name, one.lost or 0.0, one.low, one.high, "local" if one.sure > 0 else "federated")
+        Estimate(one.name, one.lost or 0.0, one.low, one.high, "federated" if one.sure else "local")
         for one in known[:MOST_DRAWN]
     ]
     better = "more" if not is_lower_better(found.headline) else "less"
