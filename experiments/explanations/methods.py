@@ -25,6 +25,7 @@ from experiments.explanations.section import Asked
 
 FIRST = ("occlusion", "integrated_gradients")
 """Shown before others: what a reader sees first should be what is most often right."""
+TITLES = {"edges": "edges of the image", "grad_cam": "Grad-CAM", "deconvnet": "DeconvNet"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,8 +117,7 @@ def _method(name: str) -> Method:
     with trusting(ANYTHING):  # whoever asks names it, and no folder that came from elsewhere
         made = cast(Attribution, ATTRIBUTIONS.build(Entry(place)))
     if name in ATTRIBUTIONS.names():
-        title = "edges of the image" if name == "edges" else name.replace("_", " ")
-        return Method(name, title, ATTRIBUTIONS.summary(name), made)
+        return Method(name, TITLES.get(name, name.replace("_", " ")), ATTRIBUTIONS.summary(name), made)
     words = (type(made).__doc__ or "").partition("\n")[0]
     return Method(name, Path(name).stem, words or "A method of somebody's own.", made)
 
