@@ -17,7 +17,7 @@ from common.errors import AttributionError, WardroundError
 from common.seeding import generator
 from common.study.catalogue import ATTRIBUTIONS
 from common.study.options import Entry
-from common.study.plugins import resolved
+from common.study.plugins import ANYTHING, resolved, trusting
 from experiments.explanations.answering.role import Chosen
 from experiments.explanations.clock import Clock
 from experiments.explanations.pool import Pool
@@ -25,6 +25,7 @@ from experiments.explanations.section import Asked
 
 FIRST = ("occlusion", "integrated_gradients")
 """Shown before others: what a reader sees first should be what is most often right."""
+TITLES = {"edges": "edges of the image", "grad_cam": "Grad-CAM", "deconvnet": "DeconvNet"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,11 +102,11 @@ def map_cases(pool: Pool, methods: tuple[Method, ...], asked: Asked, clock: Cloc
             try:
                 rng = generator(asked.seed, method.name, one.place, "explain")
                 found = method.made.explain(pool.answering.network, inputs, aim, rng)
+                maps[method.name] = _usable(found[0], inputs[0], method)
             except WardroundError as error:
                 refused[method.name] = str(error)
                 continue
             seconds.setdefault(method.name, perf_counter() - began)
-            maps[method.name] = _usable(found[0], inputs[0], method)
         region = aim.regions[0] if isinstance(aim, Regions) else None
         cases.append(MapsOf(one, maps, region))
     return Mapped(methods, tuple(cases), len(chosen), refused, seconds, _forward(pool))
@@ -113,10 +114,10 @@ def map_cases(pool: Pool, methods: tuple[Method, ...], asked: Asked, clock: Cloc
 
 def _method(name: str) -> Method:
     place = name if name in ATTRIBUTIONS.names() else resolved(name, Path.cwd())
-    made = cast(Attribution, ATTRIBUTIONS.build(Entry(place)))
+    with trusting(ANYTHING):  # whoever asks names it, and no folder that came from elsewhere
+        made = cast(Attribution, ATTRIBUTIONS.build(Entry(place)))
     if name in ATTRIBUTIONS.names():
-        title = "edges of the image" if name == "edges" else name.replace("_", " ")
-        return Method(name, title, ATTRIBUTIONS.summary(name), made)
+        return Method(name, TITLES.get(name, name.replace("_", " ")), ATTRIBUTIONS.summary(name), made)
     words = (type(made).__doc__ or "").partition("\n")[0]
     return Method(name, Path(name).stem, words or "A method of somebody's own.", made)
 

@@ -76,7 +76,7 @@ def judge(pool: Pool, mapped: Mapped, seed: int, clock: Clock) -> Verdicts:
             clock.say(f"Testing {method.title} on {start + len(own)} cases")
             try:
                 found = measured(_trial(pool, method, own, seed))
-            except WardroundError:
+            except (WardroundError, OverflowError):
                 continue
             sums[method.name] = merge([sums.get(method.name, {}), found])
             cases[method.name] = start + len(own)

@@ -148,7 +148,7 @@ svg text.on { dominant-baseline: central; fill: #14181d; font-size: 12px; }
 .tiles-of-filters { display: grid; grid-template-columns: repeat(auto-fill, 56px); gap: 10px 10px; }
 .map-for { color: #e66101; } .map-against { color: #266ec8; } .map-either { color: #ffbe00; }
 .grids img { width: 84px; display: block; border-radius: 3px; image-rendering: pixelated; }
-.verdict { border-radius: 4px; padding: 0 6px; }
+.verdict { border-radius: 4px; padding: 0 6px; display: inline-block; }
 .explained { border-bottom: 1px solid var(--rule); padding-bottom: 10px; }
 .explained .card-head { flex-wrap: wrap; } .explained .card-head > span { white-space: normal; width: 100%; }
 figure { margin: 0; }

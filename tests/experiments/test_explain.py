@@ -14,6 +14,7 @@ from rich.console import Console
 from torch import Tensor, nn
 from typer.testing import CliRunner
 
+from common.attribution.aims import Number, Regions
 from common.attribution.faithfulness.check import Finding
 from common.attribution.log_odds import LogOdds
 from common.data.cases import Cases
@@ -22,6 +23,8 @@ from common.files.json_files import read_table
 from common.study.plugins import ANYTHING, trusting
 from experiments.cli import cli
 from experiments.explanations.answering.classes import Classes
+from experiments.explanations.answering.outlines import RegionChance
+from experiments.explanations.answering.real_numbers import InSpreads
 from experiments.explanations.answering.role import Chosen, Told, in_turn
 from experiments.explanations.answering.which import answering_of
 from experiments.explanations.by_hospital import answered_by, asked_here
@@ -218,6 +221,39 @@ def test_a_network_of_somebody_elses_is_explained_once_its_code_is_trusted(tmp_p
     assert told["sections"]["filters"]["layers"][0]["filters"] == 4
 
 
+METHOD = """
+from dataclasses import dataclass
+from typing import ClassVar
+
+@dataclass(frozen=True)
+class Brightness:
+    \"\"\"What is bright.\"\"\"
+
+    source: ClassVar[str] = "nobody"
+    signed: ClassVar[bool] = False
+
+    def explain(self, network, inputs, aim, rng):
+        return inputs * SCALE
+
+attribution = Brightness
+"""
+
+
+def test_a_method_of_ones_own_is_named_by_its_file_and_one_without_numbers_is_refused(
+    classified: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "bright.py").write_text(METHOD.replace("SCALE", "1"))
+    (tmp_path / "broken.py").write_text(METHOD.replace("SCALE", "float('nan')"))
+    asked = Asked((str(tmp_path / "bright.py"), str(tmp_path / "broken.py")), cases=1)
+    pool = Subject.of(classified).pool
+    assert pool is not None
+    mapped = map_cases(pool, methods_of(asked), asked, Clock(30))
+    place = mapped.cases[0].chosen.place
+    assert torch.equal(mapped.cases[0].maps[asked.methods[0]], pool.inputs[place])
+    assert mapped.methods[0].title == "bright" and mapped.methods[0].meaning == "What is bright."
+    assert "not finite" in mapped.refused[asked.methods[1]]
+
+
 @pytest.mark.parametrize("spoil", [lambda data: data[: len(data) // 2], lambda data: data[:-4] + b"\0\0\0\x40"])
 def test_a_damaged_model_is_refused(classified: Path, tmp_path: Path, spoil: Any) -> None:
     run = tmp_path / "run"
@@ -385,6 +421,17 @@ def test_an_answer_of_real_hospitals_is_read_from_its_folder_and_a_damaged_one_r
     (tmp_path / "answer.json").write_text(json.dumps({"answers": []}))
     with pytest.raises(StudyError, match="attribution_maps"):
         answered_by(tmp_path)
+
+
+def test_what_is_watched_while_places_are_taken_away_is_never_of_any_size() -> None:
+    """Sums of logits over a thousand pixels, squared and added up over hospitals, are past what a sum holds."""
+    logits = torch.tensor([[[[0.0, 500.0]], [[1000.0, 500.0]]]])
+    regions = Regions(torch.tensor([[[True, True]]]), torch.tensor([1]), ask=lambda network, inputs: logits)
+    chance = RegionChance(regions)
+    assert regions.values(nn.Identity(), logits).item() == 1500.0
+    assert chance.values(nn.Identity(), logits).item() == pytest.approx(0.75)
+    number = InSpreads(Number(0, "grams", lambda network, inputs: inputs), 3000.0, 500.0)
+    assert number.take(slice(1, 2)).values(nn.Identity(), torch.tensor([[3250.0]])).item() == 0.5
 
 
 def test_how_gathered_a_map_is_by_hand() -> None:

@@ -19,6 +19,30 @@ from server.reporting.wording import score
 MOST_CLASSES = 4
 
 
+@dataclass(frozen=True)
+class RegionChance:
+    """regions: whose mean probability it is."""
+
+    regions: Regions
+
+    @property
+    def words(self) -> str:
+        """For a reader."""
+        return f"the mean probability of {self.regions.name} where it was outlined"
+
+    def values(self, network: nn.Module, inputs: Tensor) -> Tensor:
+        """(N,) in [0, 1]; 0 of a case without a region."""
+        chances = self.regions.ask(network, inputs).softmax(1)
+        own = chances[torch.arange(len(chances)), self.regions.classes.to(chances.device)]
+        inside = self.regions.regions.to(own)
+        total: Tensor = (own * inside).flatten(1).sum(1) / inside.flatten(1).sum(1).clamp(min=1)
+        return total
+
+    def take(self, cases: slice | Tensor) -> RegionChance:
+        """Of some of the cases."""
+        return RegionChance(self.regions.take(cases))
+
+
 @dataclass(frozen=True, eq=False)
 class Outlines:
     """names: of the classes, background first."""
@@ -68,8 +92,9 @@ class Outlines:
         return self.aim(inputs)
 
     def chance(self, inputs: Tensor) -> Aim | None:
-        """The aim itself."""
-        return None
+        """The structure's mean probability where it was outlined: sums of logits are of any size."""
+        aim = self.aim(inputs)
+        return RegionChance(aim) if isinstance(aim, Regions) else None
 
     def masks(self, inputs: Tensor, targets: Tensor) -> Tensor | None:
         """Where the structure truly is whose outline is explained."""

@@ -11,10 +11,32 @@ from torch import Tensor, nn
 from common.attribution.aim import Aim
 from common.attribution.aims import predicted_aim
 from common.attribution.gradients import asked
-from common.learning.abilities import abilities, number_names
+from common.learning.abilities import abilities, can, number_names
 from common.learning.task import Task
 from experiments.explanations.answering.role import Chosen, Told, in_turn
 from server.reporting.wording import plain
+
+
+@dataclass(frozen=True)
+class InSpreads:
+    """aim: a number, of which `center` is taken and which is divided by `spread`."""
+
+    aim: Aim
+    center: float
+    spread: float
+
+    @property
+    def words(self) -> str:
+        """For a reader."""
+        return f"{self.aim.words}, in spreads"
+
+    def values(self, network: nn.Module, inputs: Tensor) -> Tensor:
+        """(N,)."""
+        return (self.aim.values(network, inputs) - self.center) / self.spread
+
+    def take(self, cases: slice | Tensor) -> InSpreads:
+        """Of some of the cases."""
+        return InSpreads(self.aim.take(cases), self.center, self.spread)
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,8 +90,11 @@ class Numbers:
         return self.aim(inputs)
 
     def chance(self, inputs: Tensor) -> Aim | None:
-        """The aim itself."""
-        return None
+        """The number in the study's spreads, where it has a unit of its own: in grams it could be of any size."""
+        if not can(self.task, "in_own_unit"):
+            return None
+        center, end = (abilities(self.task).in_own_unit(value) for value in (0.0, 1.0))
+        return InSpreads(self.aim(inputs), center, end - center)
 
     def masks(self, inputs: Tensor, targets: Tensor) -> Tensor | None:
         """Not known."""

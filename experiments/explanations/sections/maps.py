@@ -23,7 +23,7 @@ PRIVATE = (
     "The pictures are of simulated hospitals' test cases, on this machine. Of a real hospital none would be here."
 )
 CROWDED = 2
-"""Methods that are seen at once; the others are a click away."""
+"""Pictures beside the case's own that are seen at once; the others are a click away."""
 TOP = 0.1
 """Share of a case's values: how much of a map lies in so many of them says how gathered it is."""
 
@@ -120,15 +120,9 @@ class Maps:
             figures.insert(
                 0, shown(tinted(sliced(image, level), region), "what is explained", "its outline, in green")
             )
-        more = figures[self._seen(one) :]
+        more = figures[CROWDED:]
         rest = numbers(f"{len(more)} more maps of this case", strip(more, large=True)) if more else None
-        return tag(
-            "div", head, strip([first, *figures[: self._seen(one)]], large=True), rest, class_="figure explained"
-        )
-
-    def _seen(self, one: MapsOf) -> int:
-        """Of the figures, how many are not a click away."""
-        return CROWDED + (one.region is not None)
+        return tag("div", head, strip([first, *figures[:CROWDED]], large=True), rest, class_="figure explained")
 
     def _figure(self, image: Tensor, found: Tensor, method: Method, level: int | None) -> Markup:
         pixels = overlay(sliced(image, level), sliced(found, level), method.signed)
