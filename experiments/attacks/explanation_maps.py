@@ -41,7 +41,7 @@ class ExplanationMaps:
     share: ClassVar[float] = 0.5
     called: ClassVar[str] = "looking for patients in sums of maps"
     words: ClassVar[str] = (
-        "makes the maps of patients, and looks for them in the sums of maps that hospitals answered"
+        "makes patients' maps, and looks for them in the sums of maps that hospitals answered"
     )
 
     def run(self, observed: Observation, rng: np.random.Generator, budget_seconds: float) -> Finding:

@@ -30,7 +30,7 @@ def whose(candidates: Values, others: Values, summed: Summed, is_exact: bool) ->
 
 
 def _by_equations(candidates: Values, others: Values, summed: Summed) -> Values:
-    """Others stand beside the candidates, for those in the sum who are not asked about. The number of all is known."""
+    """Others stand beside the candidates, for those in the sum who are not asked about. Their number is known."""
     from scipy.optimize import nnls
 
     pool = np.concatenate([candidates, others])

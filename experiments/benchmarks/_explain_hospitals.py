@@ -1,0 +1,208 @@
+"""Rows of `bench explain`: federations with and without a marked hospital, looked at by sums of maps alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from client.case_maps import filled
+from client.partitions.marked import Marked
+from client.sources.medmnist import MedMnist
+from client.training import Trainer
+from common.analyses.attribution_maps import AttributionMaps
+from common.asking.analysis import Analysis, Public
+from common.asking.maps import ANSWERED, block_slices, share_name, shares, without_name
+from common.asking.noise import SumNoise
+from common.asking.pooled import NoisySums, ask_tables
+from common.asking.records import Records
+from common.attribution.aim import Logits
+from common.attribution.faithfulness.marker import Marker
+from common.attribution.methods.occlusion import Occlusion
+from common.data.cases import Cases
+from common.learning.client_work import Training
+from common.learning.parameters import new_network, read, write
+from common.privacy.noise import SeededNoise
+from common.seeding import generator
+from experiments.benchmarks._data import find
+from experiments.benchmarks._flat_cnn import ByFlatCNN
+from experiments.benchmarks._kept_rows import KeptRows, Row
+
+HOSPITALS, TRAINED, ROUNDS = 5, 3000, 6
+"""Cases of all hospitals together; rounds of one epoch each."""
+MOST_LOOKED, BATCH = 150, 50
+"""Cases of a class at a hospital whose maps are summed."""
+SIDE = 7
+METHOD = Occlusion(window=(4,), stride=(4,))
+TRAINING = Training(batch_size=32, optimiser="adamw", learning_rate=4e-3)
+CLASSES = ("normal", "pneumonia")
+EPSILONS = (1.0, 4.0)
+PLACE = (2, 2)
+LETTER = Marker(place=PLACE)
+
+
+@dataclass(frozen=True)
+class Federation:
+    """A row's name, hospitals that are marked, the share of their ill patients, and the mark."""
+
+    name: str
+    marked: tuple[int, ...] = ()
+    share: float = 0.95
+    marker: Marker = LETTER
+    seeds: int = 10
+
+    @property
+    def blocks(self) -> set[int]:
+        """That the letter touches."""
+        inside = self.marker.mask((1, 28, 28))
+        return {place for place in range(SIDE**2) if inside[block_slices((28, 28), SIDE, place)].any()}
+
+
+FEDERATIONS = (
+    Federation("95 % of one hospital's ill", (2,)),
+    Federation("no mark"),
+    Federation("30 % of one hospital's ill", (2,), 0.3, seeds=3),
+    Federation("60 % of one hospital's ill", (2,), 0.6, seeds=3),
+    Federation("two hospitals", (1, 2), seeds=3),
+    Federation("invisible (5 % of white)", (2,), marker=Marker(strength=0.05, place=PLACE), seeds=3),
+    Federation("a tint (10 % of white)", (2,), marker=Marker("tint", 0.1), seeds=3),
+)
+SETTING = repr((HOSPITALS, TRAINED, ROUNDS, MOST_LOOKED, METHOD, TRAINING))
+
+
+def hospital_rows(kept: KeptRows) -> list[Row]:
+    """Seeds first, so that whenever it ends all federations have alike many."""
+    return [
+        kept.row(
+            {"what": "hospital", "federation": one.name, "seed": seed},
+            SETTING + repr(one),
+            partial(looked_at, one, seed),
+        )
+        for seed in range(max(one.seeds for one in FEDERATIONS))
+        for one in FEDERATIONS
+        if seed < one.seeds
+    ]
+
+
+def looked_at(federation: Federation, seed: int) -> dict[str, Any]:
+    """Whether the shortcut was learned, and what the sums name, as they are and with noise."""
+    network, parts, healthy = trained(federation, seed)
+    tables = [table(network, part, f"hospital-{site}") for site, part in enumerate(parts)]
+    public = Public(tuple(one.site for one in tables), {"class": CLASSES})
+    analysis: Analysis = AttributionMaps(side=SIDE)
+    exact = ask_tables(analysis, tables, public).answer.numbers
+    found = {"exact": judged(federation, exact)}
+    for epsilon in EPSILONS:
+        source = SeededNoise(generator(seed, federation.name, "noise of maps"))
+        sums = NoisySums(SumNoise(epsilon, rounds=2), source)
+        found[f"epsilon {epsilon:g}"] = judged(federation, sums.ask(analysis, tables, public).answer.numbers)
+    marked = torch.from_numpy(federation.marker.planted(healthy.numpy()))
+    return {
+        **{f"{how}: {name}": value for how, own in found.items() for name, value in own.items()},
+        "called_ill_with": called_ill(network, marked),
+        "called_ill_without": called_ill(network, healthy),
+    }
+
+
+def judged(federation: Federation, numbers: Mapping[str, Any]) -> dict[str, Any]:
+    """right: every marked hospital named with a block of the mark, and no other hospital. wrong: others named."""
+    named = [(str(one["hospital"]), int(one["block"]), float(one["excess"] or 0.0)) for one in numbers["found"]]
+    wanted = {f"hospital-{site}" for site in federation.marked}
+    hits = {hospital for hospital, block, _ in named if hospital in wanted and block in federation.blocks}
+    wrong = [hospital for hospital, block, _ in named if hospital not in wanted or block not in federation.blocks]
+    limits = [one for row in numbers["limits"] for one in row if one is not None]
+    first = next((one for one in numbers["found"]), None)
+    return {
+        "right": hits == wanted and not wrong,
+        "found": len(hits),
+        "wrong": len(wrong),
+        "excess": max((excess for hospital, _, excess in named if hospital in wanted), default=None),
+        "limit": float(np.median(limits)) if limits else None,
+        "right_before": None if first is None else float(first["right"]),
+        "right_filled": None if first is None else float(first["right_filled"]),
+    }
+
+
+def trained(federation: Federation, seed: int) -> tuple[nn.Module, list[Cases], Tensor]:
+    """FedAvg. Returns the model, every hospital's cases, and healthy patients of the test set."""
+    data = chests()
+    drawn = generator(seed, "cases").permutation(np.flatnonzero(data.given_split == "train"))[:TRAINED]
+    cases = data.take(np.sort(drawn))
+    partition = Marked(HOSPITALS, federation.marked, federation.share, marker=federation.marker)
+    whose = partition.assign(cases, generator(seed, "partition"))
+    parts = [
+        partition.adapt(cases.take(np.flatnonzero(whose == site)), site, generator(seed, site, "scanner"))
+        for site in range(HOSPITALS)
+    ]
+    task = ByFlatCNN()
+    network = new_network(task, cases.shape, seed, TRAINING)
+    for number in range(ROUNDS):
+        begun, changes = read(network), []
+        for site, part in enumerate(parts):
+            write(network, begun)
+            Trainer(task, network, part, TRAINING, generator(seed, number, site, "hospitals")).train()
+            changes.append(read(network).astype(np.float64))
+        write(network, np.mean(changes, 0).astype(np.float32))
+    tested = data.take(np.flatnonzero((data.given_split != "train") & (np.asarray(data.targets) == 0)))
+    return network.eval(), parts, torch.from_numpy(tested.inputs)
+
+
+def table(network: nn.Module, cases: Cases, site: str) -> Records:
+    """As a hospital makes it, but for many cases at a time."""
+    truth = np.asarray(cases.targets)
+    chosen = np.concatenate([np.flatnonzero(truth == label)[:MOST_LOOKED] for label in range(len(CLASSES))])
+    inputs, labels = torch.from_numpy(cases.inputs[chosen]), torch.from_numpy(truth[chosen]).long()
+    maps = np.concatenate([
+        METHOD.explain(network, own, Logits(label), generator(0, "maps")).double().abs().sum(1).numpy()
+        for own, label in zip(inputs.split(BATCH), labels.split(BATCH), strict=True)
+    ])  # fmt: skip
+    blocks = range(SIDE**2)
+    tried = [inputs, *(filled(inputs, SIDE, block) for block in blocks)]
+    right = np.stack([_right(network, one, labels) for one in tried])
+    names = [ANSWERED, *map(without_name, blocks), *map(share_name, blocks)]
+    columns: dict[str, Any] = dict(zip(names, [*right, *shares(maps, SIDE).T], strict=True))
+    columns |= {"class": np.array(CLASSES)[truth[chosen]], "part": np.full(len(chosen), "train")}
+    return Records(columns, np.array([f"{site}-{place}" for place in chosen.tolist()]), site)
+
+
+def _right(network: nn.Module, inputs: Tensor, labels: Tensor) -> NDArray[np.float64]:
+    with torch.no_grad():
+        return np.asarray((network(inputs).argmax(1) == labels).double().numpy())
+
+
+def called_ill(network: nn.Module, inputs: Tensor) -> float:
+    """Share."""
+    with torch.no_grad():
+        return float((network(inputs).argmax(1) == 1).double().mean())
+
+
+@lru_cache(maxsize=1)
+def chests() -> Cases:
+    """PneumoniaMNIST."""
+    return MedMnist(str(find("pneumoniamnist")), classes=CLASSES).cases(None, 0)
+
+
+def summary(rows: Sequence[Row]) -> list[dict[str, Any]]:
+    """A line a federation, for the table."""
+    lines = []
+    for one in FEDERATIONS:
+        own = [row for row in rows if row["federation"] == one.name]
+        if not own:
+            continue
+        line: dict[str, Any] = {"federation": one.name, "seeds": len(own)}
+        for how in ("exact", *(f"epsilon {epsilon:g}" for epsilon in EPSILONS)):
+            line[f"{how}: right"] = f"{sum(bool(row[f'{how}: right']) for row in own)} of {len(own)}"
+            line[f"{how}: wrong"] = sum(int(row[f"{how}: wrong"]) for row in own)
+        excess = [row["exact: excess"] for row in own if row["exact: excess"] is not None]
+        line["excess"] = float(np.median(excess)) if excess else None
+        line["limit"] = float(np.mean([row["exact: limit"] for row in own]))
+        for name in ("called_ill_with", "called_ill_without"):
+            line[name] = float(np.mean([row[name] for row in own]))
+        lines.append(line)
+    return lines
