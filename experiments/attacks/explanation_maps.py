@@ -40,9 +40,7 @@ class ExplanationMaps:
     per: ClassVar[Per] = "run"
     share: ClassVar[float] = 0.5
     called: ClassVar[str] = "looking for patients in sums of maps"
-    words: ClassVar[str] = (
-        "makes patients' maps, and looks for them in the sums of maps that hospitals answered"
-    )
+    words: ClassVar[str] = "makes patients' maps, and looks for them in the sums of maps that hospitals answered"
 
     def run(self, observed: Observation, rng: np.random.Generator, budget_seconds: float) -> Finding:
         """A score for every candidate of the hospitals that answered, those of a class without a sum being 0."""
