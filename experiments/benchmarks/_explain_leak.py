@@ -33,7 +33,7 @@ MANY = (1, 2, 5, 10, 20, 50, 100)
 SIDES = (7, 4, 2)
 EPSILONS = (1.0, 4.0)
 MOST_AREA = 0.55
-PARTS_WITH_NOISE, QUERIES = 4, 2
+PARTS_WITH_NOISE, QUERIES = 3, 2
 """Among which an epsilon of `attribution_maps` is divided."""
 METHODS = (
     "saliency",
@@ -148,7 +148,7 @@ def _sentence(row: Row) -> str:
     noisy = ", ".join(f"{row[f'{SIDE} 10 at epsilon {one:g} area']:.2f} at epsilon {one:g}" for one in EPSILONS)
     return (
         f"{row['method']}: one map without the model tells its image among {POOL} in {100 * row['alone']:.0f} %; "
-        f"with the model, of exact sums over {SIDE} x {SIDE} blocks are named {named}; area of ten with noise {noisy}."
+        f"with the model, of exact sums over {SIDE} x {SIDE} blocks are named {named}; area of ten {noisy}."
     )
 
 
