@@ -97,12 +97,19 @@ class _Looked:
         batch = cases.batch(np.array([index]))
         inputs, truth = batch.inputs.double(), batch.targets.long()
         drawn = generator(0, self.site, index, "maps")
-        found = self.method.explain(self.network, inputs, Logits(truth), drawn)
-        own = shares(found.double().abs().sum(1).numpy(), self.reading.side)[0]
+        own = shares_of_case(self.method, self.network, inputs, truth, self.reading.side, drawn)
         shown = torch.cat([inputs, *(filled(inputs, self.reading.side, place) for place in range(len(own)))])
         with torch.no_grad():
             right = abilities(self.task).logits(self.network, shown).argmax(1) == truth
         return np.concatenate([right[:1].double().numpy(), own, right[1:].double().numpy()])
+
+
+def shares_of_case(
+    method: Attribution, network: nn.Module, inputs: Tensor, truth: Tensor, side: int, rng: np.random.Generator
+) -> NDArray[np.float64]:
+    """(blocks,) of the map of one case's own class. inputs: (1, C, *S) float64. truth: (1,) int64."""
+    found = method.explain(network, inputs, Logits(truth), rng)
+    return shares(found.double().abs().sum(1).numpy(), side)[0]
 
 
 def filled(inputs: Tensor, side: int, place: int) -> Tensor:

@@ -14,11 +14,21 @@ if TYPE_CHECKING:
     from common.privacy.release import Release
     from common.sums.update import Update, Vector
     from common.wire.train_requests import Order
+    from experiments.evidence.answered_maps import AnsweredMaps
     from experiments.evidence.releases import Released
     from experiments.noisy_sums import Recomputed
 
 Need = Literal[
-    "candidates", "population", "answers", "training", "tests", "federation", "recomputed", "public", "release"
+    "candidates",
+    "population",
+    "answers",
+    "training",
+    "tests",
+    "federation",
+    "recomputed",
+    "public",
+    "release",
+    "maps",
 ]
 """Members of `Access` that an attack may declare in `needs`."""
 NEEDS: tuple[Need, ...] = get_args(Need)
@@ -161,7 +171,8 @@ class Access:
     hospital, its private training, to be done again with the auditor's hand in it. tests: by hospital, cases that the
     final model is asked about, with their truth. federation: to be poisoned. recomputed: what hospitals sent with
     noise, beside the same without. public: cases of the same kind that anybody can get, and that are of no patient of
-    the study. release: of the study's patients, with what is known of them.
+    the study. release: of the study's patients, with what is known of them. maps: sums of what a model looks at, that
+    its hospitals answered.
     """
 
     candidates: Mapping[SiteId, Cases] = field(default_factory=dict)
@@ -173,6 +184,7 @@ class Access:
     recomputed: Recomputed | None = None
     public: Cases | None = None
     release: Released | None = None
+    maps: AnsweredMaps | None = None
 
     def has(self, need: Need) -> bool:
         """Whether this member is there."""

@@ -72,7 +72,6 @@ class AttributionMaps:
         blocks = self.maps.blocks
         parts = {
             "cases": counts(*grid),
-            "right": counts(*grid),
             "shares": reals(*grid, blocks, most_by_one=1.0),
             "squares": reals(*grid, blocks, most_by_one=1.0),
         }
@@ -85,9 +84,9 @@ class AttributionMaps:
             )
         found = findings(looked, MOST_FOUND)
         places = tuple(dict.fromkeys(one.block for one in (*found, best)))
-        asked = {"filled": counts(*grid, len(places), most_by_one=float(len(places)))}
+        asked = {"right": counts(*grid), "filled": counts(*grid, len(places), most_by_one=float(len(places)))}
         second = yield Query(asked, {**told, "places": np.array(places, np.float64)}, FILLED)
-        return _Told(self, public.sites, classes, looked, total, places, second).answer(found, best)
+        return _Told(self, public.sites, classes, looked, places, second).answer(found, best)
 
     def summarise(self, records: Records, query: Query) -> Mapping[str, NDArray[np.integer] | Integers]:
         """Of this hospital's row of every table; the other rows are 0."""
@@ -96,17 +95,19 @@ class AttributionMaps:
         cells = sites.index(records.site) * len(classes) + labels if records.site in sites else labels[:0]
         kept = kept if records.site in sites else kept.take(np.zeros(len(kept), bool))
         size, grid = len(sites) * len(classes), (len(sites), len(classes))
+        right = kept.numbers(ANSWERED)[:, None] > 0
         if query.step == FILLED:
             places = numbers(query, "places").astype(np.int64)
-            right = _chosen(blocks_of(kept, WITHOUT), places) > 0
-            return {"filled": _counted(cells, right, size).reshape(*grid, len(places))}
+            still = _chosen(blocks_of(kept, WITHOUT), places) > 0
+            return {
+                "right": _counted(cells, right, size).reshape(grid),
+                "filled": _counted(cells, still, size).reshape(*grid, len(places)),
+            }
         shares = blocks_of(kept)
         if shares.shape[1] != int(numbers(query, "blocks")[0]):
             raise StudyError(f"maps have {shares.shape[1]} blocks, and the question is of {self.maps.blocks}.")
-        right = kept.numbers(ANSWERED)[:, None] > 0
         return {
             "cases": np.bincount(cells, minlength=size).reshape(grid),
-            "right": _counted(cells, right, size).reshape(grid),
             "shares": exact_sums_by(cells, shares, size).reshape(*grid, -1),
             "squares": exact_sums_by(cells, shares**2, size).reshape(*grid, -1),
         }
@@ -138,7 +139,6 @@ class _Told:
     sites: tuple[str, ...]
     classes: tuple[str, ...]
     maps: Maps
-    total: Total
     places: tuple[int, ...]
     second: Total
 
@@ -152,7 +152,7 @@ class _Told:
             "hospitals": list(self.sites),
             "classes": list(self.classes),
             "cases": self.maps.cases.tolist(),
-            "right": self.total.count("right").tolist(),
+            "right": self.second.count("right").tolist(),
             "shares": _listed(self.maps.mean),
             "interval": _listed(self.maps.half),
             "found": [row for row in rows if found],
@@ -178,7 +178,7 @@ class _Told:
 
     def _row(self, one: Found) -> dict[str, Any]:
         cases = int(self.maps.cases[one.hospital, one.label])
-        right = int(self.total.count("right")[one.hospital, one.label])
+        right = int(self.second.count("right")[one.hospital, one.label])
         filled = int(self.second.count("filled")[one.hospital, one.label, self.places.index(one.block)])
         return {
             "hospital": self.sites[one.hospital],

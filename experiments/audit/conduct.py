@@ -33,6 +33,7 @@ from experiments.audit.run import Run
 from experiments.audit.strangers import as_before, checked_finding, checked_plants, checked_trial, own_copy
 from experiments.audit.verdict import verdicts
 from experiments.audit.visibility import as_rows, parties_of
+from experiments.evidence.answered_maps import maps_answered
 from experiments.evidence.budget import WorkClock
 from experiments.evidence.observing import observe, sent_orders
 from experiments.evidence.public_cases import public_cases
@@ -73,7 +74,7 @@ class Effort:
     poisoning: whether small federations are run with a hospital that poisons, which takes a minute or more. attacks,
     questions, adversaries: by name, module or file, beside those of every audit; their code is run. said: words of
     `[dossier]` in the place of the study's. public: cases of other people, as `public_cases` reads them. release:
-    of the study's patients, as `release_of_study` reads it.
+    of the study's patients, as `release_of_study` reads it. maps: folder of an answer of `attribution_maps`.
     """
 
     seconds: float | None = None
@@ -85,6 +86,7 @@ class Effort:
     said: Dossier | None = None
     public: Path | None = None
     release: Path | None = None
+    maps: Path | None = None
 
     @property
     def named(self) -> tuple[tuple[str, str], ...]:
@@ -117,7 +119,8 @@ def opened(folder: Path, effort: Effort) -> Run:
     seconds = observed.study.audit.seconds if effort.seconds is None else effort.seconds
     public = None if effort.public is None else public_cases(effort.public, observed.study, observed.shape)
     release = None if effort.release is None else release_of_study(effort.release, observed.study, observed.sites)
-    return Run(folder, observed, orders, claim, effort.pictures, seconds, public, release)
+    maps = None if effort.maps is None else maps_answered(effort.maps, observed.sites)
+    return Run(folder, observed, orders, claim, effort.pictures, seconds, public, release, maps)
 
 
 @dataclass(frozen=True)
@@ -279,6 +282,7 @@ def _command(run: Run, effort: Effort) -> str:
     options += [part for name in effort.adversaries for part in ("--adversary", name)]
     options += [] if effort.public is None else ["--public", str(effort.public)]
     options += [] if effort.release is None else ["--release", str(effort.release)]
+    options += [] if effort.maps is None else ["--maps", str(effort.maps)]
     return shlex.join(["wardround", "audit", str(run.folder), "--seconds", f"{run.seconds:g}", *options])
 
 

@@ -39,6 +39,7 @@ FROM_ACCESS: Mapping[Need, str] = {
     "federation": "it takes federations of its own; `wardround audit RUN --poisoning` runs them",
     "public": "no public set was named; `wardround audit RUN --public FILE` names one",
     "release": "no release was named; `wardround audit RUN --release FILE` names one",
+    "maps": "no answer of maps was named; `wardround audit RUN --maps FOLDER` names one",
     "recomputed": "what hospitals sent cannot be computed again here",
 }
 USED_UP = "the seconds of the audit were used up before it"

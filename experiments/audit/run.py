@@ -10,13 +10,14 @@ from common.data.cases import Cases
 from common.study.study import Study
 from experiments.access import Access, Need
 from experiments.audit.records import Claim
+from experiments.evidence.answered_maps import AnsweredMaps
 from experiments.evidence.ground_truth import Truth, all_cases, hospital_of
 from experiments.evidence.membership_samples import samples_of
 from experiments.evidence.recomputed_updates import Orders
 from experiments.evidence.releases import AuditedRelease
 from experiments.observation import Observation
 
-HANDED: tuple[Need, ...] = ("candidates", "population", "tests", "public", "release")
+HANDED: tuple[Need, ...] = ("candidates", "population", "tests", "public", "release", "maps")
 """What anybody may be asked about, whatever it sees."""
 
 
@@ -26,6 +27,7 @@ class Run:
 
     claim: what was promised. pictures: whether patients' images go into the report. seconds: of all attacks. public:
     cases of nobody in the study, as anybody can get them. release: of its patients, that was named for this audit.
+    maps: sums that its hospitals answered, likewise.
     """
 
     folder: Path
@@ -36,6 +38,7 @@ class Run:
     seconds: float = 120.0
     public: Cases | None = None
     release: AuditedRelease | None = None
+    maps: AnsweredMaps | None = None
 
     @property
     def study(self) -> Study:
@@ -54,5 +57,5 @@ class Run:
         tests = {site: hospital_of(self.study, site).splits["test"] for site in self.observed.sites}
         tests = {site: cases for site, cases in tests.items() if len(cases)}
         access = Access(candidates=asked.candidates, population=asked.population, tests=tests, public=self.public)
-        access = replace(access, release=None if self.release is None else self.release.released)
+        access = replace(access, release=None if self.release is None else self.release.released, maps=self.maps)
         return replace(self.observed, access=access)

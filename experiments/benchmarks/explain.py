@@ -10,6 +10,7 @@ import json
 import os
 import subprocess
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -23,6 +24,8 @@ from common.errors import EngineError
 from common.study.catalogue import ATTRIBUTIONS
 from common.study.options import Entry
 from experiments.benchmark import Benchmark, Cell, Measured, Target
+from experiments.benchmarks._explain_hospitals import hospital_notes, hospital_rows, hospital_targets
+from experiments.benchmarks._explain_leak import leak_notes, leak_rows, leak_targets
 from experiments.benchmarks._kept_rows import KeptRows, Row, mean_of
 from experiments.benchmarks._planted_shortcut import FLAT, POOLED, SETTING, Shortcut, shortcut
 
@@ -66,7 +69,14 @@ def measure(console: Console) -> Measured:
         methods += [_method(kept, seed, name) for name in ATTRIBUTIONS.names()]
     peers = _peers(kept, console)
     proofs += [_proof(kept, seed, POOLED) for seed in SEEDS]
-    return measured_of(proofs, methods, peers)
+    hospitals, leaks = hospital_rows(kept), leak_rows(kept)
+    found = measured_of(proofs, methods, peers)
+    more = [*hospital_targets(hospitals), *leak_targets(leaks)]
+    return replace(
+        found,
+        targets=[*found.targets, *more],
+        notes=[*found.notes, *hospital_notes(hospitals), *leak_notes(leaks)],
+    )
 
 
 def _proof(kept: KeptRows, seed: int, network: str) -> Row:

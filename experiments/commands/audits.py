@@ -102,6 +102,10 @@ def audit(
             help="A release of the study's patients, as `wardround anonymise` writes it: who is found in it?"
         ),
     ] = None,
+    maps: Annotated[
+        Path | None,
+        typer.Option(help="Folder of the answer to `wardround ask STUDY attribution_maps`: whose maps were summed?"),
+    ] = None,
     words: Annotated[
         Path | None, typer.Option(help="A TOML file with a table `dossier`, in the place of the study's own.")
     ] = None,
@@ -135,7 +139,7 @@ def audit(
             tuple(resolved(name, Path.cwd()) for name in names or ()) for names in (attack, question, adversary)
         )
         said = None if words is None else words_of(words)
-        effort = Effort(seconds, pictures, poisoning, attacks, questions, adversaries, said, public, release)
+        effort = Effort(seconds, pictures, poisoning, attacks, questions, adversaries, said, public, release, maps)
         if trust_code:
             with_modules_of(Path(run))
         if matrix:

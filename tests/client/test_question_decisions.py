@@ -11,11 +11,17 @@ import pytest
 
 from client import charge_once
 from client.asking import answered
+from client.asking.asked import Asked
+from client.asking.decision import decide
 from client.audit_log import lines, verify
 from client.ledger import Ledger
-from client.policy import read_policy
+from client.policy import Policy, read_policy
 from client.policy_rules import broken
+from common.analyses.attribution_maps import AttributionMaps
+from common.asking.analysis import Public
+from common.asking.question import Question
 from common.errors import HospitalError, RefusedError, StudyError
+from common.study.options import Entry
 from common.wire.refusals import SENTENCES
 from tests.security.asked_hospital import SOURCE, Asker, first_power, mean
 
@@ -78,6 +84,15 @@ def test_a_study_that_promises_privacy_answers_nothing_as_it_is(tmp_path: Path) 
     study["source"] = {**SOURCE, "decimal": "."}
     study["split"] = {"assignment": "independent"}
     assert word(Asker(tmp_path, [mean()], study=study), column="chol") == "noise"
+
+
+def test_maps_are_summed_with_noise_alone_whatever_is_listed(tmp_path: Path) -> None:
+    study, levels = Asker(tmp_path).hospital.study, {"class": ("no", "yes")}
+    query = next(AttributionMaps().ask(Public(("a", "b", "c"), levels)))
+    asked = Asked(Question(Entry("attribution_maps")), query, 1, None, (), is_listed=True, text="")
+    with pytest.raises(RefusedError, match="exact sums of maps name whose they are") as refusal:
+        decide(asked, study, levels, Policy(), persons=1000)
+    assert refusal.value.reason == "noise"
 
 
 def test_noise_is_charged_to_everybody_here_before_it_leaves_and_once(tmp_path: Path) -> None:

@@ -24,6 +24,9 @@ FOUND_ELSEWHERE = {
     "differences_of_sums": (
         "test_differences_of_sums.py::test_where_groups_are_off_an_honest_coordinator_reads_every_hospitals_update_off_the_sums"
     ),
+    "explanation_maps": (
+        "test_explanation_maps.py::test_the_audit_names_the_patients_of_an_exact_answer_and_nobody_of_one_with_noise"
+    ),
     "fgsm": "test_evasion.py::test_the_accuracy_of_a_known_boundary_falls_at_the_cases_margins",
     "gradient_canaries": "test_canaries.py::test_less_noise_than_promised_is_told",
     "gradient_cosines": BY_HEART,

@@ -27,8 +27,8 @@ FOUND = (
     "not the illness. Look at the images there, and train without it."
 )
 ASK = (
-    'maps of real hospitals are summed as a question that they approve: [[analyses]] name = "attribution_maps" in a '
-    "study with [start] model = this run; then name its folder with --by-hospital (docs/explanations.md)"
+    'maps of real hospitals are summed as a question that they approve: [[analyses]] name = "attribution_maps", '
+    "epsilon = 4, in a study with [start] model = this run; then name its folder with --by-hospital (docs/explanations.md)"
 )
 
 
