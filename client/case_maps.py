@@ -90,10 +90,13 @@ class _Looked:
         return replace(records, columns={**records.columns, **columns})
 
     def _row(self, cases: Cases, index: int) -> NDArray[np.float64]:
-        """(1 + 2 blocks,) answered right, shares, answered right without each block."""
+        """(1 + 2 blocks,) answered right, shares, answered right without each block.
+
+        Chance is the same for every case: by its place it would depend on who else is there, and no noise is for that.
+        """
         batch = cases.batch(np.array([index]))
         inputs, truth = batch.inputs.double(), batch.targets.long()
-        drawn = generator(0, self.site, index, "maps")
+        drawn = generator(0, self.site, "maps")
         found = self.method.explain(self.network, inputs, Logits(truth), drawn)
         own = shares(found.double().abs().sum(1).numpy(), self.reading.side)[0]
         shown = torch.cat([inputs, *(filled(inputs, self.reading.side, place) for place in range(len(own)))])

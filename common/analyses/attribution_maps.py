@@ -15,12 +15,13 @@ from common.analyses._probe import numbers, words
 from common.asking.analysis import Analysis, Public, Query
 from common.asking.answer import Answer, Table
 from common.asking.exact_sums import Integers, Total, counts, exact_sums_by, reals
-from common.asking.features import PART
+from common.asking.features import PART, told_of_many
 from common.asking.groups import levels_of
 from common.asking.levels import CLASS
 from common.asking.maps import ANSWERED, LEAST, WITHOUT, MapReading, blocks_of
 from common.asking.records import Records
 from common.errors import AnalysisError, StudyError
+from common.study.catalogue import ATTRIBUTIONS
 from common.study.checks import positive
 from common.study.options import Entry
 from common.study.spelling import unknown
@@ -37,7 +38,9 @@ class AttributionMaps:
     that is looked at. least: fewest cases of a class at a hospital whose maps are read.
 
     Of every case the map of its own class's logit is divided by all it holds. A second round asks of the places that
-    stand out how many cases are still answered right when each hospital fills them with their surroundings.
+    stand out how many cases are still answered right when each hospital fills them with their surroundings. At a real
+    hospital what fewer than ten persons of a class have, a share of a block or a wrong answer, is held at what the
+    others have, where no noise is added.
     """
 
     discloses: ClassVar[str] = (
@@ -60,6 +63,7 @@ class AttributionMaps:
             raise unknown("part of attribution_maps", self.part, PARTS)
         positive("attribution_maps", least=self.least)
         MapReading(self.method, self.side)
+        ATTRIBUTIONS.build(self.method)
 
     @property
     def maps(self) -> MapReading:
@@ -101,12 +105,13 @@ class AttributionMaps:
         size, grid = len(sites) * len(classes), (len(sites), len(classes))
         if query.step == FILLED:
             places = numbers(query, "places").astype(np.int64)
-            right = _chosen(blocks_of(kept, WITHOUT), places) > 0
+            right = _of_many(_chosen(blocks_of(kept, WITHOUT), places), cells, kept) > 0
             return {"filled": _counted(cells, right, size).reshape(*grid, len(places))}
         shares = blocks_of(kept)
         if shares.shape[1] != int(numbers(query, "blocks")[0]):
             raise StudyError(f"maps have {shares.shape[1]} blocks, and the question is of images with two axes.")
-        right = kept.numbers(ANSWERED)[:, None] > 0
+        shares = _of_many(shares, cells, kept)
+        right = _of_many(kept.numbers(ANSWERED)[:, None], cells, kept) > 0
         return {
             "cases": np.bincount(cells, minlength=size).reshape(grid),
             "right": _counted(cells, right, size).reshape(grid),
@@ -124,6 +129,18 @@ class AttributionMaps:
             if len(np.unique(records.persons[own])) < records.least:
                 known &= ~own
         return records.take(known), labels[known]
+
+
+def _of_many(values: NDArray[np.float64], cells: NDArray[np.int64], kept: Records) -> NDArray[np.float64]:
+    """At a real hospital what fewer persons of a cell have than it tells of is held at what the others have.
+
+    A model that is silent but for one person would make the sum of all maps that person's, pixel by pixel.
+    """
+    told = values.copy()
+    for cell in np.unique(cells) if kept.least else ():
+        own = cells == cell
+        told[own] = told_of_many(values[own], kept.persons[own], kept.least)
+    return told
 
 
 def _chosen(values: NDArray[np.float64], places: NDArray[np.int64]) -> NDArray[np.float64]:
