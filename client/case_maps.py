@@ -92,7 +92,7 @@ class _Looked:
     def _row(self, cases: Cases, index: int) -> NDArray[np.float64]:
         """(1 + 2 blocks,) answered right, shares, answered right without each block.
 
-        Chance is the same for every case: by its place it would depend on who else is there, and no noise is for that.
+        Chance is the same for every case: by its place it would depend on who else is there, which no noise covers.
         """
         batch = cases.batch(np.array([index]))
         inputs, truth = batch.inputs.double(), batch.targets.long()

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from common.data.cases import Cases
+from common.errors import StudyError
 from common.learning.task import Task
 from common.sums.mean import Mean, merge
 
@@ -22,9 +23,15 @@ def score_name(task: Task, scores: Mapping[str, Mean]) -> str:
 
 
 def scored(task: Task, network: nn.Module, cases: Cases) -> tuple[str, float | None]:
-    """Name and value over cases of one hospital; None where no case has one."""
-    with torch.no_grad():
-        scores = merge([task.score(network, cases.batch())])
+    """Name and value over cases of one hospital; None where no case has one.
+
+    Raises StudyError where the model answers no numbers.
+    """
+    try:
+        with torch.no_grad():
+            scores = merge([task.score(network, cases.batch())])
+    except ValueError as error:
+        raise StudyError(f"the model's answers have no score: {error}") from error
     name = score_name(task, scores)
     if name == BALANCED:
         recalls = [one.value for key, one in scores.items() if key.startswith(RECALL) and one.weight]
