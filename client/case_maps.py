@@ -93,10 +93,13 @@ class _Looked:
         return replace(records, columns={**records.columns, **columns})
 
     def _row(self, cases: Cases, index: int) -> NDArray[np.float64]:
-        """(1 + 2 blocks,) answered right, shares, answered right without each block."""
+        """(1 + 2 blocks,) answered right, shares, answered right without each block.
+
+        Chance is the same for every case: by its place it would depend on who else is there, which no noise covers.
+        """
         batch = cases.batch(np.array([index]))
         inputs, truth = batch.inputs.double(), batch.targets.long()
-        drawn = generator(0, self.site, index, "maps")
+        drawn = generator(0, self.site, "maps")
         own = shares_of_case(self.method, self.network, inputs, truth, self.reading.side, drawn)
         shown = torch.cat([inputs, *(filled(inputs, self.reading.side, place) for place in range(len(own)))])
         with torch.no_grad():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from hashlib import sha256
 from typing import cast
 
 import numpy as np
@@ -35,6 +36,8 @@ from common.wire.train_requests import SPLITS
 
 EVENT = "question"
 STATE = b"state of records"
+OF_MODEL, OF_MAPS = "\x1fmodel", "\x1fmaps"
+"""In a state, beside the digests of columns, none of which has such a name."""
 DELTA_SHOWN = 1e-6
 """At which the ledger shows what noise costs that needs no delta."""
 
@@ -69,6 +72,21 @@ def _state(hospital: Hospital) -> State:
     if STATE not in hospital.hashes:
         hospital.hashes[STATE] = answered.state_of(records_of(hospital))
     return cast(State, hospital.hashes[STATE])
+
+
+def _looked_at(hospital: Hospital, analysis: Analysis, asked: Asked) -> State:
+    """What an answer is of beside the data: the model, which whoever coordinates chooses, and how it is shown cases.
+
+    Exact sums of maps by two models, methods or groups differ by whoever one of them was made not to look at. So they
+    are of one question alone.
+    """
+    study = hospital.study
+    if study.start is None or encoder_read(analysis) != "start":
+        return {}
+    shown = (replace(study.start, model="a model"), study.task, study.source, study.split, study.seed)
+    if asked.noise is not None:
+        return {OF_MODEL: sha256(repr(shown).encode()).hexdigest()}
+    return {} if maps_read(analysis) is None else {OF_MAPS: sha256(repr((shown, asked.text)).encode()).hexdigest()}
 
 
 def permitted(records: Records, policy: Policy) -> Records:
@@ -107,10 +125,17 @@ def _decided(
     levels: Levels,
 ) -> Mapping[str, Integers]:
     since = policy.questions.since
-    before, state = answered.exact_answers(place, since), _state(hospital)
+    before, state = (
+        answered.exact_answers(place, since),
+        {**_state(hospital), **_looked_at(hospital, analysis, asked)},
+    )
     _refuse_more(asked, policy, place)
     decision = decide(asked, hospital.study, levels, policy, _persons_told(hospital), before)
     if decision == "exact":
+        if OF_MAPS in state and any(one.state.get(OF_MAPS, state[OF_MAPS]) != state[OF_MAPS] for one in before):
+            raise RefusedError(
+                "difference", "another question of maps was answered exactly (questions.since forgets it)."
+            )
         if not all(same_data(one.state, state) for one in before):
             raise RefusedError("changed", "the data changed since an exact answer (questions.since forgets it).")
         sums = _numbers(analysis, asked, chosen(records, asked, levels), source)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from common.study.own_weights import brings_weights, digest_of_weights, network_of
+from common.study.own_weights import brings_weights, digest_of_weights, network_of, tasks_of
 from common.study.study import Study
 
 CURVES = ("auc", "decision", "calibration", "confusion")
@@ -46,7 +46,7 @@ def _alone(study: Study) -> Sequence[str]:
 
 
 def _scores(study: Study) -> Sequence[str]:
-    named = [name for name in study.task.options.get("scores", ()) if name in CURVES]
+    named = [name for name in tasks_of(study.task)[-1].options.get("scores", ()) if name in CURVES]
     said = []
     if named:
         said.append(

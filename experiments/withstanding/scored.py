@@ -10,6 +10,7 @@ from torch import nn
 
 from common.adversarial.aims import answering
 from common.data.cases import Cases, SiteId
+from common.errors import StudyError
 from common.learning.task import Task
 from common.sums.mean import Mean, merge
 
@@ -37,10 +38,16 @@ class Scored:
 
 
 def scored(task: Task, network: nn.Module, cases: Cases) -> Scored:
-    """Over cases of one hospital. A task that trains against changes is scored as the task that it is around."""
+    """Over cases of one hospital. A task that trains against changes is scored as the task that it is around.
+
+    Raises StudyError where the model answers no numbers.
+    """
     task = answering(task)
-    with torch.no_grad():
-        scores = merge([task.score(network, cases.batch())])
+    try:
+        with torch.no_grad():
+            scores = merge([task.score(network, cases.batch())])
+    except ValueError as error:
+        raise StudyError(f"the model's answers have no score: {error}") from error
     beside = {name: _value(scores[name]) for name in BESIDE if name in scores}
     recalls = [one for key, one in scores.items() if key.startswith(RECALL)]
     if not recalls:

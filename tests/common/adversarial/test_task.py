@@ -23,6 +23,7 @@ from common.learning.losses import augmented, begin
 from common.learning.parameters import new_network, read, trainable
 from common.learning.tasks.adversarial import DRAWN
 from common.study.catalogue import TASKS
+from common.study.evaluation_words import model_facts
 from common.study.options import Entry
 from common.study.own_weights import network_of
 from common.study.study import parse
@@ -229,3 +230,10 @@ def test_a_hospitals_policy_looks_at_the_task_within_and_its_network() -> None:
         (Policy(networks=("mlp",)), "networks"),
     ):
         assert [one for one in broken(study, policy) if one.word == rule]
+
+
+def test_what_leaves_of_the_scores_of_the_task_within_is_said_before_it_is_approved() -> None:
+    """Before: the sentence was looked for at the outer task alone, and nobody was told of bins of cases."""
+    inner = '{ name = "classification", network = "groupnorm_cnn", scores = ["auc"] }'
+    text = TEXT.replace('{ name = "segmentation", network = "unet" }', inner)
+    assert any("counts of cases by bin" in one and "(auc)" in one for one in model_facts(parse(text)))
