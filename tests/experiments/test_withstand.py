@@ -38,7 +38,7 @@ LONG = Clock(1e6)
 SIZE = 0.2
 FEW = Asked(("noise",), sizes=(SIZE,), cases=50)
 ROWS = np.random.default_rng(1).normal(size=(80, 3)).astype(np.float32)
-ALONE = {"patients": np.array([str(k) for k in range(80)])}
+ALONE: dict[str, Any] = {"patients": np.array([str(k) for k in range(80)])}
 
 
 @pytest.fixture(scope="module")
@@ -203,7 +203,7 @@ def test_numbers_and_times_have_a_page_as_classes_have(tmp_path: Path) -> None:
     told = withstood(number, tmp_path / "a" / "page", few)[1]
     assert [one["score"] for one in told["intent"]["tried"]] == ["skill", "skill"]
     times = np.stack([np.arange(80) + 1.0, np.arange(80) % 2], 1).astype(np.float32)
-    kept = {"time": times[:, 0], "event": times[:, 1].astype(np.int64)}
+    kept: dict[str, Any] = {"time": times[:, 0], "event": times[:, 1].astype(np.int64)}
     task = '{ name = "survival", cuts = [5.0, 40.0] }'
     run = run_of(tmp_path / "b", task, ROWS, times, 'target = "survival"', classes=(), **kept, **ALONE)
     told = withstood(run, tmp_path / "b" / "page", few)[1]
