@@ -10,14 +10,10 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
-from torch import Tensor
 
 from experiments.explanations.clock import Clock
-from experiments.explanations.pictures import grey_picture, sliced, tile
 from experiments.explanations.subject import Subject
 from experiments.withstanding.asked import Asked
 from experiments.withstanding.sections.example import Example, Examples, make
@@ -43,20 +39,13 @@ def main() -> None:
 
 def draw(page: Image.Image, top: int, one: Example) -> None:
     """The image, the change and the changed image, each with a line below it."""
-    added = tile(sliced((one.changed - one.image).sum(0, keepdim=True))[0], signed=True, side=SIDE)
-    pictures = (grey(one.image), added, grey(one.changed))
-    words = (f"{one.before} (truth: {one.truth})", f"added, at most {one.size} a pixel", one.after)
+    words = (f"{one.before}: right", f"added, at most {one.size} a pixel", one.after)
     pen, font = ImageDraw.Draw(page), ImageFont.load_default(14)
-    for column, (pixels, said) in enumerate(zip(pictures, words, strict=True)):
+    for column, (pixels, said) in enumerate(zip(one.pictures, words, strict=True)):
         left = column * (SIDE + GAP)
         page.paste(Image.fromarray(pixels).resize((SIDE, SIDE), Image.Resampling.NEAREST), (left, top))
         text = said.replace("\u00a0", " ")
         pen.text((left + SIDE / 2, top + SIDE + 15), text, GREY if column == 1 else "black", font, anchor="mm")
-
-
-def grey(image: Tensor) -> NDArray[np.uint8]:
-    """Its middle slice, where it is a volume."""
-    return grey_picture(sliced(image), SIDE)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 SIZES = ("unchanged", "2/255", "4/255", "8/255")
 SOURCE = (
     "PneumoniaMNIST in six hospitals, all test images, changed by twenty steps of the model's slope (PGD); one seed "
-    "of `wardround bench robust`."
+    "of wardround bench robust."
 )
 
 
