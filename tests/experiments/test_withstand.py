@@ -213,9 +213,9 @@ def test_numbers_and_times_have_a_page_as_classes_have(tmp_path: Path) -> None:
 def test_outlines_and_volumes_have_distances_beside_dice(tmp_path: Path) -> None:
     source, classes = 'classes = ["ground", "spot"]', ("ground", "spot")
     pictures, few = images(8)[0], replace(FEW, perturbations=("fgsm",))
-    volumes = np.random.default_rng(2).random((4, 1, 8, 4, 4)).astype(np.float32)
+    volumes = np.random.default_rng(2).random((4, 1, 8, 8, 8)).astype(np.float32)
     network = '{ name = "unet", channels = 4, depth = 2 }'
-    tasks = {"": pictures, ", patch = [4, 4, 4]": volumes}
+    tasks = {"": pictures, ", patch = [8, 8, 4]": volumes}
     for place, (more, inputs) in enumerate(tasks.items()):
         task = f'{{ name = "segmentation", network = {network}{more} }}'
         masks = (inputs[:, 0] > 0.6).astype(np.int64)
