@@ -21,7 +21,6 @@ class Way:
 
 
 MEASURED = (
-    Way("plain", "plainly", (0.0, 0.0, 0.0, 0.0)),
-    Way("course", "on images changed once, added to the data", (0.0, 0.0, 0.0, 0.0)),
-    Way("fgsm", "on images changed at every step (FGSM)", (0.0, 0.0, 0.0, 0.0)),
+    Way("plain", "plainly", (0.814, 0.732, 0.647, 0.343)),
+    Way("course", "on images changed once, added to the data", (0.729, 0.632, 0.537, 0.371)),
 )
