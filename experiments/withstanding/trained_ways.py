@@ -7,7 +7,7 @@ from dataclasses import dataclass
 SIZES = ("unchanged", "2/255", "4/255", "8/255")
 SOURCE = (
     "PneumoniaMNIST in six hospitals, all test images, changed by twenty steps of the model's slope (PGD); one seed "
-    "of `wardround bench robust`."
+    "of wardround bench robust."
 )
 
 
@@ -21,7 +21,6 @@ class Way:
 
 
 MEASURED = (
-    Way("plain", "plainly", (0.0, 0.0, 0.0, 0.0)),
-    Way("course", "on images changed once, added to the data", (0.0, 0.0, 0.0, 0.0)),
-    Way("fgsm", "on images changed at every step (FGSM)", (0.0, 0.0, 0.0, 0.0)),
+    Way("plain", "plainly", (0.814, 0.732, 0.647, 0.343)),
+    Way("course", "on images changed once, added to the data", (0.729, 0.632, 0.537, 0.371)),
 )

@@ -7,27 +7,32 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 
 from common.adversarial.perturbations.pgd import Pgd
 from common.data.cases import Cases, SiteId
+from common.learning.abilities import outlines
+from common.learning.task import Task
 from experiments.explanations.answering.role import Told
 from experiments.explanations.answering.which import answering_of
 from experiments.explanations.clock import Clock
-from experiments.explanations.pictures import grey_picture, shown, sliced, tile
+from experiments.explanations.pictures import Pixels, grey_picture, shown, sliced, tile, tinted
 from experiments.explanations.section import Section
 from experiments.explanations.subject import Subject
 from experiments.withstanding.asked import Asked
 from experiments.withstanding.moving import Range, moved, size_words
-from experiments.withstanding.tests_shown import task_of, tests_of
+from experiments.withstanding.shown import cases_shown, task_of
 from server.reporting.markup import Markup, tag
 from server.reporting.sections.layout import section
+from server.reporting.wording import score
 
 KEY, TITLE = "example", "What that looks like"
 LEDE = (
     "Cases that the model answers well, and the least change among the sizes above that misleads it, where one does. "
     "The change is drawn far stronger than it is; added to the image as it is, hardly anybody would see it."
 )
+IN_GREEN = "Green is where the outline is wrong."
 MOST, WORTH_SHOWING = 3, 0.05
 TRIED = 24
 """Cases of all hospitals among which examples are looked for."""
@@ -35,7 +40,10 @@ TRIED = 24
 
 @dataclass(frozen=True)
 class Example:
-    """Of one case, (C, *S) inputs. before, after: the model's answer in words. truth: "" where none is known."""
+    """Of one case, (C, *S) inputs. before, after: the model's answer in words. truth: "" where none is known.
+
+    wrong: (*S) of outlines, where the answer about the image is wrong, and where that about the changed one is.
+    """
 
     site: SiteId
     size: str
@@ -44,15 +52,26 @@ class Example:
     before: str
     after: str
     truth: str
+    wrong: tuple[Tensor, Tensor] | None = None
+
+    @property
+    def pictures(self) -> tuple[Pixels, Pixels, Pixels]:
+        """The image, what was added, and the changed image; what is outlined wrongly is green."""
+        change = (self.changed - self.image).sum(0, keepdim=True)
+        first, last = (grey_picture(sliced(one)) for one in (self.image, self.changed))
+        if self.wrong is not None:
+            before, after = (sliced(one[None])[0] for one in self.wrong)
+            first, last = tinted(sliced(self.image), before), tinted(sliced(self.changed), after)
+        return first, tile(sliced(change)[0], signed=True, side=168), last
 
     def markup(self) -> Markup:
         """Three pictures in a row."""
-        change = (self.changed - self.image).sum(0, keepdim=True)
+        first, added, last = self.pictures
         return tag(
             "div",
-            shown(grey_picture(sliced(self.image)), f"{self.site}: {self.before}", _truth(self.truth)),
-            shown(tile(sliced(change)[0], signed=True, side=168), f"what was added, at most {self.size}"),
-            shown(grey_picture(sliced(self.changed)), self.after),
+            shown(first, f"{self.site}: {self.before}", _truth(self.truth)),
+            shown(added, f"what was added, at most {self.size}"),
+            shown(last, self.after),
             class_="filmstrip large",
         )
 
@@ -84,12 +103,13 @@ class Examples:
 
     def markup(self) -> Markup:
         """One row a case."""
-        return section(KEY, TITLE, LEDE, *(one.markup() for one in self.examples))
+        lede = f"{LEDE} {IN_GREEN}" if self.examples[0].wrong is not None else LEDE
+        return section(KEY, TITLE, lede, *(one.markup() for one in self.examples))
 
 
 def make(subject: Subject, asked: Asked, clock: Clock) -> Section | None:
     """None where inputs are no images, or nothing is misled by any size."""
-    tests = tests_of(subject, asked.cases)
+    tests = cases_shown(subject, asked.cases)
     if not tests or len(next(iter(tests.values())).shape.inputs) < 3:
         return None
     clock.say("Looking for examples")
@@ -123,7 +143,16 @@ def _example(subject: Subject, site: SiteId, cases: Cases, allowed: Range, asked
                 return None
             first, other = before[place], after[place]
             image, moved_image = batch.inputs[place].detach(), changed.inputs[place].detach()
-            return Example(site, size_words(size), image, moved_image, first.answer, other.answer, first.truth)
+            return Example(
+                site,
+                size_words(size),
+                image,
+                moved_image,
+                _said(first, task),
+                _said(other, task),
+                "" if outlines(task) else first.truth,
+                _wrong(task, network, image, moved_image, batch.targets[place]) if outlines(task) else None,
+            )
     return None
 
 
@@ -133,6 +162,16 @@ def _fall(before: Told, after: Told) -> float:
         return 0.0
     fall = before.score - after.score
     return fall if np.isfinite(fall) else 0.0
+
+
+def _said(told: Told, task: Task) -> str:
+    return f"{told.answer}, Dice {score(told.score)}" if outlines(task) else told.answer
+
+
+def _wrong(task: Task, network: nn.Module, image: Tensor, changed: Tensor, truth: Tensor) -> tuple[Tensor, Tensor]:
+    with torch.no_grad():
+        first, last = (task.predict(network, one[None])[0] != truth for one in (image, changed))
+    return first, last
 
 
 def _truth(truth: str) -> str | None:

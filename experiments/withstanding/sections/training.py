@@ -22,7 +22,7 @@ LEDE = (
 )
 SOUNDS_RIGHT = (
     "What sounds right: train a model, change every training image once so that it misleads that model, add the "
-    "changed images to the data, and train again. Measured, the second model is misled more easily than the first."
+    "changed images to the data, and train again. Measured, the second model withstands no more than the first, and mostly less."
 )
 WHY = (
     "The changed images mislead the first model, and it is the second that learns. After a few steps of training its "
