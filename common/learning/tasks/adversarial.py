@@ -227,6 +227,8 @@ class Adversarial:
     def _starts(self, batch: Batch, draws: list[np.random.Generator]) -> Tensor:
         """(N, K, ...) of each case by its own generator."""
         shape = tuple(batch.inputs.shape[1:])
+        if not draws:
+            return torch.zeros(0, *self._recipe.draw(np.random.default_rng(0), shape).shape)
         return torch.from_numpy(np.stack([self._recipe.draw(rng, shape) for rng in draws]))
 
     def _attacked(self, network: nn.Module, batch: Batch) -> Batch:
