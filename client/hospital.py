@@ -24,6 +24,7 @@ from client.splitting import UNLABELLED, Places, split
 from common.data.cases import Cases, SiteId
 from common.data.names import RULE, fault_of, refuse_alike
 from common.errors import SourceError, StudyError
+from common.learning.abilities import abilities, can
 from common.learning.device import chosen, placed
 from common.learning.parameters import new_network
 from common.learning.task import Task
@@ -33,6 +34,7 @@ from common.study.options import Entry
 from common.study.study import Split, Study, parse_json
 from common.sums.cohorts import Cohorts
 
+CASES_LOOKED_AT = 64
 _Place = tuple[str, int | None, str | None, Path | None, SiteId | None]
 _withdrawn: dict[_Place, frozenset[str]] = {}
 """Who had withdrawn when a hospital was opened last."""
@@ -179,8 +181,24 @@ def _opened(
         rng = generator(study.seed, name, "bootstrap", study.training.bootstrap)
         splits = {**splits, "train": _drawn(splits["train"], rng)}
     task = study.build_task()
+    refuse_unusable(task, name, splits)
     network = placed(new_network(task, splits["train"].shape, study.seed, study.training), device)
     return Hospital(name, study, task, splits, network, digest, unlabelled=unlabelled)
+
+
+def refuse_unusable(task: Task, name: SiteId, splits: Mapping[str, Cases]) -> None:
+    """Raise SourceError where the task says that nothing follows from a case: training on it would spoil the sum."""
+    if not can(task, "unusable"):
+        return
+    for part, cases in splits.items():
+        for start in range(0, len(cases), CASES_LOOKED_AT):
+            rows = np.arange(start, min(start + CASES_LOOKED_AT, len(cases)))
+            if (found := abilities(task).unusable(cases.batch(rows).inputs)) is not None:
+                row, why = found
+                raise SourceError(
+                    f"hospital {name!r}: case {start + row + 1} of {len(cases)} of the part {part!r}, of person "
+                    f"{str(cases.patients[start + row])!r}, cannot be used: {why}."
+                )
 
 
 def _drawn(cases: Cases, rng: np.random.Generator) -> Cases:

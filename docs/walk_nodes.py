@@ -41,6 +41,8 @@ BEHIND_A_PROXY, WORDS_OF_A_PROXY = "Graz", f"--proxy http://{PROXY}:3128"
 LASTING = ("server up", "node run")
 TRIED_AGAIN = ("doctor", "status")
 """What people do again until it says that nothing is left to mend."""
+READING = ("version", "data check", "policy", "approve --list", "log", "privacy ledger", "predict", "node files")
+"""Commands of a hospital that change nothing of what others, or its own later commands, find."""
 PATIENCE_S = 180.0
 PATIENTS = 120
 CENTRES = dict(zip(HOSPITALS, ("cleveland", "hungarian", "va"), strict=True))
@@ -106,11 +108,12 @@ class Host:
 
 @dataclass
 class World:
-    """All machines. told: what was typed and said, in order."""
+    """All machines. say: hears what was typed and said. once: commands that Aachen alone types."""
 
     coordinator: Host
     hospitals: dict[str, Host]
     say: Callable[[str], object] = print
+    once: Sequence[str] = ()
 
     def follow(self, page: str) -> list[str]:
         """Do every block of the page, in its order; what was left out, and why."""
@@ -158,6 +161,8 @@ class World:
         elif party == COORDINATOR:
             self.at_the_coordinator(line)
             self._hand_out()
+        elif any(line.startswith(f"wardround {words}") for words in self.once):
+            self._done(self.hospitals[EXAMPLE], line, "")
         else:
             self.everywhere(line)
             self._hand_in()

@@ -11,6 +11,7 @@ import typer
 
 from common.files import access as files
 from experiments.commands import (
+    ablate,
     anonymise,
     approve,
     ask,
@@ -25,6 +26,7 @@ from experiments.commands import (
     doctor,
     evaluations,
     example,
+    explain,
     export,
     inherited,
     jobs,
@@ -47,6 +49,7 @@ from experiments.commands import (
     track,
     tune,
     views,
+    withstand,
 )
 
 EXIT_CODES = (
@@ -90,6 +93,8 @@ cli.command()(evaluations.evaluate)
 cli.command()(ask.ask)
 cli.command()(tune.tune)
 cli.command()(probe.probe)
+cli.command()(withstand.withstand)
+cli.command()(ablate.ablate)
 cli.command()(studies.check)
 cli.command()(views.views)
 cli.command()(approve.approve)
@@ -108,6 +113,7 @@ cli.command()(track.track)
 cli.add_typer(audits.cli, name="audit")
 cli.command()(predict.predict)
 cli.command()(counterfactual.counterfactual)
+cli.command()(explain.explain)
 cli.command()(export.export)
 cli.command()(measures.metrics)
 cli.command()(measures.register)

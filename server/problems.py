@@ -15,6 +15,7 @@ from common.files.json_files import read_lines
 FILE = "problems.jsonl"
 Stage = Literal[
     "start",
+    "range",
     "last vote",
     "final evaluation",
     "models",
@@ -37,6 +38,7 @@ WORDS: Mapping[str, str] = {
 }
 WORDS_OF_ALL: Mapping[str, str] = {
     "start": "a hospital took no part",
+    "range": "some values were cut to the range of the sum",
     "last vote": "nobody voted on the last model",
     "final evaluation": "there is no final evaluation",
     "models": "no hospital was given the model",

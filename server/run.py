@@ -56,6 +56,7 @@ from server.server_privacy import private_terms
 from server.strategy import Strategy
 from server.traffic import Traffic
 from server.transport import Conversation
+from server.value_range import cut_words
 
 BYTES_A_PARAMETER, BYTES_BESIDE = 128, 1 << 24
 """Limits of a protocol's bytes: the most wasteful encryption takes 20 bytes a parameter and vector."""
@@ -140,6 +141,7 @@ class Conductor:
                 collapse.look(record)
                 self._note_withdrawn(pins, rounds.exchange.withdrawn, checkpoint.round - 1)
                 self._keep(rounds, checkpoint, record)
+                self._note_cut(record)
                 watch.tidy()
                 ended = self._reached(record) or watch.is_over or collapse.is_over or self._bore_enough(checkpoint)
         finally:
@@ -277,6 +279,12 @@ class Conductor:
         self.problems.append(problem)
         keep(self.folder.path, problem)
         self.progress.publish(ProblemFound(problem))
+
+    def _note_cut(self, record: Mapping[str, Any]) -> None:
+        """Say once that values were cut: few of them still move their parameters otherwise than they should."""
+        share = record["range"]["clipped"]
+        if share and not any(problem.stage == "range" for problem in self.problems):
+            self._note(Problem("range", cut_words(record["round"], share, self.study.aggregation.name)))
 
     def _note_dropped(self, rounds: Rounds, stage: Stage) -> None:
         """Everybody whose reply at a stage after the rounds was not used, once."""

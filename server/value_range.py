@@ -59,6 +59,17 @@ def collect_in_range(
         collected, factor, repeats = again, wider, repeats + 1
 
 
+def cut_words(number: int, share: float, aggregation: str) -> str:
+    """What follows where a round's sum was taken though a few of its values were beyond the range."""
+    told = f"{share:.1%}" if share >= 0.001 else "fewer than 0.1%"
+    return (
+        f"in round {number} {told} of the values were larger than the range of the sum and were cut to it, so single "
+        "parameters moved less than hospitals asked for, and the model is not that of aggregation 'plain'. Other "
+        f"rounds may be so too ('range' in rounds.jsonl). Give aggregation {aggregation!r} a larger largest_value, "
+        "or training a smaller learning rate"
+    )
+
+
 def clipped_share(collected: Collected) -> float | None:
     """What the hospitals' counts come to."""
     mean = None if collected.total is None else collected.total.statistics.get(CLIPPED)

@@ -7,6 +7,7 @@ import gc
 import os
 import signal
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
 from functools import cache
@@ -22,6 +23,9 @@ import typer.main
 import typer.testing
 
 torch.set_num_threads(1)
+
+# jsonschema would build 38 grammars of addresses from it, for formats that no schema of ours has: two seconds each.
+sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
 
 # Whoever starts the tests by nohup or in the background of a script has them ignore these, and all they start.
 signal.signal(signal.SIGINT, signal.default_int_handler)

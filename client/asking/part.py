@@ -13,17 +13,19 @@ from client.asking.answered import State, same_data
 from client.asking.asked import Asked, Levels, Place
 from client.asking.decision import Decision, decide, table_of
 from client.audit_log import note
+from client.case_maps import mapped_records
 from client.charge_once import charge_once, release
 from client.features import featured_records
 from client.hospital import Hospital
 from client.ledger import NO_ROUND, Charge
 from client.policy import Policy
 from client.records import records_of
-from common.asking.abilities import encoder_read
+from common.asking.abilities import encoder_read, maps_read
 from common.asking.analysis import Analysis
 from common.asking.exact_sums import Integers, checked
 from common.asking.features import FEATURE, FEATURES, LEAST, PART
 from common.asking.levels import levels_of
+from common.asking.maps import MAPS, MapReading, is_of_maps
 from common.asking.predicates import parse_all
 from common.asking.records import Records
 from common.errors import RefusedError, StudyError
@@ -47,15 +49,19 @@ def part_of(
     was left.
     """
     levels = levels_of(hospital.study)
-    which = encoder_read(analysis)
-    records = permitted(
-        featured_records(hospital, which, place is not None) if which else records_of(hospital), policy
-    )
+    which, reading = encoder_read(analysis), maps_read(analysis)
+    records = permitted(_records(hospital, which, reading, place is not None), policy)
     if place is None:
         return _numbers(analysis, asked, chosen(records, asked, levels), source)
-    records = replace(records, least=LEAST) if which else records
+    records = replace(records, least=LEAST) if which and reading is None else records
     with answered.alone(place):
         return _decided(hospital, analysis, asked, policy, place, source, records, levels)
+
+
+def _records(hospital: Hospital, which: str, reading: MapReading | None, is_judged: bool) -> Records:
+    if reading is not None:
+        return mapped_records(hospital, reading)
+    return featured_records(hospital, which, is_judged) if which else records_of(hospital)
 
 
 def _state(hospital: Hospital) -> State:
@@ -70,13 +76,15 @@ def permitted(records: Records, policy: Policy) -> Records:
     names = policy.questions.columns
     if names is None:
         return records
-    kept = {*names, PART} if FEATURES in names else {*names}
+    kept = {*names, PART} if {FEATURES, MAPS} & {*names} else {*names}
     columns = {name: values for name, values in records.columns.items() if _beginning(name) in kept}
     return replace(records, columns=columns)
 
 
 def _beginning(name: str) -> str:
-    """A column's name, and one word for all features."""
+    """A column's name, and one word for all features, or for all that is of maps."""
+    if is_of_maps(name):
+        return MAPS
     return FEATURES if name.startswith(FEATURE) else name
 
 

@@ -62,6 +62,12 @@ NAMES = (
 """UCI's own: age in years, sex, chest pain, resting blood pressure in mmHg, cholesterol in mg/dl, raised fasting
 sugar, resting ECG, largest heart rate a minute, angina under exercise, ST depression in mm, its slope, vessels
 coloured, thallium scan, diagnosis (0: healthy)."""
+INPUTS = (
+    *("age", "male sex", "resting blood pressure", "cholesterol", "raised fasting sugar", "largest heart rate"),
+    *("angina under exercise", "ST depression", "atypical angina", "chest pain that is no angina", "no chest pain"),
+    *("ST-T changes in the resting ECG", "hypertrophy in the resting ECG"),
+)
+"""What the columns of an input are, in order. Typical angina and a normal ECG have none of their own."""
 DISEASE = "disease"
 """0 or 1, what is to be predicted: `num` above 0."""
 WORDS_OF = {
@@ -150,6 +156,10 @@ class Heart:
     def levels(self) -> Mapping[str, tuple[str, ...]]:
         """Of the columns whose numbers are names."""
         return {name: tuple(words.values()) for name, words in WORDS_OF.items()}
+
+    def input_names(self) -> tuple[str, ...]:
+        """In words."""
+        return INPUTS
 
     def new_cases(self, new: NewFile, learned: Learned) -> Iterator[NewCase]:
         """Rows in the columns of the four files, without a header; the diagnosis may be left out, or be a ?."""

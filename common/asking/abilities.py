@@ -6,6 +6,7 @@ from dataclasses import fields, is_dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 if TYPE_CHECKING:
+    from common.asking.maps import MapReading
     from common.learning.label_draw import LabelDraw
 
 FEWEST_HOSPITALS = 1
@@ -35,6 +36,9 @@ class AnalysisAbilities(Protocol):
     encoder: str
     """Whose features it reads: "start", of the encoder that the study begins from; "random", of an untrained one; "",
     of none. An option where it can be either."""
+
+    maps: MapReading | None
+    """Which maps of cases it reads, of the model that the study begins from; its `encoder` is then "start"."""
 
     label_draw: LabelDraw | None
     """Which persons' labels it uses, where not all: the sums are of these alone. A property where options decide."""
@@ -82,6 +86,12 @@ def without_noise_of(analysis: Any) -> str:
 def encoder_read(analysis: Any) -> str:
     """Whose features it reads; "" for most, which read none."""
     return str(getattr(analysis, "encoder", ""))
+
+
+def maps_read(analysis: Any) -> MapReading | None:
+    """Which maps it reads; None for most."""
+    found: MapReading | None = getattr(analysis, "maps", None)
+    return found
 
 
 def label_draw_of(analysis: Any) -> LabelDraw | None:

@@ -15,6 +15,7 @@ from common.asking.abilities import (
     encoder_read,
     label_draw_of,
     least_hospitals_of,
+    maps_read,
     most_rounds_of,
     of_hospitals,
     whole_hospitals,
@@ -24,6 +25,7 @@ from common.asking.analysis import Analysis, Public, Query, Told
 from common.asking.answer import Answer, Cell, Figure, Series, Table
 from common.asking.exact_sums import Integers, Part, Total, counts
 from common.asking.groups import codes, levels_of
+from common.asking.maps import MapReading
 from common.asking.records import Records
 from common.errors import AnalysisError
 from common.learning.label_draw import LabelDraw
@@ -71,6 +73,11 @@ class Grouped:
     def encoder(self) -> str:
         """As the analysis says."""
         return encoder_read(self.analysis)
+
+    @property
+    def maps(self) -> MapReading | None:
+        """As the analysis says."""
+        return maps_read(self.analysis)
 
     @property
     def label_draw(self) -> LabelDraw | None:

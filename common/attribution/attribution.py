@@ -29,3 +29,15 @@ class Attribution(Protocol):
         no other case. Raises AttributionError in words where the method does not fit the network.
         """
         ...
+
+
+class AttributionAbilities(Protocol):
+    """The optional members. No attribution must have them."""
+
+    control: ClassVar[bool]
+    """Whether it does not ask the network at all, and is there to be compared with."""
+
+
+def is_control(method: object) -> bool:
+    """Whether an attribution, or its class, is a control that does not ask the network."""
+    return bool(getattr(method, "control", False))

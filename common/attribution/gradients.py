@@ -20,18 +20,29 @@ def input_gradient(network: nn.Module, inputs: Tensor, aim: Aim) -> Tensor:
         (found,) = torch.autograd.grad(value, leaf, allow_unused=True) if value.requires_grad else (None,)
     if found is None:
         raise AttributionError(
-            f"{aim.words} does not depend on the inputs, so there is nothing to attribute to them."
+            f"{aim.words} has no gradient by the inputs: it does not depend on them, or the network is a file that "
+            "is asked and not looked into (ONNX, TorchScript). Take occlusion."
         )
     return found.detach()
 
 
 @contextmanager
 def asked(network: nn.Module) -> Iterator[nn.Module]:
-    """The network in evaluation mode, every module's own mode restored afterwards."""
-    modes = [(module, module.training) for module in network.modules()]
+    """The network in evaluation mode and without hooks on what flows back, all restored afterwards.
+
+    Such hooks are another's, as Opacus', which would take the gradient for one of training.
+    """
+    modules = list(network.modules())
+    modes = [(module, module.training) for module in modules]
+    hooks = [kept for module in modules for kept in (module._backward_hooks, module._backward_pre_hooks)]
+    held = [dict(kept) for kept in hooks]
     network.eval()
+    for kept in hooks:
+        kept.clear()
     try:
         yield network
     finally:
+        for kept, before in zip(hooks, held, strict=True):
+            kept.update(before)
         for module, mode in modes:
             module.training = mode

@@ -25,3 +25,14 @@ class Corruption(Protocol):
         every severity, so that a curve over it is of one realisation. span: black and white of the data.
         """
         ...
+
+
+class CorruptionAbilities(Protocol):
+    """What a corruption may have beside its role."""
+
+    def moved(self, labels: NDArray[np.int64], severity: float, rng: np.random.Generator) -> NDArray[np.int64]:
+        """Where the truth of a case (H, W) or (X, Y, Z) lies afterwards, by the same draws.
+
+        Of a corruption that moves anatomy; where it stays, there is no such member.
+        """
+        ...

@@ -76,9 +76,17 @@ class Abilities(Protocol):
     """What the numbers of one case's `predict` are called, in order."""
     label_smoothing: float
     """Share of the truth that the loss spreads evenly over all classes."""
+    number_names: tuple[str, ...]
+    """What the real numbers of `numbers` are called, in order."""
 
     def logits(self, network: nn.Module, inputs: Tensor) -> Tensor:
         """(N, classes, ...) float32; a softmax over classes makes probabilities, the largest is what it predicts."""
+        ...
+
+    def numbers(self, network: nn.Module, inputs: Tensor) -> Tensor:
+        """(N, K) the real numbers that explain what is answered, in the precision of the inputs, differentiable by
+        them: a risk, a value in its unit. Where an answer saturates, as a probability does, the number before that.
+        """
         ...
 
     def in_own_unit(self, value: float) -> float:
@@ -180,6 +188,13 @@ class Abilities(Protocol):
         """Shape of one target, where it is not that of a prediction."""
         ...
 
+    def unusable(self, inputs: Tensor) -> tuple[int, str] | None:
+        """The first case of (N, *shape) from which nothing follows, whatever the network, and why; None for none.
+
+        Such as a mask that leaves out everything: its hospital refuses it before any training, in these words.
+        """
+        ...
+
 
 NAMES = tuple(name for name in (*Abilities.__annotations__, *vars(Abilities)) if not name.startswith("_"))
 TOGETHER = (
@@ -190,6 +205,8 @@ TOGETHER = (
     ("loss_of", "optimised"),
     ("optimised", "loss_of"),
     ("soft_loss", "label_space"),
+    ("numbers", "number_names"),
+    ("number_names", "numbers"),
     ("panels", "drawn"),
     ("judged", "answered"),
     ("judged_each", "answered"),
@@ -291,6 +308,11 @@ def answer_names(task: Task) -> tuple[str, ...]:
     return tuple(getattr(task, "answer_names", ()))
 
 
+def number_names(task: Task) -> tuple[str, ...]:
+    """What the numbers of `numbers` are called; () where there are none."""
+    return tuple(getattr(task, "number_names", ()))
+
+
 def presented(task: Task, scores: Mapping[str, float | None]) -> dict[str, float | None]:
     """Scores as they are shown."""
     return dict(abilities(task).presented(scores) if can(task, "presented") else scores)
@@ -359,7 +381,7 @@ def check_declared(task: Task, name: str) -> None:
 
 
 def _check_kinds(task: Task, name: str) -> None:
-    for member in ("views", "companion", "watched"):
+    for member in ("views", "companion", "watched", "number_names"):
         if can(task, member) and not _are_words(getattr(task, member)):
             raise StudyError(f"task {name!r}: {member} must be a tuple of words; it is {getattr(task, member)!r}.")
     if taken := set(views(task)) & set(COLUMNS):

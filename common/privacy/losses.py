@@ -45,6 +45,8 @@ ORDERS += (64, 80, 96, 128, 192, 256, 512, 1024)
 INTERVALS_A_SPREAD = 5e4
 MOST_EPSILON, MOST_STEPS = 1e5, 10**8
 """Beyond either, distributions of losses take for ever or overflow, and a bound that is computed at once will do."""
+ROUNDED = 1e-12
+"""More than adding up probabilities in float64 loses."""
 
 logging.getLogger("absl").addFilter(lambda record: "_compute_log_a_frac failed" not in str(record.msg))
 
@@ -151,3 +153,23 @@ def _loss(noise_multiplier: float, sampling_rate: float, width: float) -> Any:
     from dp_accounting.pld.privacy_loss_distribution import from_gaussian_mechanism
 
     return from_gaussian_mechanism(noise_multiplier, value_discretization_interval=width, sampling_prob=sampling_rate)
+
+
+def deltas_at(losses: Any, epsilons: NDArray[np.float64]) -> NDArray[np.float64]:
+    """dp_accounting's `get_delta_for_epsilon`, many times as fast, and larger by ROUNDED.
+
+    losses: of adding or of removing a unit. epsilons: (n,) rising. Returns (n,). What adds up from the largest loss
+    down is added up once for all of them.
+    """
+    dense = losses.to_dense_pmf()
+    values = (np.arange(dense.size) + dense._lower_loss) * dense._discretization
+    first = np.searchsorted(values, epsilons, side="right")
+    weights = np.where(values > epsilons[0], dense._probs, 0.0)
+    above, less = (_from_above(part) for part in (weights, weights * np.exp(-np.maximum(values, epsilons[0]))))
+    deltas = dense._infinity_mass + above[first] - np.exp(epsilons) * less[first]
+    return np.asarray(np.clip(deltas + ROUNDED, dense._infinity_mass, 1.0), np.float64)
+
+
+def _from_above(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(n + 1,) sums of each value and all after it, the last of none."""
+    return np.concatenate([np.cumsum(values[::-1])[::-1], [0.0]])

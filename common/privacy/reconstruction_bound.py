@@ -31,7 +31,16 @@ from typing import Any
 import numpy as np
 
 from common.errors import StudyError
-from common.privacy.losses import ORDERS, composed, gaussians, interval, is_beyond, renyi, renyi_epsilon
+from common.privacy.losses import (
+    ORDERS,
+    composed,
+    deltas_at,
+    gaussians,
+    interval,
+    is_beyond,
+    renyi,
+    renyi_epsilon,
+)
 from common.privacy.release import Release
 from common.privacy.variation import variation_of
 
@@ -77,7 +86,8 @@ def _by_losses(losses: Any, prior: float, reach: float) -> float:
 
     def least(low: float, high: float) -> tuple[float, float, float]:
         epsilons = np.linspace(low, high, POINTS)
-        bounds = np.exp(epsilons) * prior + losses.get_delta_for_epsilon(epsilons)
+        removing, adding = (deltas_at(side, epsilons) for side in (losses._pmf_remove, losses._pmf_add))
+        bounds = np.exp(epsilons) * prior + np.maximum(removing, adding)
         best, step = int(bounds.argmin()), (high - low) / (POINTS - 1)
         return float(bounds[best]), epsilons[best] - step, epsilons[best] + step
 

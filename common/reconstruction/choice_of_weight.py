@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from torch import Tensor
@@ -20,6 +20,13 @@ from common.reconstruction.noise import Supported
 from common.reconstruction.problem import Solved
 
 GOLDEN = (math.sqrt(5) - 1) / 2
+LEAST_BEND = 0.5
+"""Curvature of an L-curve, one over the logarithms of its axes, below which it has no corner: curves of well-posed
+operators, where noise is not made larger, wave by less."""
+LEAST_APART = 0.05
+"""Two points of an L-curve, in logarithms: nearer, they differ by what a solver leaves undone."""
+FLAT = 1e-6
+"""Share of the largest value of a regulariser below which an image holds nothing any more."""
 
 
 class Solution(Protocol):
@@ -41,11 +48,14 @@ class Tried:
 
 @dataclass(frozen=True)
 class Chosen:
-    """weight: the choice. tried: all that were looked at, the weight rising. How: why it was chosen, in words."""
+    """weight: the choice. tried: all that were looked at, the weight rising. how: why it was chosen, in words. found:
+    whether there was a reason to choose it.
+    """
 
     weight: float
     tried: tuple[Tried, ...]
     how: str
+    found: bool = True
 
 
 def by_training_images(
@@ -129,19 +139,38 @@ def by_l_curve(
     """The corner of misfit against the regulariser's value on log axes: its largest curvature (Hansen 1992).
 
     value: R of images, (N,), such as a regulariser's. Needs neither truth nor noise, and has no guarantee: where the
-    curve has no corner, the choice says so.
+    curve has no corner, `found` is false. Three things make corners that are none, and are left out: weights whose
+    images are flat, weights whose images are the same but for the solver's tolerance (a bend of so short a curve is
+    rounding), and bends that are gentle.
     """
     _demand_span(span, looks)
     tries = _Tries(solution, linear, measured, lambda found: float(value(found.images).mean()))
     for step in range(looks):
         tries.at(math.log(span[1]) + (math.log(span[0]) - math.log(span[1])) * step / (looks - 1))
     rows = sorted(tries.rows, key=lambda row: row.weight)
-    bends = curvatures(
-        [math.log(max(row.misfit, 1e-300)) for row in rows], [math.log(max(row.score, 1e-300)) for row in rows]
-    )
-    corner = max(range(len(rows)), key=lambda k: bends[k])
-    how = "the corner of the L-curve" if bends[corner] > 0 else "the L-curve has no corner"
-    return tries.chosen(rows[corner].weight, how)
+    weight, bend = corner(rows)
+    if bend >= LEAST_BEND:
+        return tries.chosen(weight, "the corner of the L-curve")
+    return replace(tries.chosen(weight, "the L-curve has no corner"), found=False)
+
+
+def corner(rows: Sequence[Tried]) -> tuple[float, float]:
+    """The weight where the curve bends most, and how much; of points that are apart, and of images that are not flat.
+
+    rows: the weight rising.
+    """
+    most = max(row.score for row in rows)
+    kept, places = list[Tried](), list[tuple[float, float]]()
+    for row in reversed(rows):  # as they were solved: later ones may not have moved
+        place = math.log(max(row.misfit, 1e-300)), math.log(max(row.score, 1e-300))
+        if row.score >= FLAT * most and (not places or math.dist(place, places[-1]) >= LEAST_APART):
+            kept.append(row)
+            places.append(place)
+    bends = curvatures([x for x, _ in reversed(places)], [y for _, y in reversed(places)])
+    if not bends:
+        return rows[0].weight, -math.inf
+    best = max(range(len(bends)), key=lambda k: bends[k])
+    return kept[len(kept) - 1 - best].weight, bends[best]
 
 
 def curvatures(x: Sequence[float], y: Sequence[float]) -> list[float]:

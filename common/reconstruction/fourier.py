@@ -2,21 +2,53 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 
 def fourier(images: Tensor) -> Tensor:
     """(N, 2, *S): the orthonormal transform over all axes of space, the zero frequency in the middle."""
-    axes = tuple(range(1, images.dim() - 1))
-    image = torch.view_as_complex(images.movedim(1, -1).contiguous())
-    spectrum = torch.fft.fftn(torch.fft.ifftshift(image, dim=axes), dim=axes, norm="ortho")
-    return torch.view_as_real(torch.fft.fftshift(spectrum, dim=axes)).movedim(-1, 1)
+    return _centred(torch.fft.fftn, images)
 
 
 def inverse_fourier(spectrum: Tensor) -> Tensor:
     """The inverse of `fourier`, and its adjoint."""
-    axes = tuple(range(1, spectrum.dim() - 1))
-    frequencies = torch.view_as_complex(spectrum.movedim(1, -1).contiguous())
-    image = torch.fft.ifftn(torch.fft.ifftshift(frequencies, dim=axes), dim=axes, norm="ortho")
-    return torch.view_as_real(torch.fft.fftshift(image, dim=axes)).movedim(-1, 1)
+    return _centred(torch.fft.ifftn, spectrum)
+
+
+def _centred(transform: Callable[..., Tensor], images: Tensor) -> Tensor:
+    """To move an even axis by half of itself is to change every other sign on the other side: no copies."""
+    axes, size = tuple(range(1, images.dim() - 1)), tuple(images.shape[2:])
+    if any(n % 2 for n in size):
+        moved = transform(torch.fft.ifftshift(_complex(images), dim=axes), dim=axes, norm="ortho")
+        return _channels(torch.fft.fftshift(moved, dim=axes))
+    before = _signs(size, images)
+    after = -before if sum(size) % 4 else before
+    return _channels(transform(_complex(images * before), dim=axes, norm="ortho")) * after
+
+
+def _complex(images: Tensor) -> Tensor:
+    return torch.complex(images[:, 0], images[:, 1])
+
+
+def _channels(images: Tensor) -> Tensor:
+    return torch.stack([images.real, images.imag], 1)
+
+
+def _signs(size: tuple[int, ...], like: Tensor) -> Tensor:
+    """(*S): 1 and -1 in turn along every axis."""
+    return torch.from_numpy(_alternating(size, like.dtype == torch.float32)).to(like)
+
+
+@lru_cache(maxsize=64)
+def _alternating(size: tuple[int, ...], single: bool) -> NDArray[Any]:
+    """No tensor, as one that is made in inference or under a transform of functions is of no use outside of it."""
+    places = np.indices(size).sum(0)
+    signs: NDArray[Any] = (1 - 2 * (places % 2)).astype(np.float32 if single else np.float64)
+    return signs

@@ -18,8 +18,8 @@ def read(
 ) -> NDArray[np.float64]:
     """Weights of shape `sides`, the given ones in the middle. A plane's is that of each slice of a volume.
 
-    Raises StudyError for one that is greater than `sides`, of even sides, not finite, or of sum zero where it is to
-    be normalised; FileError for a file that cannot be read.
+    Raises StudyError for one that is greater than `sides`, of even sides, not finite, all zeros, or of sum zero where
+    it is to be normalised; FileError for a file that cannot be read.
     """
     found = _of_file(Path(file)) if file else _of_list(where, weights)
     if found.ndim == len(sides) - 1:
@@ -31,6 +31,8 @@ def read(
         )
     if any(side > most for side, most in zip(found.shape, sides, strict=True)):
         raise StudyError(f"{where}.point_spread_pixels must be {max(found.shape)} or more; it is {sides[0]}.")
+    if not found.any():
+        raise StudyError(f"{where}: a point spread must not be nothing but zeros: no data would hold anything.")
     if normalised and abs(found.sum()) < 1e-12 * np.abs(found).sum() + 1e-300:
         raise StudyError(f"{where}: a point spread of sum 0 cannot be normalised: set normalised = false.")
     margins = [(most - side) // 2 for side, most in zip(found.shape, sides, strict=True)]

@@ -60,14 +60,12 @@ class Layout:
 
         Raises StudyError where inputs are not of this layout.
         """
-        self.check(tuple(inputs.shape[1:]))
-        found, start = [], 0
-        for shape in (self.measured_shape, *self.parameters.values()):
-            end = start + self._planes_of(shape)
-            found.append(inputs[:, start:end].flatten(1)[:, : prod(shape)].reshape(len(inputs), *shape))
-            start = end
-        parameters = dict(zip(self.parameters, found[1:], strict=True))
-        return found[0], self.operator.map(self.image_shape, parameters)
+        measured, *parameters = self._parts(inputs)
+        return measured, self.operator.map(self.image_shape, dict(zip(self.parameters, parameters, strict=True)))
+
+    def parameters_of(self, inputs: Tensor) -> dict[str, Tensor]:
+        """Parameters (N, *shape) by name. Raises StudyError where inputs are not of this layout."""
+        return dict(zip(self.parameters, self._parts(inputs)[1:], strict=True))
 
     def check(self, inputs_shape: tuple[int, ...]) -> None:
         """Raise StudyError where inputs are not of this layout."""
@@ -76,6 +74,16 @@ class Layout:
                 f"cases must hold data and parameters of the task's operator in planes of shape {self.inputs_shape}; "
                 f"they are of shape {inputs_shape}. Choose the source's operators and the task's alike."
             )
+
+    def _parts(self, inputs: Tensor) -> list[Tensor]:
+        """Data, then parameters in their order."""
+        self.check(tuple(inputs.shape[1:]))
+        found, start = list[Tensor](), 0
+        for shape in (self.measured_shape, *self.parameters.values()):
+            end = start + self._planes_of(shape)
+            found.append(inputs[:, start:end].flatten(1)[:, : prod(shape)].reshape(len(inputs), *shape))
+            start = end
+        return found
 
     def _planes_of(self, shape: tuple[int, ...]) -> int:
         return ceil(prod(shape) / prod(self.image_shape[1:]))

@@ -167,12 +167,22 @@ LOSSES = Catalogue(
     beside="common.learning.own_loss:LossAbilities",
     plain="common.learning.own_loss:plain_loss",
 )
-ATTRIBUTIONS = Catalogue("attribution", "common.attribution.methods", "common.attribution.attribution:Attribution")
+ATTRIBUTIONS = Catalogue(
+    "attribution",
+    "common.attribution.methods",
+    "common.attribution.attribution:Attribution",
+    beside="common.attribution.attribution:AttributionAbilities",
+)
 PERTURBATIONS = Catalogue(
     "perturbation", "common.adversarial.perturbations", "common.adversarial.perturbation:Perturbation"
 )
 RECIPES = Catalogue("recipe", "common.adversarial.recipes", "common.adversarial.recipe:Recipe")
-CORRUPTIONS = Catalogue("corruption", "common.corruptions.artefacts", "common.corruptions.corruption:Corruption")
+CORRUPTIONS = Catalogue(
+    "corruption",
+    "common.corruptions.artefacts",
+    "common.corruptions.corruption:Corruption",
+    beside="common.corruptions.corruption:CorruptionAbilities",
+)
 AGGREGATIONS = Catalogue(
     "aggregation",
     "common.sums.aggregations",

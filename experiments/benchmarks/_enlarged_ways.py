@@ -68,9 +68,14 @@ def pooled(study: Study, hospitals: Sequence[Hospital], times: int = 1) -> nn.Mo
 
 
 def scored(task: Any, networks: Sequence[nn.Module], held: Sequence[Cases]) -> Scores:
-    """psnr and ssim of networks, one a hospital, and of the bicubic image: means over cases, then over hospitals."""
-    each: dict[str, list[float]] = {"psnr": [], "ssim": [], "bicubic": []}
-    for network, cases in zip(networks, held, strict=True):
+    """psnr and ssim of networks, one a hospital, and of the bicubic image: means over cases, then over hospitals.
+
+    A hospital without test cases, which a split that draws each person by itself may leave, counts for nothing.
+    """
+    each: dict[str, dict[int, float]] = {"psnr": {}, "ssim": {}, "bicubic": {}}
+    for index, (network, cases) in enumerate(zip(networks, held, strict=True)):
+        if not len(cases):
+            continue
         found: dict[str, list[float]] = {name: [] for name in each}
         for start in range(0, len(cases), CASES_A_BATCH):
             batch = cases.batch(slice(start, start + CASES_A_BATCH))
@@ -82,18 +87,20 @@ def scored(task: Any, networks: Sequence[nn.Module], held: Sequence[Cases]) -> S
             found["ssim"] += scores["ssim"].tolist()
             found["bicubic"] += scores_of_each(plain, batch.targets, data_range=1.0, names=("psnr",))["psnr"].tolist()
         for name, values in found.items():
-            each[name].append(fmean(values))
-    by_hospital = {f"psnr {index}": value for index, value in enumerate(each["psnr"])}
-    return {**{name: fmean(values) for name, values in each.items()}, **by_hospital}
+            each[name][index] = fmean(values)
+    by_hospital = {f"psnr {index}": value for index, value in each["psnr"].items()}
+    return {**{name: fmean(values.values()) for name, values in each.items() if values}, **by_hospital}
 
 
 def by_variation(task: Any, hospitals: Sequence[Hospital]) -> Scores:
     """psnr of total variation, with each hospital's weight the best on some of its training slices."""
     each = []
     for hospital in hospitals:
+        test = hospital.splits["test"]
+        if not len(test):
+            continue
         train = hospital.train.take(_spread(len(hospital.train), TUNED_ON))
         weight = max(WEIGHTS, key=lambda one: _of_variation(task, train, one)["psnr"])
-        test = hospital.splits["test"]
         each.append(_of_variation(task, test.take(_spread(len(test), SOLVED)), weight))
     return {name: fmean(one[name] for one in each) for name in each[0]}
 
@@ -122,9 +129,11 @@ def patches(hospitals: Sequence[Hospital], factor: int, seed: int) -> Cases:
 
 
 def tested(hospitals: Sequence[Hospital], factor: int, seed: int) -> list[Cases]:
-    """Every EVERY_NTH test slice of each hospital, its margin left out, measured by it."""
+    """Every EVERY_NTH test slice of each hospital that has some, its margin left out, measured by it."""
     found = []
     for index, hospital in enumerate(hospitals):
+        if not len(hospital.splits["test"]):
+            continue
         chosen = hospital.splits["test"].take(np.arange(0, len(hospital.splits["test"]), EVERY_NTH))
         truth = chosen.batch().targets.numpy()
         margin = (truth.shape[-1] - SHOWN) // 2

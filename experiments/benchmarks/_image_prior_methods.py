@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
-from pathlib import Path
 from typing import cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d
 
+from common.learning.tasks.denoiser import PlugAndPlay
 from common.learning.tasks.generator import GeneratorNetwork
 from common.metrics.images.of_cases import scores_of_each
 from common.reconstruction.choice_of_weight import by_training_images
@@ -26,7 +26,6 @@ from common.reconstruction.operators.denoising import Identity
 from common.reconstruction.solve import reconstruct
 from common.seeding import torch_generator
 from experiments.benchmarks._image_prior_problems import Acquisition
-from experiments.reconstructing.learned import load_learned
 
 OTHER_SLICE = "r64slice.jpg"
 UNTRAINED = DeepImagePrior(steps=800, patience=150)
@@ -90,17 +89,21 @@ def untrained(case: Acquisition) -> tuple[Tensor, Told]:
     return answer.image, {"steps": float(len(answer.losses))}
 
 
-def generated(case: Acquisition, folder: Path, adapted: bool) -> tuple[Tensor, Told]:
+def generated(case: Acquisition, network: Callable[[], nn.Module], adapted: bool) -> tuple[Tensor, Told]:
     """By the federated generator."""
     search = SEARCH if adapted else replace(SEARCH, adaptation_steps=0, consistency=0.0)
-    network = cast(GeneratorNetwork, load_learned(folder).trained.network)
-    return network.sought(case.linear, case.measured, search).image, {}
+    return cast(GeneratorNetwork, network()).sought(case.linear, case.measured, search).image, {}
 
 
-def denoised(case: Acquisition, folder: Path) -> tuple[Tensor, Told]:
+def denoised(case: Acquisition, network: Callable[[], nn.Module]) -> tuple[Tensor, Told]:
     """By the federated denoiser."""
-    prior = Denoiser(load_learned(folder).denoiser())
-    solved = reconstruct(case.linear, case.measured, method=FALLING, prior=prior, weight=case.noise**2)
+    taken = cast(PlugAndPlay, network())
+
+    def denoise(images: Tensor, noise: Tensor) -> Tensor:
+        with torch.no_grad():
+            return taken.denoised(images.float(), noise.float()).to(images)
+
+    solved = reconstruct(case.linear, case.measured, method=FALLING, prior=Denoiser(denoise), weight=case.noise**2)
     return solved.images, {}
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -72,10 +72,12 @@ def real_slice(name: str = SLICE) -> NDArray[np.float32]:
     return np.ascontiguousarray(whole / 255)
 
 
-def slices_of(hospitals: list[Hospital], part: str) -> Mapping[str, NDArray[np.float32]]:
-    """Of every hospital the slice (*S) with the largest sum, of the persons of a part: much of a head."""
+def slices_of(hospitals: Sequence[Hospital], part: str) -> Mapping[str, NDArray[np.float32]]:
+    """Of every hospital that has persons of a part their slice (*S) with the largest sum: much of a head."""
     found: dict[str, Any] = {}
     for hospital in hospitals:
+        if not len(hospital.splits[part]):
+            continue
         images = np.asarray(hospital.splits[part].batch().targets)[:, 0]
         found[hospital.site] = images[int(np.argmax(images.sum((1, 2))))]
     return found

@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
-from client.hospital import Hospital, open_hospital, site_names
+import torch
+from torch import nn
+
+from client.hospital import Hospital
+from common.files.tensor_files import read_tensors, write_tensors
+from common.learning.parameters import kept
+from common.learning.start import first_network
 from common.study.study import Study, parse
 from experiments.benchmarks._data import find
-from experiments.engines._quiet import run_quietly
+from experiments.benchmarks._pretraining_ways import federated
 
 SIDE = 64
 _TASKS = {
-    "generator": 'name = "generator"\nlatent_steps = 0\nadaptation_steps = 0',
-    "denoiser": 'name = "denoiser"',
+    "generator": 'name = "generator"',
+    "denoiser": 'name = "denoiser"\nnetwork = { name = "ffdnet", channels = 32, depth = 4 }',
 }
-"""While it is trained no case is searched: the benchmark asks for its own search."""
 _TRAININGS = {
     "generator": "steps = 24\nbatch_size = 8\nlearning_rate = 0.003",
-    "denoiser": "steps = 20\nbatch_size = 8\nlearning_rate = 0.003",
+    "denoiser": "steps = 60\nbatch_size = 8\nlearning_rate = 0.003\nwarm_up_steps = 5",
 }
+MODEL = "model.safetensors"
 ROUNDS = {"generator": 12, "denoiser": 8}
 
 
@@ -56,12 +63,18 @@ final_intervals = false
 """)
 
 
-def hospitals_of(study: Study) -> list[Hospital]:
-    """All of the simulated federation."""
-    return [open_hospital(study.json, index) for index in range(len(site_names(study)))]
+def learn(study: Study, hospitals: Sequence[Hospital], folder: Path) -> nn.Module:
+    """What a run of the study ends with, kept in a folder."""
+    network = federated(study, hospitals)
+    folder.mkdir(parents=True, exist_ok=True)
+    write_tensors(folder, MODEL, {name: one.detach().cpu().numpy() for name, one in kept(network)})
+    return network
 
 
-def learn(study: Study, folder: Path) -> float:
-    """Run the federation into a folder; its score."""
-    final = run_quietly(study, folder).final
-    return float(final["test"]["pooled"]["psnr"])
+def learned(study: Study, hospitals: Sequence[Hospital], folder: Path) -> nn.Module:
+    """What `learn` kept there."""
+    network = first_network(study, study.build_task(), hospitals[0].train.shape)
+    network.load_state_dict(
+        {name: torch.from_numpy(one) for name, one in read_tensors(folder, MODEL).tensors.items()}
+    )
+    return network.eval()

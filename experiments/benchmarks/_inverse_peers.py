@@ -1,8 +1,8 @@
-"""Solvers of ours and of others on the same problems, in one process, in turn; JSON on the last line.
+"""A contest of solvers of ours and of others on the same problem, in one process, in turn; JSON on the last line.
 
-For a Python that has deepinv, scikit-image, SigPy, ODL and astra; what it lacks is left out and named. Every solver
-is given the same data in single precision and the same objective, and is timed to the same relative gap of it. Not
-imported by the program.
+Its name, and the least objective, are its arguments; without them, projectors are compared. For a Python that has
+deepinv, scikit-image, SigPy, ODL and astra; what it lacks is left out and named. Every solver is given the same data
+in single precision and the same objective, and is timed to the same relative gap of it. Not imported by the program.
 """
 
 from __future__ import annotations
@@ -10,8 +10,11 @@ from __future__ import annotations
 import json
 import sys
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import asdict
 from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from statistics import median
 from time import process_time
@@ -27,57 +30,66 @@ from common.reconstruction.regulariser import Limits
 from common.reconstruction.solve import reconstruct
 from common.study.catalogue import REGULARISERS
 from common.study.options import Entry
-from experiments.benchmarks._inverse_problems import SETTINGS, SIDE, Posed, Timed, posed, reference, time_to_gap
+from experiments.benchmarks._inverse_problems import (
+    CONTESTS,
+    PERIODIC,
+    PROX_GAP,
+    REFERENCE,
+    SIDE,
+    TV,
+    WAVELET,
+    Posed,
+    posed,
+    time_to_gap,
+)
 
-PROX_GAP, GAP, WAVELET_GAP = 2e-4, 1e-4, 1e-4
-TV, PERIODIC = Entry("tv"), Entry("tv", {"anisotropic": True, "periodic": True})
-WAVELET = Entry("wavelet", {"wavelet": "db4", "levels": 4, "averages": True})
 SIGPY_RHO = 0.1
 Solver = Callable[[int], Tensor]
 Maker = Callable[[Posed], Solver]
+PACKAGES = ("torch", "numpy", "deepinv", "scikit-image", "sigpy", "odl", "astra-toolbox")
 
 
 def main() -> None:
-    """Rows of {problem, prior, solver, cpu_s, gap, psnr, iterations}, and of projectors."""
+    """Rows of {problem, prior, solver, cpu_s, gap, psnr, iterations}, or of projectors."""
     warnings.filterwarnings("ignore")
     torch.set_num_threads(1)
-    rows: list[dict[str, Any]] = []
     missing: dict[str, str] = {}
-    for name, prior, gap, solvers in _contests():
-        one = posed(name)
-        least, apart = reference(one, prior)
-        for who, make in solvers.items():
-            try:
-                found = time_to_gap(make(one), one, prior, least, gap)
-            except Exception as error:  # noqa: BLE001 - a peer that cannot run is named, the others go on
-                missing[who] = f"{type(error).__name__}: {error}"[:200]
-                continue
-            rows.append(_row(name, prior, who, found, gap, apart))
-            sys.stderr.write(f"{rows[-1]}\n")
-    sys.stdout.write(json.dumps({"rows": rows, "projectors": _projectors(missing), "missing": missing}) + "\n")
+    rows = _contest(sys.argv[1], float(sys.argv[2]), missing) if len(sys.argv) > 1 else _projectors(missing)
+    sys.stdout.write(json.dumps({"rows": rows, "missing": missing, "versions": _versions()}) + "\n")
 
 
-def _row(name: str, prior: Entry, who: str, found: Timed, gap: float, apart: float) -> dict[str, Any]:
-    words = prior.name + ("" if prior is not PERIODIC else ", anisotropic, periodic")
-    figures = {"cpu_s": found.cpu_s, "gap": found.gap, "psnr": found.psnr, "iterations": found.iterations}
-    return {"problem": name, "prior": words, "solver": who, "wanted": gap, **figures, "references_apart": apart}
+def _versions() -> dict[str, str]:
+    found = {}
+    for name in PACKAGES:
+        with suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found
 
 
-def _contests() -> Iterator[tuple[str, Entry, float, dict[str, Maker]]]:
-    denoisers: dict[str, Maker] = {
-        "ours, proximal map": _our_map,
-        "deepinv TVDenoiser": _deepinv,
-        "scikit-image": _skimage,
-    }
-    yield "denoising", TV, PROX_GAP, denoisers
-    for name in SETTINGS:
-        beside = name in ("denoising", "inpainting")
-        methods = ("fista", "admm", "chambolle_pock") if beside else ("fista", "admm")
-        ours: dict[str, Maker] = {f"ours, {method}": _ours(method, TV) for method in methods}
-        yield name, TV, GAP, {**ours, **({"ODL pdhg": _odl} if beside else {})}
-    sigpy_fista: dict[str, Maker] = {"ours, fista": _ours("fista", WAVELET), "SigPy FISTA": _sigpy_fista}
-    yield "MRI x4", WAVELET, WAVELET_GAP, sigpy_fista
-    yield "MRI x4", PERIODIC, GAP, {"ours, admm": _ours("admm", PERIODIC), "SigPy ADMM": _sigpy_admm}
+def _contest(name: str, least: float, missing: dict[str, str]) -> list[dict[str, Any]]:
+    contest, rows = CONTESTS[name], list[dict[str, Any]]()
+    one = posed(contest.problem)
+    for who, make in _solvers(name).items():
+        try:
+            found = time_to_gap(make(one), one, contest.prior, least, contest.gap)
+        except Exception as error:  # noqa: BLE001 - a peer that cannot run is named, the others go on
+            missing[who] = f"{type(error).__name__}: {error}"[:200]
+            continue
+        told = {"problem": contest.problem, "prior": contest.prior_words, "solver": who, "wanted": contest.gap}
+        rows.append({**told, **asdict(found)})
+    return rows
+
+
+def _solvers(name: str) -> dict[str, Maker]:
+    if name == "proximal maps":
+        return {"ours, proximal map": _our_map, "deepinv TVDenoiser": _deepinv, "scikit-image": _skimage}
+    if name == "FISTA":
+        return {"ours, fista": _ours("fista", WAVELET), "SigPy FISTA": _sigpy_fista}
+    if name == "ADMM":
+        return {"ours, admm": _ours("admm", PERIODIC), "SigPy ADMM": _sigpy_admm}
+    beside = CONTESTS[name].problem in ("denoising", "inpainting")
+    ours: dict[str, Maker] = {f"ours, {method}": _ours(method, TV) for method in REFERENCE}
+    return {**ours, **({"ODL pdhg": _odl} if beside else {})}
 
 
 def _ours(method: str, prior: Entry) -> Callable[[Posed], Solver]:

@@ -62,17 +62,17 @@ def federated(study: Study, hospitals: Sequence[Hospital]) -> nn.Module:
 def together(study: Study, hospitals: Sequence[Hospital]) -> Scores:
     """The federation's model in every hospital, and what each makes of it by fine-tuning."""
     network = federated(study, hospitals)
-    return {**_scored(network, hospitals), **_tuned(study, network, hospitals)}
+    return {**scored(network, hospitals), **_tuned(study, network, hospitals)}
 
 
 def only_together(study: Study, hospitals: Sequence[Hospital]) -> Scores:
     """The federation's model in every hospital."""
-    return _scored(federated(study, hospitals), hospitals)
+    return scored(federated(study, hospitals), hospitals)
 
 
 def pooled(study: Study, hospitals: Sequence[Hospital]) -> Scores:
     """Trained on all hospitals' images together: as many steps in all as the hospitals take."""
-    return _scored(pooled_network(study, hospitals, torch.device("cpu")), hospitals)
+    return scored(pooled_network(study, hospitals, torch.device("cpu")), hospitals)
 
 
 def pooled_in_as_many_steps(study: Study, hospitals: Sequence[Hospital]) -> Scores:
@@ -89,10 +89,10 @@ def alone(study: Study, hospitals: Sequence[Hospital], elsewhere: str) -> Scores
         rng = generator(study.seed, hospital.site, "local-only")
         for training in baseline_trainings(study):
             Trainer(hospital.task, network, hospital.train, training, rng).train()
-        found |= _scored(network, [hospital])
+        found |= scored(network, [hospital])
         if hospital.site != elsewhere:
-            other = next(one for one in hospitals if one.site == elsewhere)
-            found[_at(elsewhere, hospital.site)] = _scored(network, [other])[elsewhere]
+            there = scored(network, [one for one in hospitals if one.site == elsewhere])
+            found |= {_at(elsewhere, hospital.site): there[elsewhere]} if elsewhere in there else {}
     return found
 
 
@@ -102,7 +102,7 @@ def of_others(study: Study, hospitals: Sequence[Hospital], elsewhere: str) -> Sc
     source = replace(study.source, options={**study.source.options, "members": members})
     others = replace(study, source=source)
     other = next(one for one in hospitals if one.site == elsewhere)
-    return _scored(federated(others, hospitals_of(others)), [other])
+    return scored(federated(others, hospitals_of(others)), [other])
 
 
 def best_alone(row: Mapping[str, object], elsewhere: str) -> float | None:
@@ -115,13 +115,15 @@ def _at(elsewhere: str, site: str) -> str:
     return f"at {elsewhere}: {site}"
 
 
-def _scored(network: nn.Module, hospitals: Sequence[Hospital]) -> dict[str, float]:
+def scored(network: nn.Module, hospitals: Sequence[Hospital]) -> dict[str, float]:
+    """Nothing of a hospital without test cases, which a split that draws each person by itself may leave."""
     found: dict[str, float] = {}
     for hospital in hospitals:
         cases = hospital.splits["test"]
-        scores = evaluate(
-            hospital.task, network, cases.take(np.arange(0, len(cases), max(1, len(cases) // LEAST_SCORED)))
-        )
+        rows = np.arange(0, len(cases), max(1, len(cases) // LEAST_SCORED))
+        scores = evaluate(hospital.task, network, cases.take(rows))
+        if not scores:
+            continue
         found |= {
             hospital.site: float(scores["psnr"].value or 0),
             GAIN + hospital.site: float(scores["gain"].value or 0),
@@ -137,5 +139,5 @@ def _tuned(study: Study, network: nn.Module, hospitals: Sequence[Hospital]) -> d
     for hospital in hospitals:
         hospital.network.load_state_dict(network.state_dict())
         own = fine_tuned(hospital, study.fine_tuning)
-        found |= {TUNED + name: value for name, value in _scored(own, [hospital]).items()}
+        found |= {TUNED + name: value for name, value in scored(own, [hospital]).items()}
     return found

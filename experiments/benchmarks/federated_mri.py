@@ -164,17 +164,18 @@ def _setting(study: Study, way: str) -> str:
     return study.json if way == FEDERATED else replace(study, fine_tuning=None).json
 
 
-def _value(row: Row, way: str, prefix: str, site: str) -> float:
-    if way == ZERO_FILLED:
-        return float(row[site]) - float(row[ways.GAIN + site])
-    return float(row[prefix + site])
+def _value(row: Row, way: str, prefix: str, site: str) -> float | None:
+    """None of a hospital without test cases."""
+    if prefix + site not in row:
+        return None
+    return float(row[site]) - float(row[ways.GAIN + site]) if way == ZERO_FILLED else float(row[prefix + site])
 
 
-def _elsewhere(rows: Sequence[Row], row: Row) -> tuple[float, float | None]:
+def _elsewhere(rows: Sequence[Row], row: Row) -> tuple[float | None, float | None]:
     """Of the federation of the others, and of the best single one, with the row's seed."""
     away = ELSEWHERE[row["seed"]]
     alone = [one for one in rows if one["way"] == ALONE and one["seed"] == row["seed"]]
-    return float(row[away]), ways.best_alone(alone[0], away) if alone else None
+    return _number(row.get(away)), ways.best_alone(alone[0], away) if alone else None
 
 
 def _mean(values: Sequence[Cell]) -> float | None:

@@ -7,7 +7,7 @@ Rows are kept in `runs/bench/image-priors` of the folder it is called in; called
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from time import process_time
 from typing import Any
@@ -16,7 +16,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from rich.console import Console
+from torch import nn
 
+from client.hospital import Hospital
 from common.files.access import write
 from experiments.benchmark import Benchmark, Cell, Measured, Target
 from experiments.benchmarks import _image_prior_methods as methods
@@ -32,11 +34,14 @@ from experiments.benchmarks._image_prior_problems import (
     slices_of,
 )
 from experiments.benchmarks._kept_rows import KeptRows, Row
+from experiments.benchmarks._pretraining_ways import hospitals_of
 
 FOLDER = Path("runs") / "bench" / "image-priors"
 BUDGET_CPU_S = 1200.0
 NONE, TV, UNTRAINED = "data alone", "total variation", "deep image prior"
 LATENTS, GENERATOR, DENOISER = "generator, latents alone", "generator", "denoiser"
+LEARNED = {LATENTS: "generator", GENERATOR: "generator", DENOISER: "denoiser"}
+"""Methods whose rows are measured anew where their network learned otherwise."""
 CURVE = "fitted by an untrained network"
 LEAST_OF_TV_DB = -1.0
 NOISE_LATER = 3.0
@@ -106,10 +111,25 @@ def _learned(kept: KeptRows) -> list[Row]:
         kept.row(
             {"problem": "learned", "method": prior},
             studies.study_of(prior).json,
-            lambda p=prior: {"test psnr": studies.learn(studies.study_of(p), FOLDER / p)},  # type: ignore[misc]
+            partial(_learn, prior),
         )
         for prior in ("generator", "denoiser")
     ]
+
+
+def _learn(prior: str) -> Mapping[str, int]:
+    network = studies.learn(studies.study_of(prior), _hospitals(prior), FOLDER / prior)
+    return {"parameters": sum(one.numel() for one in network.parameters())}
+
+
+@cache
+def _hospitals(prior: str) -> Sequence[Hospital]:
+    return hospitals_of(studies.study_of(prior))
+
+
+@cache
+def _network(prior: str) -> nn.Module:
+    return studies.learned(studies.study_of(prior), _hospitals(prior), FOLDER / prior)
 
 
 def _large(kept: KeptRows) -> list[Row]:
@@ -123,7 +143,7 @@ def _large(kept: KeptRows) -> list[Row]:
 
 
 def _small(kept: KeptRows) -> list[Row]:
-    hospitals = studies.hospitals_of(studies.study_of("generator"))
+    hospitals = _hospitals("generator")
     tested, known = slices_of(hospitals, "test"), slices_of(hospitals, "validation")
     rows = []
     for problem in PROBLEMS:
@@ -133,9 +153,9 @@ def _small(kept: KeptRows) -> list[Row]:
             NONE: methods.alone,
             TV: partial(methods.total_variation, known=others),
             UNTRAINED: methods.untrained,
-            LATENTS: partial(methods.generated, folder=FOLDER / "generator", adapted=False),
-            GENERATOR: partial(methods.generated, folder=FOLDER / "generator", adapted=True),
-            DENOISER: partial(methods.denoised, folder=FOLDER / "denoiser"),
+            LATENTS: partial(methods.generated, network=partial(_network, "generator"), adapted=False),
+            GENERATOR: partial(methods.generated, network=partial(_network, "generator"), adapted=True),
+            DENOISER: partial(methods.denoised, network=partial(_network, "denoiser")),
         }
         rows += [_row(kept, problem, name, solve, cases) for name, solve in solves.items()]
     return rows
@@ -161,7 +181,9 @@ def _row(kept: KeptRows, problem: Problem, name: str, solve: Solve, cases: Mappi
             **told,
         }
 
-    setting = f"{problem}{sorted(cases)}{methods.setting(name)}{studies.study_of('generator').json}"
+    prior = LEARNED.get(name)
+    learned = "" if prior is None else studies.study_of(prior).json
+    setting = f"{problem}{sorted(cases)}{methods.setting(name)}{learned}"
     return kept.row({"problem": problem.name, "method": name}, setting, measure_row)
 
 

@@ -152,7 +152,10 @@ def _answers(case: NewCase, trained: Trained, gives_logits: bool) -> Iterator[tu
     step = max(1, MOST_VALUES_AT_ONCE // max(1, case.inputs[0].size))
     with torch.no_grad():
         for start in range(0, len(case.inputs), step):
-            answer = ask(trained.network, torch.from_numpy(np.ascontiguousarray(case.inputs[start : start + step])))
+            inputs = torch.from_numpy(np.ascontiguousarray(case.inputs[start : start + step]))
+            if can(task, "unusable") and (found := abilities(task).unusable(inputs)) is not None:
+                raise SourceError(f"cannot be used: {found[1]}")
+            answer = ask(trained.network, inputs)
             if answer.is_floating_point() and not torch.isfinite(answer).all():
                 raise SourceError("is answered by the network with numbers that are not finite")
             yield start, answer

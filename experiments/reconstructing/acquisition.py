@@ -26,6 +26,7 @@ from experiments.reconstructing.asked import Asked
 from experiments.reconstructing.channels import as_cases, in_channels
 from experiments.reconstructing.given_parameters import (
     as_batch,
+    demand_usable,
     drawn_parameters,
     given_parameters,
     known_parameters,
@@ -93,6 +94,7 @@ def _simulated(asked: Asked, entry: Entry, operator: Operator, stored: Stored, c
     truth = _images(operator, cases, asked) / asked.data_range
     shape = tuple(truth.shape[1:])
     parameters = drawn_parameters(operator, shape, given_parameters(operator, shape, asked.files()), asked.seed)
+    demand_usable(operator, shape, parameters)
     linear = operator.map(shape, as_batch(parameters, len(truth)))
     clean = linear.forward(truth)
     deviation = (asked.noise or 0.0) / asked.data_range
@@ -143,6 +145,7 @@ def _read(asked: Asked, entry: Entry, operator: Operator, stored: Stored, cases:
     volume = _maybe_coils(asked, operator, shape)
     seen = _seen(cases, shape)
     parameters, remarks = known_parameters(operator, shape, given_parameters(operator, shape, asked.files()), seen)
+    demand_usable(operator, shape, parameters)
     measured, unused = _without_unmeasured(measured, parameters)
     truth = None if asked.truth is None else _truth(asked, shape)
     linear = operator.map(shape, as_batch(parameters, len(measured)))

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from time import perf_counter
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
@@ -16,9 +17,12 @@ from experiments.measuring.image_files import check_name, is_nifti
 from experiments.reconstructing.acquisition import acquire
 from experiments.reconstructing.asked import Asked
 from experiments.reconstructing.learned import load_learned
-from experiments.reconstructing.methods import answer
+from experiments.reconstructing.methods import WEIGHTS_TRIED, answer
 from experiments.reconstructing.results import PICTURES, pictures, record, result_of, tell, write_images
 from server.reporting.markup import visible
+
+WORTH_TELLING_S = 2.0
+"""Of one weight: then all of them take half a minute."""
 
 
 def reconstruct(
@@ -34,15 +38,22 @@ def reconstruct(
     learned = None if asked.run is None else load_learned(asked.run)
     name = asked.method_name
     entry = learned.operator if learned is not None and asked.operator is None else None
-    acquired = acquire(asked, entry or asked.entry("operator", asked.operator or ""))
+    with _of_memory(), console.status("reads the data and looks at the operator"):
+        acquired = acquire(asked, entry or asked.entry("operator", asked.operator or ""))
     for remark in acquired.remarks:
         console.print(visible(remark), markup=False, highlight=False, soft_wrap=True)
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
     with _of_memory(), Progress(*columns, console=console, transient=True) as progress:
-        bar = progress.add_task(name, total=None)
+        bar, begin = progress.add_task(name, total=None), perf_counter()
 
         def heard(what: str, done: int, of: int) -> None:
             progress.update(bar, description=f"{name}: {what}", completed=done, total=of)
+            if what == WEIGHTS_TRIED and done == 1 and (spent := perf_counter() - begin) >= WORTH_TELLING_S:
+                console.print(
+                    f"The first of {of} weights took {spent:.0f} s: about {of * spent:.0f} s for all, then "
+                    "a few times as long as one of them for the image. --weight NUMBER does without.",
+                    soft_wrap=True,
+                )
 
         found = answer(asked, acquired, learned, heard)
     result = result_of(acquired, found)

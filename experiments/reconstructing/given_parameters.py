@@ -13,6 +13,7 @@ from torch import Tensor
 
 from common.errors import StudyError
 from common.reconstruction.imaging_operator import Operator
+from common.reconstruction.usable import fault_of
 from common.seeding import generator
 from common.study.spelling import unknown
 from experiments.measuring.image_files import read_stored
@@ -81,6 +82,12 @@ def known_parameters(
                 f"{', or write what was not measured as zeros' if name == 'mask' else ''}."
             )
     return found, tuple(remarks)
+
+
+def demand_usable(operator: Operator, shape: tuple[int, ...], parameters: Mapping[str, NDArray[np.float32]]) -> None:
+    """Raise StudyError where nothing is measured by these parameters of one case, or they are no numbers."""
+    if (found := fault_of(operator, shape, as_batch(parameters, 1))) is not None:
+        raise StudyError(f"no image can be made: {found[1]}.")
 
 
 def _brightness(given: Mapping[str, NDArray[np.float32]]) -> list[str]:

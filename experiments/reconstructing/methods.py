@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, is_dataclass, replace
 from functools import partial
-from math import inf
+from math import inf, prod
 from time import perf_counter
 from typing import Any, Protocol, cast
 
@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from common.errors import StudyError
-from common.reconstruction.choice_of_weight import Chosen, by_discrepancy, by_l_curve
+from common.reconstruction.choice_of_weight import by_discrepancy, by_l_curve
 from common.reconstruction.deep_image_prior import DeepImagePrior, fitted
 from common.reconstruction.denoiser import Denoiser
 from common.reconstruction.imaging_operator import LinearMap
@@ -35,15 +35,22 @@ class Heard(Protocol):
 
 
 MOST_NUMBERS_AT_ONCE = 1 << 21
-LARGEST_IN_DOUBLE = 1 << 23
-"""Numbers of one image, beyond which it is worked out in float32."""
+WEIGHTS_TRIED = "weights tried"
 LOOKS = 12
 """Weights that are tried at most."""
 SPAN, NOISELESS_SPAN = (1e-5, 1.0), (1e-7, 0.1)
-"""Of weights that are tried, for images of 0 to 1."""
+"""Of weights that are tried, for images of 0 to 1 and an operator of norm 1: misfits grow by the norm's square."""
+NOISELESS_WEIGHT = 1e-4
+"""Likewise, where data have no noise and the curve has no corner."""
 LOOKS_A_STEP, TOLD_EVERY = 2, 20
 """A network's step looks at all data, and at those that are held out."""
-NO_CORNER = "no corner"
+LARGE = 1 << 17
+"""Pixels of an image beyond which it is solved in float32, less precisely, and weights are tried on a part of it."""
+BLOCK = {2: 192, 3: 24}
+"""Sides of that part of the data, by axes."""
+TOLERANCE_OF_LARGE = 1e-4
+"""Relative change that ends the solution of a large image, where the method's options do not say it: its objective is
+then within 1e-4 of the least."""
 TRIAL_TOLERANCE = 1e-3
 """Relative change that ends a trial: a weight is judged by its misfit, which settles long before the image."""
 
@@ -91,18 +98,24 @@ def _deep(
     found = []
     for number, part in enumerate(_parts(acquired, "images", heard, 1), start=1):
         what, most = f"looks at image {number} of {len(acquired.measured)}", LOOKS_A_STEP * options.steps
-        counted = cast(LinearMap, _Counted(acquired.linear(1), partial(heard, what, of=most)))
-        found.append(fitted(counted, part.float(), options, seed=asked.seed))
+        linear = counted(acquired.linear(1), partial(heard, what, of=most))
+        found.append(fitted(linear, part.float(), options, seed=asked.seed))
     steps = [len(one.losses) for one in found]
     facts = {"iterations": max(steps), "stopped": "; ".join(sorted({one.stopped for one in found}))}
     return torch.cat([one.image for one in found]).double(), facts
 
 
+def counted(linear: LinearMap, told: Callable[..., None]) -> LinearMap:
+    """The same map; told: how often it was asked, as `done`."""
+    return cast(LinearMap, _Counted(linear, told))
+
+
 class _Counted:
-    """A linear map that tells how often it was asked: a network takes minutes, and says nothing itself."""
+    """A linear map that tells how often it was asked: a network or a large volume takes minutes, and says nothing."""
 
     def __init__(self, linear: LinearMap, told: Callable[..., None]) -> None:
         self._linear, self._told, self._asked = linear, told, 0
+        self._every = TOLD_EVERY if prod(linear.image_shape[1:]) <= LARGE else 1
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._linear, name)
@@ -110,7 +123,7 @@ class _Counted:
     def forward(self, images: Tensor) -> Tensor:
         """As the map does."""
         self._asked += 1
-        if self._asked % TOLD_EVERY == 0:
+        if self._asked % self._every == 0:
             self._told(done=self._asked)
         return self._linear.forward(images)
 
@@ -122,9 +135,14 @@ def _classical(
     prior = _prior(asked, learned)
     bounds = (0.0, inf) if asked.at_least_zero else None
     solve = partial(reconstruct, method=method, prior=prior, bounds=bounds)
-    trial = partial(solve, method=_sooner(method))
+    trial = partial(solve, method=_ended_at(method, TRIAL_TOLERANCE))
     weight, how = _weight(asked, acquired, trial, prior, heard)
-    found = [solve(acquired.linear(len(part)), part, weight=weight) for part in _parts(acquired, "images", heard)]
+    if _is_large(acquired) and "tolerance" not in asked.entry("method", asked.method_name).options:
+        solve = partial(solve, method=_ended_at(method, TOLERANCE_OF_LARGE))
+    most, found = getattr(method, "iterations", 1), list[Solved]()
+    for what, part in _told_parts(acquired, heard):
+        linear = counted(acquired.linear(len(part)), partial(heard, f"iterations, {what}", of=most))
+        found.append(solve(linear, part, weight=weight))
     facts = {
         "prior": "a learned denoiser" if isinstance(prior, Denoiser) else asked.prior_name,
         "weight": weight,
@@ -158,35 +176,65 @@ def _weight(
             raise StudyError(f"--weight takes a number or 'auto'; it was given {asked.weight!r}.") from None
     if asked.prior_name == "none" and not isinstance(prior, Denoiser):
         return 0.0, "there is no prior"
-    middle = acquired.measured[len(acquired.measured) // 2][None]
-    linear, tried = acquired.linear(1), 0
+    (linear, middle), tried = _tried_on(acquired), 0
 
     def solution(*, weight: float, start: Tensor | None) -> Solved:
         nonlocal tried
-        heard("weights tried", tried, LOOKS)
+        heard(WEIGHTS_TRIED, tried, LOOKS)
         tried += 1
         return solve(linear, middle, weight=weight, start=start)
 
-    if acquired.noise:
-        return _said("discrepancy principle", by_discrepancy(solution, linear, middle, acquired.noise, SPAN, LOOKS))
-    if isinstance(prior, Denoiser):
+    if isinstance(prior, Denoiser) and not acquired.noise:
         return DEFAULT_WEIGHT, "the default: noise is not known, and a denoiser has no value for an L-curve"
-    span = NOISELESS_SPAN if acquired.noise == 0 else SPAN
-    chosen = by_l_curve(solution, linear, middle, prior.value, span, LOOKS)
-    if NO_CORNER in chosen.how:
-        return DEFAULT_WEIGHT, f"the default, since {chosen.how}: give --noise or --weight"
-    return chosen.weight, f"{chosen.how}, which has no guarantee: give --noise or --weight"
+    unit = 1.0 if isinstance(prior, Denoiser) else float(linear.norm()[0]) ** 2
+    low, high = (unit * end for end in (NOISELESS_SPAN if acquired.noise == 0 else SPAN))
+    if acquired.noise:
+        chosen = by_discrepancy(solution, linear, middle, acquired.noise, (low, high), LOOKS)
+        return chosen.weight, f"discrepancy principle, {chosen.how}"
+    chosen = by_l_curve(solution, linear, middle, prior.value, (low, high), LOOKS)
+    if chosen.found:
+        return chosen.weight, f"{chosen.how}, which has no guarantee: give --noise or --weight"
+    usual = unit * (NOISELESS_WEIGHT if acquired.noise == 0 else DEFAULT_WEIGHT)
+    return usual, f"a usual one, since {chosen.how}: it may be far from the best. Give --noise or --weight"
 
 
-def _said(principle: str, chosen: Chosen) -> tuple[float, str]:
-    return chosen.weight, f"{principle}, {chosen.how}"
+def _tried_on(acquired: Acquisition) -> tuple[LinearMap, Tensor]:
+    """The middle image's data; of a large one without parameters, that say where it was measured, a block of them:
+    a weight is of pixels, however many there are.
+    """
+    middle = acquired.measured[len(acquired.measured) // 2][None]
+    if not _is_large(acquired):
+        return acquired.linear(1), middle
+    sides, held = acquired.image_shape[1:], tuple(middle.shape[2:])
+    if acquired.parameters or len(held) != len(sides):
+        return acquired.linear(1), middle.float()
+    kept = [min(one, BLOCK[len(held)]) for one in held]
+    cut = (slice((one - side) // 2, (one - side) // 2 + side) for one, side in zip(held, kept, strict=True))
+    block = middle[(slice(None), slice(None), *cut)].float()
+    if not bool(block.any()):
+        return acquired.linear(1), middle.float()
+    enlarged = (side * whole // one for side, whole, one in zip(kept, sides, held, strict=True))
+    return acquired.operator.map((acquired.image_shape[0], *enlarged), {}), block
 
 
-def _sooner(method: Any) -> Any:
+def _is_large(acquired: Acquisition) -> bool:
+    return prod(acquired.image_shape[1:]) > LARGE
+
+
+def _ended_at(method: Any, tolerance: float) -> Any:
     """The method, ended by a larger change where it says one."""
     if not (is_dataclass(method) and hasattr(method, "tolerance")):
         return method
-    return replace(method, tolerance=max(method.tolerance, TRIAL_TOLERANCE))  # type: ignore[type-var]
+    return replace(method, tolerance=max(method.tolerance, tolerance))  # type: ignore[type-var]
+
+
+def _told_parts(acquired: Acquisition, heard: Heard) -> Iterator[tuple[str, Tensor]]:
+    """Data of a few images at a time, and which they are."""
+    begin, count = 0, len(acquired.measured)
+    for part in _parts(acquired, "images", heard):
+        end = begin + len(part)
+        yield f"image {end} of {count}" if len(part) == 1 else f"images {begin + 1} to {end} of {count}", part
+        begin = end
 
 
 def _parts(acquired: Acquisition, what: str, heard: Heard, at_once: int | None = None) -> Iterator[Tensor]:
@@ -194,7 +242,7 @@ def _parts(acquired: Acquisition, what: str, heard: Heard, at_once: int | None =
     whole = acquired.measured
     size = max(1, whole[0].numel())
     step = at_once or max(1, MOST_NUMBERS_AT_ONCE // size)
-    kind = torch.float64 if size <= LARGEST_IN_DOUBLE else torch.float32
+    kind = torch.float32 if _is_large(acquired) else torch.float64
     for begin in range(0, len(whole), step):
         heard(what, begin, len(whole))
         yield whole[begin : begin + step].to(kind)

@@ -29,6 +29,8 @@ def escaped(text: str) -> Markup:
 
 def visible(text: str) -> str:
     """Text without characters that cannot be seen and could make it read as something else."""
+    if text.isascii() and text.isprintable():
+        return text
     return "".join(c if c in "\n\t" or unicodedata.category(c) not in _INVISIBLE else "\ufffd" for c in text)
 
 

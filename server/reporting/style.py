@@ -144,6 +144,13 @@ svg text.on { dominant-baseline: central; fill: #14181d; font-size: 12px; }
 .triple { display: grid; grid-template-columns: repeat(3, 1fr); gap: 4px; }
 .filmstrip { display: flex; flex-wrap: wrap; gap: 10px 6px; } .filmstrip figure { width: 112px; }
 .filmstrip + .filmstrip { margin-top: 14px; }
+.filmstrip.large figure { width: 148px; }
+.tiles-of-filters { display: grid; grid-template-columns: repeat(auto-fill, 56px); gap: 10px 10px; }
+.map-for { color: #e66101; } .map-against { color: #266ec8; } .map-either { color: #ffbe00; }
+.grids img { width: 84px; display: block; border-radius: 3px; image-rendering: pixelated; }
+.verdict { border-radius: 4px; padding: 0 6px; }
+.explained { border-bottom: 1px solid var(--rule); padding-bottom: 10px; }
+.explained .card-head { flex-wrap: wrap; } .explained .card-head > span { white-space: normal; width: 100%; }
 figure { margin: 0; }
 figure img { width: 100%; display: block; background: #000; border-radius: 3px; image-rendering: pixelated; }
 figcaption { color: var(--quiet); font-size: .75rem; text-align: center; margin-top: 2px; }

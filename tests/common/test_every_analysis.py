@@ -43,6 +43,23 @@ def visits() -> Tables:
     )
 
 
+def mapped() -> Tables:
+    """With maps of a single block, which holds a part of each map's weight, and answers with it and without."""
+    return tuple(
+        replace(
+            one,
+            columns={
+                **one.columns,
+                "map_00000": (one.numbers("weight") > 70) / 2.0,
+                "without_00000": np.where(np.arange(len(one)) % 4 == 0, 0.0, 1.0),
+                "answered": np.ones(len(one)),
+                "part": np.full(len(one), "train"),
+            },
+        )
+        for one in tiny_records()
+    )
+
+
 def encoded() -> Tables:
     """With two features, and the part of the split that a case is of."""
     return tuple(
@@ -126,6 +143,7 @@ ENTRIES: dict[str, Asked] = {
     "paired_ttest": Asked({"first": "before", "second": "after"}),
     "poisson": Asked({"outcome": "pain", "covariates": ["age", "sex"], "exposure": "months"}),
     "private_quantile": Asked({"column": "age", "low": 18, "high": 100}),
+    "attribution_maps": Asked({"side": 1, "outcome": "sex", "least": 1}, mapped),
     "probe_knn": Asked({"outcome": "sex", "least": 1, "neighbours": 3, "bins": 16}, encoded),
     "probe_logistic": Asked({"outcome": "ward", "least": 1, "bins": 16}, encoded),
     "probe_logistic:hospitals": Asked({"outcome": "sex", "least": 1, "bins": 16, "by_hospital": True}, encoded),

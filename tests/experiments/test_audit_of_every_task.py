@@ -42,7 +42,10 @@ STUDIES = {
         "",
         f"{{name='adversarial', task={{name='segmentation', {SMALL}}}, size=0.1, attack='fgsm', recipe='fgsm'}}",
     ),
-    "generator": (SCANNED, "{name='generator', operator='denoising', width=4, levels=1, latents=2, latent_steps=2}"),
+    "generator": (
+        SCANNED,
+        "{name='generator', operator='denoising', width=4, levels=1, latents=2, latent_steps=2, adaptation_steps=2}",
+    ),
     "postprocessed": (SCANNED, f"{{name='postprocessed', operator='denoising', {SMALL}}}"),
     "direct": (SCANNED, f"{{name='direct', operator='denoising', {SMALL}}}"),
     "unrolled": (SCANNED, f"{{name='unrolled', operator='denoising', iterations=2, {SMALL}}}"),

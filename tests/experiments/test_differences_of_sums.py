@@ -130,7 +130,7 @@ def test_where_single_updates_are_read_there_is_nothing_to_take_apart(
 def test_first_pages_say_what_was_found_and_whom_the_study_trusts(tiny: Callable[..., Study], tmp_path: Path) -> None:
     shared = ('aggregation={name="ckks",mode="economical"}', OFF)
     run_quietly(tiny(*RECORDED, "rounds=1", *shared), tmp_path)
-    report = audit_run(tmp_path, Effort(1.0))
+    report = audit_run(tmp_path, Effort(0.2))
     found = json.loads(json_of(report))
     jsonschema.validate(found, json.loads(SCHEMA.read_text()), jsonschema.Draft202012Validator)
     trusts = "This study trusts the coordinator, and every colluding hospital"

@@ -9,10 +9,13 @@ import numpy as np
 import pytest
 import torch
 
+from common.learning.start import first_network
+from common.study.study import parse
 from experiments.benchmarks._image_prior_methods import alone, magnitude, psnr, setting
 from experiments.benchmarks._image_prior_pictures import before_noise, keep, sheet
 from experiments.benchmarks._image_prior_problems import LARGE, PROBLEMS, acquired
-from experiments.benchmarks._image_prior_studies import ROUNDS, study_of
+from experiments.benchmarks._image_prior_studies import ROUNDS, learn, learned, study_of
+from experiments.benchmarks._pretraining_ways import hospitals_of
 from experiments.benchmarks.image_priors import CURVE, TV, UNTRAINED, measured
 
 
@@ -69,3 +72,25 @@ def test_figures_show_every_method_and_curve(tmp_path: Path) -> None:
     assert (tmp_path / "priors.png").read_bytes().startswith(b"\x89PNG")
     chart = before_noise({"image": [(1, 5.0), (10, 1.0), (600, 0.1)], "noise": [(10, 1.0), (600, 0.9)]})
     assert "image" in chart and "noise" in chart and "no noise" not in chart
+
+
+def test_a_network_that_was_learned_comes_back_as_it_was_kept(tmp_path: Path) -> None:
+    study = parse("""
+title = "A denoiser"
+rounds = 1
+strategy = "fedavg"
+aggregation = "plain"
+task = { name = "denoiser", operator = "denoising", network = { name = "ffdnet", channels = 4, depth = 2 } }
+training = { steps = 1, batch_size = 2, learning_rate = 0.01, optimiser = "adam" }
+
+[source]
+name = "acquired"
+images = { name = "phantom", hospitals = 3, size = 16, patients = [4], slices_per_patient = 1 }
+operators = ["denoising"]
+""")
+    hospitals = hospitals_of(study)
+    network = learn(study, hospitals, tmp_path / "denoiser")
+    again = learned(study, hospitals, tmp_path / "denoiser").state_dict()
+    first = first_network(study, study.build_task(), hospitals[0].train.shape).state_dict()
+    assert all(torch.equal(one, again[name]) for name, one in network.state_dict().items())
+    assert any(not torch.equal(one, again[name]) for name, one in first.items())

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +16,9 @@ from experiments.audit.cast import cast_of
 from experiments.audit.conduct import Effort
 from experiments.audit.dossier.prices import in_words, prices
 from experiments.audit.matrix import audit_matrix, protections
-from experiments.audit.questions import _canaries
+from experiments.audit.questions import _canaries, _canary_results, _trade_off
+from experiments.audit.questions._canary_results import planned_guessing
+from experiments.audit.questions._trade_off import trade_off
 
 FEW = ("analytic", "exact_batch", "imprint", "loss_threshold", "gradient_canaries")
 SINGLE_CASES = {"plain FedSGD, batch of 1", "secagg, FedSGD", "bfv, FedSGD"}
@@ -46,9 +49,29 @@ def place(
         few = replace(ours, attacks={name: ours.attacks[name] for name in FEW})
         monkeypatch.setattr(conduct, "cast_of", lambda _: few)
         monkeypatch.setattr(_canaries, "PLANTED_REPEATS", 1)
-        audit_matrix(tiny(*RECORDED), "tiny", folder, Effort(0.5, pictures=True), lambda _: None)
+        with coarse_bounds(monkeypatch):
+            audit_matrix(tiny(*RECORDED), "tiny", folder, Effort(0.5, pictures=True), lambda _: None)
         places["matrix"] = folder
     return places["matrix"]
+
+
+@contextmanager
+def coarse_bounds(patch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Epsilon from fewer sizes of noise, a tenth apart, and wider cells of losses: a bound that is lower, as true."""
+    kept = (trade_off, planned_guessing)
+    for function in kept:
+        function.cache_clear()
+    for module, name, value in (
+        (_canary_results, "FINENESS", 1.1),
+        (_canary_results, "MOST_NOISE", 64),
+        (_canary_results, "LEAST_NOISE", -32),
+        (_canary_results, "COARSE", 2),
+        (_trade_off, "WIDER_CELLS", 30),
+    ):
+        patch.setattr(module, name, value)
+    yield
+    for function in kept:
+        function.cache_clear()
 
 
 def test_the_protections_are_those_the_issue_of_an_audit_names(tiny: Callable[..., Study]) -> None:

@@ -16,11 +16,13 @@ from client.sources.acquired import Acquired
 from common.data.image import read_image
 from common.reconstruction.operators.cartesian_mri import CartesianMri
 from common.reconstruction.solve import reconstruct
+from common.study.catalogue import OPERATORS
 from common.study.options import Entry
 from tests.experiments.trained_runs import trained_run
 
 Wardround = Callable[..., tuple[int, str]]
 SIDE = 16
+WHOLE = (1, SIDE, SIDE)
 
 
 def a_slice() -> np.ndarray:
@@ -330,3 +332,54 @@ def test_a_point_spread_that_makes_data_brighter_is_told(wardround: Wardround, t
         *("--parameter", f"point_spread={counts}"),
     )
     assert code == 0 and "sums to 9, not to 1" in said
+
+
+@pytest.mark.parametrize(("operator", "settings"), [("denoising", ()), ("ct", ("views=12",)), ("blur", ())])
+def test_a_weight_that_is_found_without_the_noise_leaves_an_image_in_every_unit(
+    wardround: Wardround, tmp_path: Path, operator: str, settings: tuple[str, ...]
+) -> None:
+    """Neither flat, whatever the operator's norm is, nor otherwise in another unit."""
+    entry = OPERATORS.build(Entry(operator, {"views": 12} if settings else {}))
+    parameters = {
+        name: torch.from_numpy(one)[None] for name, one in entry.draw(np.random.default_rng(0), WHOLE).items()
+    }
+    clean = entry.map(WHOLE, parameters).forward(torch.from_numpy(a_slice())[None, None] / 200)
+    noise = 0.05 * clean.std() * torch.from_numpy(np.random.default_rng(1).normal(size=tuple(clean.shape)))
+    found = {}
+    for unit in (1e-3, 1.0, 1e3):
+        given = saved(tmp_path, "data.npy", (clean + noise)[0, 0].numpy() * unit)
+        code, said = wardround(
+            *("reconstruct", given, "--operator", operator, *(f"--set={one}" for one in settings)),
+            *("--size", "16x16", "--out", str(tmp_path / "out.npy")),
+        )
+        assert code == 0 and "give --noise or --weight" in " ".join(said.split()).lower()
+        found[unit] = np.load(tmp_path / "out.npy") / unit
+    np.testing.assert_allclose(found[1e-3], found[1.0], atol=1e-4)
+    np.testing.assert_allclose(found[1e3], found[1.0], atol=1e-4)
+    assert np.corrcoef(found[1.0].ravel(), a_slice().ravel())[0, 1] > 0.8
+    assert found[1.0].std() > 0.6 * a_slice().std() / 200
+
+
+def test_parameters_of_every_operator_that_measure_nothing_are_refused(wardround: Wardround, tmp_path: Path) -> None:
+    zeros = saved(tmp_path, "none.npy", np.zeros(12))
+    views = saved(tmp_path, "views.npy", np.ones((12, 23)))
+    ct = ("--operator", "ct", "--set", "views=12", "--set", "detectors=23", "--size", "16x16")
+    assert "'views' must not be nothing but zeros" in refused(wardround, views, *ct, "--parameter", f"views={zeros}")
+    image = saved(tmp_path, "image.npy", a_slice())
+    beside = (
+        "--operator",
+        "ct",
+        "--set",
+        "detectors=1",
+        "--set",
+        "detector_shift=1e4",
+        "--simulate",
+        "--data-range=1",
+    )
+    assert "measures nothing of an image" in refused(wardround, image, *beside)
+    assert "hidden must be below 1" in refused(
+        wardround, image, "--operator", "inpainting", "--set", "hidden=1", "--simulate", "--data-range", "1"
+    )
+    own = ("--operator", "blur", "--set", "point_spread=own", "--set", "weights=[[0.0]]", "--set", "normalised=false")
+    assert "must not be nothing but zeros" in refused(wardround, image, *own)
+    assert "noise must be zero or more" in refused(wardround, image, "--operator", "denoising", "--noise", "-1")

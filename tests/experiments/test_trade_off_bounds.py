@@ -12,13 +12,14 @@ from scipy.optimize import linprog
 from scipy.stats import norm
 
 from common.privacy.accounting import epsilon_of, noise_for
+from common.privacy.losses import ROUNDED, deltas_at
 from common.privacy.release import Release
 from experiments.audit.questions import _canary_test as canary_test
 from experiments.audit.questions import _f_dp_bound as f_dp_bound
 from experiments.audit.questions._canary_results import OTHER, PLANNED, bounds_of, guesses_tested, planned_guessing
 from experiments.audit.questions._f_dp_bound import refuted
 from experiments.audit.questions._guesses import Floats, Guessed, Guessing
-from experiments.audit.questions._trade_off import ROUNDED, Roc, TradeOff, _deltas, trade_off
+from experiments.audit.questions._trade_off import Roc, TradeOff, trade_off
 
 STEPS, RATE, DELTA = 400, 4 / 130, 1e-4
 """Of a hospital of 130 patients in the heart study."""
@@ -62,7 +63,7 @@ def test_deltas_of_many_epsilons_are_the_librarys() -> None:
     losses = trade_off(heart(4.0)).losses
     epsilons = np.linspace(-6, 6, 101)
     for side in (losses._pmf_remove, losses._pmf_add):
-        found, exact = _deltas(side.to_dense_pmf(), epsilons), side.get_delta_for_epsilon(epsilons)
+        found, exact = deltas_at(side.to_dense_pmf(), epsilons), side.get_delta_for_epsilon(epsilons)
         assert np.abs(found - exact).max() < 2 * ROUNDED
         assert (found >= exact).all()
 

@@ -61,6 +61,8 @@ def test_the_model_is_that_of_sums_in_the_clear(
     monkeypatch.setattr("client.protocol_context.MOST_CLIPPED", 1.0)
     run_quietly(tiny(*common, f"aggregation={NARROW % aggregation}"), tmp_path / "cut")
     assert apart(tmp_path / "clear", tmp_path / "cut") > 0.5
+    (told,) = (tmp_path / "cut" / "problems.jsonl").read_text().splitlines()
+    assert '"range"' in told and "were cut to it" in told and "largest_value" in told
 
 
 def test_a_hospital_whose_values_would_be_cut_sends_nothing_and_is_asked_again_in_a_wider_range(

@@ -24,9 +24,11 @@ _FILES = (
     "aggregations",
     "analyses",
     "attacks",
+    "attributions",
     "audits",
     "augmentations",
     "benchmarks",
+    "corruptions",
     "designs",
     "engines",
     "laws",
@@ -53,8 +55,10 @@ if TYPE_CHECKING:
     from wardround.testing.aggregations import AggregationTests as AggregationTests
     from wardround.testing.analyses import AnalysisTests as AnalysisTests
     from wardround.testing.attacks import AttackTests as AttackTests
+    from wardround.testing.attributions import AttributionTests as AttributionTests
     from wardround.testing.augmentations import AugmentationTests as AugmentationTests
     from wardround.testing.benchmarks import BenchmarkTests as BenchmarkTests
+    from wardround.testing.corruptions import CorruptionTests as CorruptionTests
     from wardround.testing.designs import DesignTests as DesignTests
     from wardround.testing.engines import EngineTests as EngineTests
     from wardround.testing.losses import LossTests as LossTests
@@ -78,8 +82,10 @@ else:
         "aggregations": ("AggregationTests",),
         "analyses": ("AnalysisTests",),
         "attacks": ("AttackTests",),
+        "attributions": ("AttributionTests",),
         "augmentations": ("AugmentationTests",),
         "benchmarks": ("BenchmarkTests",),
+        "corruptions": ("CorruptionTests",),
         "designs": ("DesignTests",),
         "engines": ("EngineTests",),
         "losses": ("LossTests",),

@@ -1,12 +1,12 @@
 """The tests of whatever a file binds: `task = Mine` gets those of tasks, with the makers that stand beside it.
 
 def cases(): ...                of a task: tiny cases, where none of those that are made fit
-shape = Shape((1, 8, 8), 2)     of a network; shape = (1, 8, 8) of an augmentation or an operator
+shape = Shape((1, 8, 8), 2)     of a network; shape = (1, 8, 8) of an augmentation, a corruption or an operator
 def make(folder): ...           of a source: fills the folder; returns the source, or its options
 def spoil(folder): ...          of a source: breaks the file of one case
 changes = (another_scan, ...)   of a source: each changes one person's data in the folder
 wanted = (Enlargement(...), )   of a design: what it can do, where not all that are tried
-shapes = ((1, 8, 8), ...)        of a perturbation: of cases that it moves, where not all that are tried
+shapes = ((1, 8, 8), ...)       of an attribution or a perturbation: of inputs, where not all that are tried
 facts = Facts(...)              of a privacy mechanism
 def records(): ...              of an analysis: tables of some hospitals, where `tiny_records` do not fit
 levels = {"sex": ("f", "m")}    of an analysis: the categories of their columns
@@ -60,8 +60,10 @@ TESTED = {
     "network": Kind("NetworkTests", ("shape",)),
     "loss": Kind("LossTests", ("answers",)),
     "augmentation": Kind("AugmentationTests", ("shape",)),
+    "corruption": Kind("CorruptionTests", ("shape",)),
     "operator": Kind("OperatorTests", ("shape",)),
     "design": Kind("DesignTests", ("wanted",)),
+    "attribution": Kind("AttributionTests", ("shapes",)),
     "perturbation": Kind("PerturbationTests", ("shapes",)),
     "recipe": Kind("RecipeTests"),
     "source": Kind("SourceTests", ("make", "spoil", "changes")),

@@ -22,7 +22,7 @@ class Saliency:
 
     def explain(self, network: nn.Module, inputs: Tensor, aim: Aim, rng: np.random.Generator) -> Tensor:
         """|d aim / d x|, section 3.1 before the maximum over channels."""
-        return input_gradient(network, inputs, aim).abs()
+        return input_gradient(network, inputs, aim).abs().float()
 
 
 attribution: type[Attribution] = Saliency

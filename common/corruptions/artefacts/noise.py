@@ -29,13 +29,13 @@ class Noise:
         self, image: NDArray[np.float32], severity: float, span: tuple[float, float], rng: np.random.Generator
     ) -> NDArray[np.float32]:
         """The image, and its noise grows with severity."""
+        drawn = rng.standard_normal((2, *image.shape))
         if severity == 0:
             return image
-        scale = severity * self.deviation * (span[1] - span[0])
-        real, imaginary = (scale * rng.standard_normal(image.shape) for _ in range(2))
+        real, imaginary = severity * self.deviation * (span[1] - span[0]) * drawn
         if not self.magnitude:
-            return (image + real).astype(np.float32)
-        return (span[0] + np.hypot(image - span[0] + real, imaginary)).astype(np.float32)
+            return np.asarray(image + real, np.float32)
+        return np.asarray(span[0] + np.hypot(image - span[0] + real, imaginary), np.float32)
 
 
 corruption: type[Corruption] = Noise

@@ -23,6 +23,7 @@ from common.reconstruction.image_loss import IMAGES, ImageLoss
 from common.reconstruction.imaging_operator import Operator
 from common.reconstruction.packing import Layout
 from common.reconstruction.pictures import comparison
+from common.reconstruction.usable import fault_of
 from common.study.catalogue import OPERATORS
 from common.study.checks import positive, sized
 from common.study.options import EXAMPLE, OPTION, Entry
@@ -157,6 +158,11 @@ class Reconstruction:
 
     def _seen(self, images: Tensor) -> Tensor:
         return images.norm(dim=1, keepdim=True) if self._operator.complex_images else images
+
+    def unusable(self, inputs: Tensor) -> tuple[int, str] | None:
+        """A case whose mask, point spread, coils or angles measure nothing."""
+        layout = self.layout(tuple(inputs.shape[1:]))
+        return fault_of(self._operator, layout.image_shape, layout.parameters_of(inputs))
 
     def meaning(self, value: str) -> str:
         """Of the network's answer."""

@@ -45,6 +45,7 @@ class Cox:
     couples: ClassVar[bool] = True
     scored_whole: ClassVar[bool] = True
     answer_names: ClassVar[tuple[str, ...]] = ("log hazard ratio",)
+    number_names: ClassVar[tuple[str, ...]] = ("the log hazard ratio",)
 
     network: Entry = field(default_factory=lambda: Entry("logistic"))
 
@@ -98,6 +99,11 @@ class Cox:
     def predict(self, network: nn.Module, inputs: Tensor) -> Tensor:
         """(N,) float32: the logarithm of each case's hazard over that of a case at 0."""
         answer: Tensor = network(inputs).float()[:, 0]
+        return answer
+
+    def numbers(self, network: nn.Module, inputs: Tensor) -> Tensor:
+        """(N, 1): what is predicted."""
+        answer: Tensor = network(inputs)[:, :1]
         return answer
 
 

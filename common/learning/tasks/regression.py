@@ -50,6 +50,7 @@ class Regression:
     """
 
     headline: ClassVar[str] = "skill"
+    number_names: ClassVar[tuple[str, ...]] = ("the predicted value",)
 
     center: float
     spread: float
@@ -139,6 +140,11 @@ class Regression:
     def predict(self, network: nn.Module, inputs: Tensor) -> Tensor:
         """(N,) float32, in the target's own unit."""
         answer: Tensor = network(inputs)[:, 0].float() * self.spread + self.center
+        return answer
+
+    def numbers(self, network: nn.Module, inputs: Tensor) -> Tensor:
+        """(N, 1), in the target's own unit."""
+        answer: Tensor = network(inputs)[:, :1] * self.spread + self.center
         return answer
 
     def _scaled(self, targets: Tensor) -> Tensor:

@@ -142,6 +142,16 @@ class Survival:
         """Of the numbers of `predict`."""
         return tuple(f"without event at {cut:g}" for cut in self.cuts)
 
+    def numbers(self, network: nn.Module, inputs: Tensor) -> Tensor:
+        """(N, intervals): the cumulative hazard by each cut, -log of the chance to be without the event."""
+        answer: Tensor = -logsigmoid(-network(inputs)).cumsum(1)
+        return answer
+
+    @property
+    def number_names(self) -> tuple[str, ...]:
+        """Of the numbers of `numbers`."""
+        return tuple(f"the cumulative hazard by {cut:g}" for cut in self.cuts)
+
     def summed_up(self, values: tuple[float, ...]) -> Mapping[str, float]:
         """The chance of the event by the last cut."""
         return {"risk": 1 - values[-1]}

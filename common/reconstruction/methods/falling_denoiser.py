@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from common.reconstruction.alternating import ByImage
+from common.reconstruction.filled_start import filled_start
 from common.reconstruction.inner_products import squares
 from common.reconstruction.problem import Method, Problem, Solved, clipped
 from common.reconstruction.progress import Progress
@@ -31,10 +32,10 @@ class FallingDenoiser:
 
     greatest: float = 0.2
     least: float = 0.01
-    steps: int = 12
+    steps: int = 30
     balance: float = 0.23
     tolerance: float = 1e-4
-    iterations: int = 24
+    iterations: int = 30
 
     def __post_init__(self) -> None:
         positive(WHERE, greatest=self.greatest, least=self.least, balance=self.balance, tolerance=self.tolerance)
@@ -42,7 +43,7 @@ class FallingDenoiser:
 
     def solve(self, problem: Problem, start: Tensor | None = None) -> Solved:
         """See `Method`. Without a value of the regulariser, the objective is the data's misfit."""
-        kept = problem.start() if start is None else clipped(start, problem.bounds)
+        kept = filled_start(problem) if start is None else clipped(start, problem.bounds)
         division = ByImage(problem, self.tolerance)
         progress = Progress(problem, kept, self.tolerance, "fixed point")
         for iteration in range(self.iterations):

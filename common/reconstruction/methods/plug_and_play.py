@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from common.reconstruction.alternating import ByImage
+from common.reconstruction.filled_start import filled_start
 from common.reconstruction.inner_products import squares
 from common.reconstruction.problem import Method, Problem, Solved, clipped
 from common.reconstruction.progress import Progress
@@ -41,7 +42,7 @@ class PlugAndPlay:
 
     def solve(self, problem: Problem, start: Tensor | None = None) -> Solved:
         """See `Method`. Without a value of the regulariser, the objective is the data's misfit."""
-        images = problem.start() if start is None else clipped(start, problem.bounds)
+        images = filled_start(problem) if start is None else clipped(start, problem.bounds)
         division, progress = (
             ByImage(problem, self.tolerance),
             Progress(problem, images, self.tolerance, "fixed point"),

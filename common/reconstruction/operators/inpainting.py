@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from common.errors import StudyError
 from common.reconstruction.imaging_operator import LinearMap, Operator
 from common.reconstruction.shapes import demand_image, demand_parameters
 from common.study.checks import between
@@ -34,6 +35,10 @@ class Inpainting:
 
     def __post_init__(self) -> None:
         between(WHERE, 0.0, 1.0, hidden=self.hidden)
+        if self.hidden == 1.0:
+            raise StudyError(
+                f"{WHERE}.hidden must be below 1: of an image of which nothing is seen nothing is known."
+            )
         between(WHERE, 0, 2, axis=self.axis)
 
     def parameter_shapes(self, shape: tuple[int, ...]) -> Mapping[str, tuple[int, ...]]:

@@ -16,14 +16,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from common.privacy.losses import composed, gaussians, interval, renyi_epsilon
+from common.privacy.losses import composed, deltas_at, gaussians, interval, renyi_epsilon
 from common.privacy.release import Release
 from common.privacy.variation import price, variation_of
 
 Floats = NDArray[np.float64]
 LEAST_DELTA = 1e-10
-ROUNDED = 1e-12
-"""More than adding up probabilities in float64 loses."""
 SLOPES, WIDER_CELLS = 801, 3
 """Straight pieces of a curve, and cells of losses beside those of accounting: fewer cost a little tightness (3e-4 of
 epsilon), none costs truth."""
@@ -95,25 +93,5 @@ def trade_off(release: Release) -> TradeOff:
     most = 1.1 * max(float(losses.get_epsilon_for_delta(LEAST_DELTA)), 1.0)
     epsilons = np.linspace(-most, most, SLOPES)
     extra = np.array([price(epsilon, variation_of([release])) for epsilon in epsilons])
-    present, absent = (
-        _deltas(side.to_dense_pmf(), epsilons) + extra for side in (losses._pmf_remove, losses._pmf_add)
-    )
+    present, absent = (deltas_at(side, epsilons) + extra for side in (losses._pmf_remove, losses._pmf_add))
     return TradeOff(Roc.above(epsilons, present), Roc.above(epsilons, (present + absent) / 2), losses)
-
-
-def _deltas(losses: Any, epsilons: Floats) -> Floats:
-    """dp_accounting's `get_delta_for_epsilon`, many times as fast, and larger by ROUNDED.
-
-    What adds up from the largest loss down is added up once for all of them.
-    """
-    values = (np.arange(losses.size) + losses._lower_loss) * losses._discretization
-    first = np.searchsorted(values, epsilons, side="right")
-    weights = np.where(values > epsilons[0], losses._probs, 0.0)
-    above, less = (_from_above(part) for part in (weights, weights * np.exp(-np.maximum(values, epsilons[0]))))
-    deltas = losses._infinity_mass + above[first] - np.exp(epsilons) * less[first]
-    return np.asarray(np.clip(deltas + ROUNDED, losses._infinity_mass, 1.0), np.float64)
-
-
-def _from_above(values: Floats) -> Floats:
-    """(n + 1,) sums of each value and all after it, the last of none."""
-    return np.concatenate([np.cumsum(values[::-1])[::-1], [0.0]])

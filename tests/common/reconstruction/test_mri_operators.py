@@ -7,6 +7,7 @@ from torch import Tensor
 
 from common.errors import StudyError
 from common.reconstruction import coils, sampling
+from common.reconstruction.fourier import fourier, inverse_fourier
 from common.reconstruction.imaging_operator import Operator
 from common.reconstruction.nonuniform_fourier import NonuniformFourier
 from common.reconstruction.operators.cartesian_mri import CartesianMri
@@ -20,6 +21,17 @@ def drawn(entry: Operator, shape: tuple[int, ...], seed: int = 0) -> dict[str, T
     """One case's parameters."""
     found = entry.draw(np.random.default_rng(seed), shape)
     return {name: torch.from_numpy(values)[None] for name, values in found.items()}
+
+
+@pytest.mark.parametrize("size", [(6, 8), (8, 8), (6,), (5, 4), (7, 3), (2, 4, 6)])
+def test_the_fourier_transform_is_numpys_between_both_shifts(size: tuple[int, ...]) -> None:
+    images = torch.randn(2, 2, *size, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    axes = tuple(range(1, len(size) + 1))
+    whole = np.fft.ifftshift(images[:, 0].numpy() + 1j * images[:, 1].numpy(), axes)
+    expected = np.fft.fftshift(np.fft.fftn(whole, axes=axes, norm="ortho"), axes)
+    found = fourier(images)
+    np.testing.assert_allclose(found[:, 0].numpy() + 1j * found[:, 1].numpy(), expected, atol=1e-13)
+    torch.testing.assert_close(inverse_fourier(found), images, rtol=0, atol=1e-13)
 
 
 def test_coils_are_those_of_sigpy() -> None:

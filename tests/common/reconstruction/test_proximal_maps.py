@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from common.errors import StudyError
+from common.reconstruction import wavelet_level
 from common.reconstruction.closed_forms import cosine_solve
 from common.reconstruction.differences import adjoint_differences, differences, largest_difference
 from common.reconstruction.dual_projection import DualProjection
@@ -195,6 +196,23 @@ def test_coefficients_are_pywavelets() -> None:
         theirs = pywt.wavedec2(image.numpy(), name, "periodization", levels, axes=(2, 3))
         array = pywt.coeffs_to_array(theirs, axes=(2, 3))[0]
         np.testing.assert_allclose(Wavelet(name, levels).forward(image).numpy(), array, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", ["haar", "db4", "sym8"])
+@pytest.mark.parametrize("size", [64, 97, 112, 134, 224])
+@pytest.mark.parametrize("axis", [2, 3])
+def test_a_long_axis_by_windows_is_its_product_with_the_whole_matrix(name: str, size: int, axis: int) -> None:
+    image = numbers(2, 2, 3, size).transpose(axis, 3)
+    matrix = wavelet_level.whole_matrix(name, size, torch.float64)
+    product = torch.tensordot(matrix, image, dims=([1], [axis])).movedim(0, axis)
+    found = wavelet_level.averages_and_details(image, axis, name)
+    torch.testing.assert_close(found, product, rtol=0, atol=1e-13)
+    torch.testing.assert_close(
+        wavelet_level.from_averages_and_details(found, axis, name),
+        image,
+        rtol=0,
+        atol=1e-9 if name == "sym8" else 1e-12,
+    )
 
 
 def test_haar_of_four_numbers_by_hand() -> None:

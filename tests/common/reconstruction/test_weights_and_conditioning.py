@@ -8,10 +8,18 @@ import pytest
 import torch
 
 from common.errors import StudyError
-from common.reconstruction.choice_of_weight import by_discrepancy, by_l_curve, by_training_images, curvatures
+from common.reconstruction.choice_of_weight import (
+    Tried,
+    by_discrepancy,
+    by_l_curve,
+    by_training_images,
+    corner,
+    curvatures,
+)
 from common.reconstruction.conditioning import conditioning, spectrum
 from common.reconstruction.imaging_operator import LinearMap
 from common.reconstruction.regularisers.identity import Identity
+from common.reconstruction.regularisers.tv import TotalVariation
 from common.reconstruction.solve import reconstruct
 from common.study.catalogue import OPERATORS
 from common.study.options import Entry
@@ -162,3 +170,18 @@ def test_noise_gain_is_what_noise_becomes() -> None:
     )
     (found,) = conditioning(spectrum(linear), [0.01])
     assert float(images.square().mean().sqrt()) == pytest.approx(found.noise_gain, rel=0.05)
+
+
+def test_a_well_posed_operator_has_no_corner_and_points_that_a_solver_left_together_make_none() -> None:
+    """Noise is not made larger where pixels are seen as they are: the curve waves, and no wave is a corner."""
+    linear = made("denoising", (1, 16, 16))
+    truth = torch.zeros(1, 1, 16, 16, dtype=torch.float64)
+    truth[..., 4:11, 5:12] = 1
+    solution = partial(reconstruct, linear, truth + NOISE * numbers(*truth.shape), method="fista", prior="tv")
+    found = by_l_curve(solution, linear, truth + NOISE * numbers(*truth.shape), TotalVariation().value, looks=10)
+    assert not found.found and found.how == "the L-curve has no corner"
+    bent = [Tried(1e-4, 0.1, 50.0), Tried(1e-3, 0.101, 10.0), Tried(1e-2, 0.3, 9.0), Tried(0.1, 0.9, 8.0)]
+    together = [Tried(2e-4 * (1 + k), 0.1 + 1e-7 * (k % 2), 50.0 - 1e-6 * k) for k in range(4)]
+    flat = [Tried(1.0, 0.91, 1e-9), Tried(2.0, 0.91, 1e-12), Tried(3.0, 0.9100001, 1e-12)]
+    assert corner([*bent[:1], *together, *bent[1:], *flat])[0] == 1e-3
+    assert corner(flat[1:])[1] == -math.inf

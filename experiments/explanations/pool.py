@@ -1,0 +1,109 @@
+"""The cases that a model is asked about, of all hospitals alike, and of which a few are shown."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from math import prod
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from client.hospital import Hospital
+from common.data.cases import Cases
+from common.learning.abilities import shown_shape
+from common.learning.task import Task
+from common.segmentation.patches import cut_patches
+from experiments.explanations.answering.role import Answering, Chosen, Told
+
+MOST_CASES = 600
+MOST_VALUES = 1 << 24
+"""Numbers in the inputs of all that are read."""
+
+
+@dataclass(frozen=True, eq=False)
+class Pool:
+    """inputs: (N, C, *S) or (N, F), as the network is shown them. targets: (N, ...), (N, 0) where none are known.
+
+    sites, patients: of each. held: cases that the hospitals have of this part, of which these were read.
+    """
+
+    inputs: Tensor
+    targets: Tensor
+    sites: tuple[str, ...]
+    patients: tuple[str, ...]
+    held: int
+    answering: Answering
+
+    @cached_property
+    def told(self) -> tuple[Told, ...]:
+        """What the model answers of each."""
+        return tuple(self.answering.tell(self.inputs, self.targets))
+
+    def chosen(self, most: int) -> list[Chosen]:
+        """Those that are shown, by the answering's rule."""
+        return self.answering.choose(self.told, most)
+
+    @cached_property
+    def range(self) -> tuple[Tensor, Tensor]:
+        """The least and largest value of every channel, or column, among the cases: (1, C, 1, ...) each."""
+        axes = (0, *range(2, self.inputs.ndim))
+        low, high = self.inputs.amin(axes, keepdim=True), self.inputs.amax(axes, keepdim=True)
+        return low, torch.where(high > low, high, low + 1)
+
+    @property
+    def is_table(self) -> bool:
+        """Whether a case is a row of numbers, and no image."""
+        return self.inputs.ndim == 2
+
+
+def pool_of(hospitals: Sequence[Hospital], part: str, task: Task, answering: Answering) -> Pool | None:
+    """Cases of every hospital, as many of each as there is room for, evenly through its own order; None of none."""
+    held = [(one.site, one.splits[part]) for one in hospitals if len(one.splits[part])]
+    if not held:
+        return None
+    shape = shown_shape(task, held[0][1].shape)
+    room = max(len(held), min(MOST_CASES, MOST_VALUES // max(1, prod(shape.inputs))))
+    inputs, targets, sites, patients = [], [], [], []
+    for (site, cases), share in zip(held, _shares([len(cases) for _, cases in held], room), strict=True):
+        taken = cases.take(np.linspace(0, len(cases) - 1, share).round().astype(np.int64))
+        shown, truth = _as_shown(taken, shape.inputs)
+        inputs.append(shown)
+        targets.append(truth)
+        sites += [site] * share
+        patients += [str(one) for one in taken.patients]
+    count = sum(len(cases) for _, cases in held)
+    return Pool(torch.cat(inputs), torch.cat(targets), tuple(sites), tuple(patients), count, answering)
+
+
+def _shares(counts: Sequence[int], room: int) -> list[int]:
+    """Of each hospital as many as of any other, as far as it has them and there is room."""
+    taken = [0] * len(counts)
+    while sum(taken) < room and (short := [place for place, count in enumerate(counts) if taken[place] < count]):
+        each = max(1, (room - sum(taken)) // len(short))
+        for place in short:
+            taken[place] += min(each, counts[place] - taken[place], room - sum(taken))
+    return taken
+
+
+def _as_shown(cases: Cases, shape: tuple[int, ...]) -> tuple[Tensor, Tensor]:
+    """Whole, or the patch about the middle of what is outlined where the network is shown patches."""
+    batch = cases.batch()
+    images, truths = batch.each("inputs"), batch.each("targets")
+    if all(tuple(one.shape) == shape for one in images):
+        return batch.inputs, batch.targets
+    patch = shape[1:]
+    starts = tuple(
+        tuple(middle - side // 2 for middle, side in zip(_middle(truth, image), patch, strict=True))
+        for image, truth in zip(images, truths, strict=True)
+    )
+    return cut_patches(images, truths, starts, patch)
+
+
+def _middle(truth: Tensor, image: Tensor) -> tuple[int, ...]:
+    inside = torch.nonzero(truth > 0) if truth.shape == image.shape[1:] else torch.zeros(0, image.ndim - 1)
+    if not len(inside):
+        return tuple(side // 2 for side in image.shape[1:])
+    return tuple(int(one) for one in inside.double().mean(0).round().tolist())

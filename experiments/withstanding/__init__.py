@@ -1,0 +1,1 @@
+"""How much a run's model loses when images come otherwise: by scanners and patients, and by somebody's intent."""
