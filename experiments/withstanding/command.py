@@ -17,6 +17,7 @@ from common.adversarial.inner_step import not_learning
 from common.data.cases import Cases, SiteId
 from common.errors import StudyError, WardroundError
 from common.files.access import is_there
+from common.study.catalogue import CORRUPTIONS
 from experiments.explanations.clock import Clock
 from experiments.explanations.section import Section
 from experiments.explanations.subject import REAL, Subject
@@ -24,7 +25,7 @@ from experiments.withstanding.asked import Asked
 from experiments.withstanding.corrupting import SEVERITIES, are_images
 from experiments.withstanding.moving import way_of
 from experiments.withstanding.page import FIGURES, Withstood, write_withstood
-from experiments.withstanding.tests_shown import task_of, tests_of
+from experiments.withstanding.shown import cases_shown, task_of
 from server.reporting.wording import count, duration
 
 SECTIONS = ("intent", "example", "hiding", "artefacts", "training")
@@ -45,11 +46,10 @@ def withstand_run(run: Path, asked: Asked, seconds: float, folder: Path, console
         raise StudyError(f"{folder} already holds such a page: name another folder with --out, or remove this one.")
     with console.status("Reading the run"):
         subject = _subject(run)
-        tests = tests_of(subject, asked.cases)
+        tests = cases_shown(subject, asked.cases)
     if not tests:
         raise StudyError(f"{NOTHING_HERE}: none of this run's hospitals has a test case.")
-    for entry in asked.ways:
-        way_of(entry)
+    _demand_known(asked)
     console.print(Text(beforehand(subject, tests, asked, seconds)))
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
     found: dict[str, Section] = {}
@@ -76,6 +76,14 @@ def _subject(run: Path) -> Subject:
     if not subject.hospitals:
         raise StudyError(f"{NOTHING_HERE}. {OF_REAL if subject.why_none == REAL else subject.why_none}")
     return subject
+
+
+def _demand_known(asked: Asked) -> None:
+    """Raise WardroundError before anything is measured."""
+    for entry in asked.ways:
+        way_of(entry)
+    for entry in asked.entries:
+        CORRUPTIONS.build(entry)
 
 
 def beforehand(subject: Subject, tests: Mapping[SiteId, Cases], asked: Asked, seconds: float) -> str:

@@ -14,7 +14,7 @@ from experiments.withstanding.asked import Asked
 from experiments.withstanding.corrupting import SEVERITIES, Curve, are_images, curve, span_of
 from experiments.withstanding.scored import scored_all
 from experiments.withstanding.sections._scores import distances, scores_of
-from experiments.withstanding.tests_shown import task_of, tests_of
+from experiments.withstanding.shown import cases_shown, task_of
 from server.reporting.charts.lines import Line, line_chart
 from server.reporting.markup import Markup, table, tag
 from server.reporting.sections.layout import beside, figure, numbers, section
@@ -99,7 +99,7 @@ class Artefacts:
 
 def make(subject: Subject, asked: Asked, clock: Clock) -> Section | None:
     """None where inputs are no images, or the cases are not here."""
-    tests = tests_of(subject, asked.cases)
+    tests = cases_shown(subject, asked.cases)
     if not tests or not all(are_images(cases) for cases in tests.values()):
         return None
     if not asked.entries:

@@ -19,7 +19,7 @@ from experiments.explanations.section import Section
 from experiments.explanations.subject import Subject
 from experiments.withstanding.asked import Asked
 from experiments.withstanding.moving import Range, moved, size_words
-from experiments.withstanding.tests_shown import task_of, tests_of
+from experiments.withstanding.shown import cases_shown, task_of
 from server.reporting.markup import Markup, tag
 from server.reporting.sections.layout import section
 
@@ -89,7 +89,7 @@ class Examples:
 
 def make(subject: Subject, asked: Asked, clock: Clock) -> Section | None:
     """None where inputs are no images, or nothing is misled by any size."""
-    tests = tests_of(subject, asked.cases)
+    tests = cases_shown(subject, asked.cases)
     if not tests or len(next(iter(tests.values())).shape.inputs) < 3:
         return None
     clock.say("Looking for examples")

@@ -20,7 +20,7 @@ from experiments.explanations.section import Section
 from experiments.explanations.subject import Subject
 from experiments.withstanding.asked import Asked
 from experiments.withstanding.moving import Range, size_words
-from experiments.withstanding.tests_shown import task_of, tests_of
+from experiments.withstanding.shown import cases_shown, task_of
 from server.reporting.markup import Markup, tag
 from server.reporting.sections.layout import section
 from server.reporting.wording import capital, count, duration
@@ -76,7 +76,7 @@ class Hiding:
 
 def make(subject: Subject, asked: Asked, clock: Clock) -> Section | None:
     """None where no case is here. Raises StudyError where there are too few, or too little time."""
-    tests = tests_of(subject, asked.cases)
+    tests = cases_shown(subject, asked.cases)
     if not tests:
         return None
     allowed, task, network = Range.of(tests), task_of(subject), subject.trained.network

@@ -13,7 +13,7 @@ from experiments.withstanding.asked import Asked
 from experiments.withstanding.moving import Moves, Range, moves, size_words
 from experiments.withstanding.scored import mean_of, scored_all
 from experiments.withstanding.sections._scores import distances
-from experiments.withstanding.tests_shown import task_of, tests_of
+from experiments.withstanding.shown import cases_shown, task_of
 from server.reporting.charts.lines import Line, line_chart
 from server.reporting.markup import Markup, table, tag
 from server.reporting.sections.layout import figure, numbers, section
@@ -132,7 +132,7 @@ class Intent:
 
 def make(subject: Subject, asked: Asked, clock: Clock) -> Section | None:
     """None where no case is here. Raises StudyError where the task's loss does not depend on the inputs."""
-    tests = tests_of(subject, asked.cases)
+    tests = cases_shown(subject, asked.cases)
     if not tests:
         return None
     allowed, task, network = Range.of(tests), task_of(subject), subject.trained.network

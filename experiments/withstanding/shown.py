@@ -12,7 +12,7 @@ from common.learning.task import Task
 from experiments.explanations.subject import Subject
 
 
-def tests_of(subject: Subject, most: int) -> Mapping[SiteId, Cases]:
+def cases_shown(subject: Subject, most: int) -> Mapping[SiteId, Cases]:
     """The first `most` cases of each hospital that has any, all of a patient or none; {} where none are here."""
     found = {one.site: one.splits[subject.part] for one in subject.hospitals}
     return {site: _first(cases, most) for site, cases in found.items() if len(cases)}
