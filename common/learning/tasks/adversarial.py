@@ -166,7 +166,7 @@ class Adversarial:
     def _kept_back(self) -> tuple[str, ...]:
         return (*OF_LOSS, *(OF_ANSWERS if self.attack is not None else ()))
 
-    @property
+    @cached_property
     def _views(self) -> tuple[str, ...] | None:
         """Those of the other task, and where steps begin, if chance decides it."""
         own = (DRAWN,) if self._recipe.draw(np.random.default_rng(0), (1,)).shape[0] else ()
