@@ -237,3 +237,10 @@ def test_what_leaves_of_the_scores_of_the_task_within_is_said_before_it_is_appro
     inner = '{ name = "classification", network = "groupnorm_cnn", scores = ["auc"] }'
     text = TEXT.replace('{ name = "segmentation", network = "unet" }', inner)
     assert any("counts of cases by bin" in one and "(auc)" in one for one in model_facts(parse(text)))
+
+
+def test_a_batch_of_nobody_is_moved_nowhere() -> None:
+    task, nobody = around(CNN, attack={"name": "square", "queries": 2}), images_with_classes().batch(np.arange(0))
+    network = new_network(task, images_with_classes().shape, 1)
+    assert task.loss(network, nobody).shape == (0,)
+    assert len(task.augment(nobody, np.random.default_rng(0))) == 0
