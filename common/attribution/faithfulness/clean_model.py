@@ -51,7 +51,10 @@ class CleanModel:
         passed = interval(sums, "clean_more")[0] >= self.least
         clean, more = mean_of(sums, "clean_hit"), mean_of(sums, "clean_more")
         shares = f"{spelled(clean)} of cases, the one that learned it in {spelled(clean + more)}"
-        first = "It tells the two apart" if passed else "It finds the mark whether or not it was learned"
+        missed = (
+            "It misses the mark" if clean + more < self.least else "It finds the mark whether or not it was learned"
+        )
+        first = "It tells the two apart" if passed else missed
         return Finding("passed" if passed else "failed", f"{first}: a network that never saw it hits it in {shares}.")
 
 

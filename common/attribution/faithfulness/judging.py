@@ -28,7 +28,7 @@ CHECKS: tuple[Check, ...] = (
 """Those first that a picture cannot do without."""
 SANITY = {
     "randomisation": "about the image, not the network",
-    "clean": "finds a mark that the network never learned",
+    "clean": "cannot tell a network that learned a mark from one that did not",
 }
 """What a map is called that fails a test without which it says nothing of the network."""
 
