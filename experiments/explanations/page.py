@@ -45,7 +45,8 @@ class Explanation:
     def findings(self) -> list[str]:
         """Sentences for the head of the page."""
         found = [finding for one in self.sections.values() if (finding := one.finding())]
-        return found or ["What this model's answers rest on, case by case, and what to distrust."]
+        inside = "What is inside this model: no case of its hospitals is here to be asked about."
+        return found or [inside if self.subject.why_none else "What this model's answers rest on, case by case."]
 
 
 def write_explanation(found: Explanation, folder: Path) -> Path:
