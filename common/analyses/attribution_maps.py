@@ -18,7 +18,7 @@ from common.asking.exact_sums import Integers, Total, counts, exact_sums_by, rea
 from common.asking.features import PART
 from common.asking.groups import levels_of
 from common.asking.levels import CLASS
-from common.asking.maps import ANSWERED, LEAST, WITHOUT, MapReading, blocks_of
+from common.asking.maps import ANSWERED, LEAST, WITHOUT, MapReading, blocks_of, bounded
 from common.asking.records import Records
 from common.errors import AnalysisError, StudyError
 from common.study.checks import positive
@@ -103,7 +103,7 @@ class AttributionMaps:
                 "right": _counted(cells, right, size).reshape(grid),
                 "filled": _counted(cells, still, size).reshape(*grid, len(places)),
             }
-        shares = blocks_of(kept)
+        shares = bounded(blocks_of(kept))
         if shares.shape[1] != int(numbers(query, "blocks")[0]):
             raise StudyError(f"maps have {shares.shape[1]} blocks, and the question is of {self.maps.blocks}.")
         return {
