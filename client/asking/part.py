@@ -36,7 +36,7 @@ from common.wire.train_requests import SPLITS
 
 EVENT = "question"
 STATE = b"state of records"
-OF_MODEL, OF_MAPS = "\x1fmodel", "\x1fmaps"
+OF_MODEL = "\x1fmodel"
 """In a state, beside the digests of columns, none of which has such a name."""
 DELTA_SHOWN = 1e-6
 """At which the ledger shows what noise costs that needs no delta."""
@@ -75,18 +75,14 @@ def _state(hospital: Hospital) -> State:
 
 
 def _looked_at(hospital: Hospital, analysis: Analysis, asked: Asked) -> State:
-    """What an answer is of beside the data: the model, which whoever coordinates chooses, and how it is shown cases.
-
-    Exact sums of maps by two models, methods or groups differ by whoever one of them was made not to look at. So they
-    are of one question alone.
+    """What an answer with noise is of beside the data: the model, which whoever coordinates chooses, and how it is
+    shown cases. By another model it is another answer, with noise of its own.
     """
     study = hospital.study
-    if study.start is None or encoder_read(analysis) != "start":
+    if study.start is None or encoder_read(analysis) != "start" or asked.noise is None:
         return {}
     shown = (replace(study.start, model="a model"), study.task, study.source, study.split, study.seed)
-    if asked.noise is not None:
-        return {OF_MODEL: sha256(repr(shown).encode()).hexdigest()}
-    return {} if maps_read(analysis) is None else {OF_MAPS: sha256(repr((shown, asked.text)).encode()).hexdigest()}
+    return {OF_MODEL: sha256(repr(shown).encode()).hexdigest()}
 
 
 def permitted(records: Records, policy: Policy) -> Records:
@@ -132,10 +128,6 @@ def _decided(
     _refuse_more(asked, policy, place)
     decision = decide(asked, hospital.study, levels, policy, _persons_told(hospital), before)
     if decision == "exact":
-        if OF_MAPS in state and any(one.state.get(OF_MAPS, state[OF_MAPS]) != state[OF_MAPS] for one in before):
-            raise RefusedError(
-                "difference", "another question of maps was answered exactly (questions.since forgets it)."
-            )
         if not all(same_data(one.state, state) for one in before):
             raise RefusedError("changed", "the data changed since an exact answer (questions.since forgets it).")
         sums = _numbers(analysis, asked, chosen(records, asked, levels), source)

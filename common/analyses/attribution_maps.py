@@ -15,10 +15,10 @@ from common.analyses._probe import numbers, words
 from common.asking.analysis import Analysis, Public, Query
 from common.asking.answer import Answer, Table
 from common.asking.exact_sums import Integers, Total, counts, exact_sums_by, reals
-from common.asking.features import PART, told_of_many
+from common.asking.features import PART
 from common.asking.groups import levels_of
 from common.asking.levels import CLASS
-from common.asking.maps import ANSWERED, LEAST, WITHOUT, MapReading, blocks_of
+from common.asking.maps import ANSWERED, LEAST, WITHOUT, MapReading, blocks_of, bounded
 from common.asking.records import Records
 from common.errors import AnalysisError, StudyError
 from common.study.catalogue import ATTRIBUTIONS
@@ -37,9 +37,8 @@ class AttributionMaps:
     that is looked at. least: fewest cases of a class at a hospital whose maps are read.
 
     Of every case the map of its own class's logit is divided by all it holds. A second round asks of the places that
-    stand out how many cases are still answered right when each hospital fills them with their surroundings. At a real
-    hospital what fewer than ten persons of a class have, a share of a block or a wrong answer, is held at what the
-    others have, where no noise is added.
+    stand out how many cases are still answered right when each hospital fills them with their surroundings. Real hospitals answer with
+    noise alone.
     """
 
     discloses: ClassVar[str] = (
@@ -99,18 +98,17 @@ class AttributionMaps:
         cells = sites.index(records.site) * len(classes) + labels if records.site in sites else labels[:0]
         kept = kept if records.site in sites else kept.take(np.zeros(len(kept), bool))
         size, grid = len(sites) * len(classes), (len(sites), len(classes))
-        right = _of_many(kept.numbers(ANSWERED)[:, None], cells, kept) > 0
+        right = kept.numbers(ANSWERED)[:, None] > 0
         if query.step == FILLED:
             places = numbers(query, "places").astype(np.int64)
-            still = _of_many(_chosen(blocks_of(kept, WITHOUT), places), cells, kept) > 0
+            still = _chosen(blocks_of(kept, WITHOUT), places) > 0
             return {
                 "right": _counted(cells, right, size).reshape(grid),
                 "filled": _counted(cells, still, size).reshape(*grid, len(places)),
             }
-        shares = blocks_of(kept)
+        shares = bounded(blocks_of(kept))
         if shares.shape[1] != int(numbers(query, "blocks")[0]):
             raise StudyError(f"maps have {shares.shape[1]} blocks, and the question is of {self.maps.blocks}.")
-        shares = _of_many(shares, cells, kept)
         return {
             "cases": np.bincount(cells, minlength=size).reshape(grid),
             "shares": exact_sums_by(cells, shares, size).reshape(*grid, -1),
@@ -123,18 +121,6 @@ class AttributionMaps:
         labels = np.array([places.get(word, -1) for word in records.words(self.outcome).tolist()], np.int64)
         known = (labels >= 0) & (records.words(PART) == self.part)
         return records.take(known), labels[known]
-
-
-def _of_many(values: NDArray[np.float64], cells: NDArray[np.int64], kept: Records) -> NDArray[np.float64]:
-    """At a real hospital what fewer persons of a cell have than it tells of is held at what the others have.
-
-    A model that is silent but for one person would make the sum of all maps that person's, pixel by pixel.
-    """
-    told = values.copy()
-    for cell in np.unique(cells) if kept.least else ():
-        own = cells == cell
-        told[own] = told_of_many(values[own], kept.persons[own], kept.least)
-    return told
 
 
 def _chosen(values: NDArray[np.float64], places: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -83,6 +83,13 @@ def blocks_of(records: Records, beginning: str = SHARE) -> Values:
     return np.stack([records.numbers(name) for name in names], axis=1)
 
 
+def bounded(values: Values) -> Values:
+    """(N, blocks) from 0 on, which add up to 1 at most in every row, whatever the columns hold; 0 of no number."""
+    found = np.clip(np.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0), 0.0, 1.0)
+    total = found.sum(axis=1, keepdims=True)
+    return np.asarray(np.where(total > 1, np.floor(found / np.maximum(total, 1) * GRAIN) / GRAIN, found))
+
+
 def shares(maps: Values, side: int) -> Values:
     """(N, side ** D) of maps (N, *S): what is in each block, of all; 0 everywhere where a map is 0 or not finite.
 
@@ -96,7 +103,8 @@ def shares(maps: Values, side: int) -> Values:
     flat = found.reshape(len(maps), -1)
     total = flat.sum(axis=1, keepdims=True)
     known = np.isfinite(total) & (total > 0)
-    return np.asarray(np.floor(np.divide(flat, total, out=np.zeros_like(flat), where=known) * GRAIN) / GRAIN)
+    divided = np.divide(flat, total, out=np.zeros_like(flat), where=known)
+    return np.asarray(np.floor(divided * GRAIN) / GRAIN, np.float64)
 
 
 def block_slices(shape: tuple[int, ...], side: int, place: int) -> tuple[slice, ...]:

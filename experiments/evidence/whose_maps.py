@@ -26,7 +26,7 @@ def whose(candidates: Values, others: Values, summed: Summed, is_exact: bool) ->
     """
     few = is_exact and summed.cases < 2 * candidates.shape[1]
     found = _by_equations(candidates, others, summed) if few else _by_likeness(candidates, others, summed)
-    return (found - found.mean()) / max(float(found.std()), TINY)
+    return np.asarray((found - found.mean()) / max(float(found.std()), TINY), np.float64)
 
 
 def _by_equations(candidates: Values, others: Values, summed: Summed) -> Values:
