@@ -32,6 +32,7 @@ LEDE = (
     "Cases that the model answers well, and the least change among the sizes above that misleads it, where one does. "
     "The change is drawn far stronger than it is; added to the image as it is, hardly anybody would see it."
 )
+SLICES = "Of each volume the middle slice is shown; all of it was changed."
 IN_GREEN = "Green is where the outline is wrong."
 MOST, WORTH_SHOWING = 3, 0.05
 TRIED = 24
@@ -103,7 +104,8 @@ class Examples:
 
     def markup(self) -> Markup:
         """One row a case."""
-        lede = f"{LEDE} {IN_GREEN}" if self.examples[0].wrong is not None else LEDE
+        one = self.examples[0]
+        lede = " ".join((LEDE, *[IN_GREEN] * (one.wrong is not None), *[SLICES] * (one.image.ndim == 4)))
         return section(KEY, TITLE, lede, *(one.markup() for one in self.examples))
 
 

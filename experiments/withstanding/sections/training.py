@@ -22,7 +22,8 @@ LEDE = (
 )
 SOUNDS_RIGHT = (
     "What sounds right: train a model, change every training image once so that it misleads that model, add the "
-    "changed images to the data, and train again. Measured, the second model withstands no more than the first, and mostly less."
+    "changed images to the data, and train again. Measured (below), the second withstands no more than the first, "
+    "and often less."
 )
 WHY = (
     "The changed images mislead the first model, and it is the second that learns. After a few steps of training its "
