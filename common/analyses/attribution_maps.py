@@ -37,8 +37,8 @@ class AttributionMaps:
     that is looked at. least: fewest cases of a class at a hospital whose maps are read.
 
     Of every case the map of its own class's logit is divided by all it holds. A second round asks of the places that
-    stand out how many cases are still answered right when each hospital fills them with their surroundings. Real hospitals answer with
-    noise alone.
+    stand out how many cases are still answered right when each hospital fills them with their surroundings. Real
+    hospitals answer with noise alone.
     """
 
     discloses: ClassVar[str] = (

@@ -28,7 +28,8 @@ FOUND = (
 )
 ASK = (
     'maps of real hospitals are summed as a question that they approve: [[analyses]] name = "attribution_maps", '
-    "epsilon = 4, in a study with [start] model = this run; then name its folder with --by-hospital (docs/explanations.md)"
+    "epsilon = 4, in a study with [start] model = this run; then name its folder with --by-hospital "
+    "(docs/explanations.md)"
 )
 
 
