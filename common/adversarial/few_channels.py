@@ -57,7 +57,7 @@ class _Convolution(Function):
         return _conv2d(inputs, weight, bias, padding=padding)
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> Any:
         (weight,) = ctx.saved_tensors
         return gradient_of_inputs(grad, weight, ctx.shape, ctx.padding), None, None, None
