@@ -119,7 +119,7 @@ def _at_most(name: str, ours: float | None, bound: float) -> Target:
 
 def _trained_row(kept: KeptRows, name: str, seed: int) -> Row:
     way = Way(name, seed)
-    return kept.row({"way": name, "seed": seed}, way.study.json, lambda: _trained(way))
+    return kept.row({"way": name, "seed": seed}, f"{way.study.json} {STRONGEST!r}", lambda: _trained(way))
 
 
 def _judged_row(kept: KeptRows, name: str, seed: int) -> Row:
