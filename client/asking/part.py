@@ -25,7 +25,6 @@ from common.asking.analysis import Analysis
 from common.asking.exact_sums import Integers, checked
 from common.asking.features import FEATURE, FEATURES, LEAST, PART
 from common.asking.levels import levels_of
-from common.asking.maps import LEAST as LEAST_OF_MAPS
 from common.asking.maps import MAPS, MapReading, is_of_maps
 from common.asking.predicates import parse_all
 from common.asking.records import Records
@@ -54,7 +53,7 @@ def part_of(
     records = permitted(_records(hospital, which, reading, place is not None), policy)
     if place is None:
         return _numbers(analysis, asked, chosen(records, asked, levels), source)
-    records = replace(records, least=_least(reading, asked)) if which else records
+    records = replace(records, least=LEAST) if which and reading is None else records
     with answered.alone(place):
         return _decided(hospital, analysis, asked, policy, place, source, records, levels)
 
@@ -63,13 +62,6 @@ def _records(hospital: Hospital, which: str, reading: MapReading | None, is_judg
     if reading is not None:
         return mapped_records(hospital, reading)
     return featured_records(hospital, which, is_judged) if which else records_of(hospital)
-
-
-def _least(reading: MapReading | None, asked: Asked) -> int:
-    """Persons of whom something is told. Noise covers one person more or less, and a threshold would not."""
-    if reading is None:
-        return LEAST
-    return 0 if asked.noise is not None else LEAST_OF_MAPS
 
 
 def _state(hospital: Hospital) -> State:
