@@ -1,6 +1,6 @@
 """A small CNN that knows where it looks: its last layer reads every place apart, and nothing is averaged over places.
 
-A network whose last layer sees means over the whole image does not learn a small mark (measured: `bench explain`).
+Whether it, or one whose last layer sees means over the whole image, learned a small mark is measured beforehand.
 """
 
 from __future__ import annotations
