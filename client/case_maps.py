@@ -21,7 +21,7 @@ from client.source import Source
 from client.splitting import UNLABELLED
 from common.asking.features import PART
 from common.asking.maps import ANSWERED, MapReading, block_slices, share_name, shares, without_name
-from common.asking.records import Records, joined
+from common.asking.records import Records
 from common.attribution.aim import Logits
 from common.attribution.attribution import Attribution
 from common.data.cases import Cases
@@ -39,7 +39,7 @@ REFUSED = "encoder"
 
 
 def mapped_records(hospital: Hospital, reading: MapReading) -> Records:
-    """Every case with its map's shares, whether it is answered right, and whether it still is without each block.
+    """Every case of the part: its map's shares, and whether it is answered right, as it is and without each block.
 
     Kept while the hospital is warm. Raises RefusedError where the hospital has no such model, the task answers no
     classes, or cases do not fit.
@@ -54,10 +54,10 @@ def mapped_records(hospital: Hospital, reading: MapReading) -> Records:
     try:
         looked = _Looked.of(hospital, reading, taken)
         source = cast(Source, SOURCES.build(hospital.study.source))
-        tables = [looked.table(cases, part, source) for part, cases in hospital.everybody.items()]
+        kept = looked.table(hospital.everybody[reading.part], source)
     except (StudyError, AttributionError) as error:
         raise RefusedError(REFUSED, str(error)) from error
-    kept = hospital.hashes[key] = joined([one for one in tables if len(one)] or tables[:1], hospital.site)
+    hospital.hashes[key] = kept
     return kept
 
 
@@ -78,15 +78,18 @@ class _Looked:
         put(network, taken)
         return cls(hospital, reading, exact_copy(network).cpu().eval(), task)
 
-    def table(self, cases: Cases, part: str, source: Source) -> Records:
-        """The records of a part of the hospital's split."""
+    def table(self, cases: Cases, source: Source) -> Records:
+        """The records of a part of the hospital's split. Raises StudyError where cases have other axes."""
+        axes, reading = len(cases.shape.inputs) - 1, self.reading
+        if axes != reading.axes:
+            raise StudyError(f"a case here has {axes} axes, and the question is of maps with {reading.axes}.")
         records = records_of_cases(cases, source, self.site)
         rows = [self._row(cases, index) for index in range(len(cases))]
-        blocks = self.reading.side ** (len(cases.shape.inputs) - 1)
+        blocks = reading.blocks
         values = np.stack(rows) if rows else np.zeros((0, 1 + 2 * blocks))
         names = [ANSWERED, *map(share_name, range(blocks)), *map(without_name, range(blocks))]
         columns: dict[str, Any] = dict(zip(names, values.T, strict=True))
-        columns[PART] = np.full(len(cases), part, dtype=f"<U{len(UNLABELLED)}")
+        columns[PART] = np.full(len(cases), reading.part, dtype=f"<U{len(UNLABELLED)}")
         return replace(records, columns={**records.columns, **columns})
 
     def _row(self, cases: Cases, index: int) -> NDArray[np.float64]:

@@ -11,6 +11,7 @@ import typer
 
 from common.files import access as files
 from experiments.commands import (
+    ablate,
     anonymise,
     approve,
     ask,
@@ -93,6 +94,7 @@ cli.command()(ask.ask)
 cli.command()(tune.tune)
 cli.command()(probe.probe)
 cli.command()(withstand.withstand)
+cli.command()(ablate.ablate)
 cli.command()(studies.check)
 cli.command()(views.views)
 cli.command()(approve.approve)

@@ -18,9 +18,10 @@ from client.asking.answered import ExactAnswer, query_digest, question_digest
 from client.asking.asked import Asked, Levels
 from client.asking.rules import QuestionRules
 from client.policy import Policy, RequiredNoise
-from common.asking.abilities import label_draw_of
+from common.asking.abilities import label_draw_of, maps_read
 from common.asking.differences import Derived, ExactTable, undeclared
 from common.asking.label_shares import thin_share
+from common.asking.maps import TELLING
 from common.asking.noise import SumNoise
 from common.asking.predicates import parse_all
 from common.asking.question import Question
@@ -139,6 +140,8 @@ def _refuse_exact(
         raise RefusedError("noise", "questions.exact = false, and the question has no noise.")
     if study.privacy is not None:
         raise RefusedError("noise", "the study promises privacy, and the question has no noise.")
+    if maps_read(asked.question.build()) is not None:
+        raise RefusedError("noise", TELLING)
     if policy.required_noise is not None or policy.largest_epsilon_a_person is not None:
         raise RefusedError("noise", "the policy bounds what a person may be told of, and the question has no noise.")
     own, most = question_digest(asked), policy.questions.most_queries

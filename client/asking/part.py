@@ -26,7 +26,6 @@ from common.asking.analysis import Analysis
 from common.asking.exact_sums import Integers, checked
 from common.asking.features import FEATURE, FEATURES, LEAST, PART
 from common.asking.levels import levels_of
-from common.asking.maps import LEAST as LEAST_OF_MAPS
 from common.asking.maps import MAPS, MapReading, is_of_maps
 from common.asking.predicates import parse_all
 from common.asking.records import Records
@@ -37,7 +36,7 @@ from common.wire.train_requests import SPLITS
 
 EVENT = "question"
 STATE = b"state of records"
-OF_MODEL, OF_MAPS = "\x1fmodel", "\x1fmaps"
+OF_MODEL = "\x1fmodel"
 """In a state, beside the digests of columns, none of which has such a name."""
 DELTA_SHOWN = 1e-6
 """At which the ledger shows what noise costs that needs no delta."""
@@ -57,7 +56,7 @@ def part_of(
     records = permitted(_records(hospital, which, reading, place is not None), policy)
     if place is None:
         return _numbers(analysis, asked, chosen(records, asked, levels), source)
-    records = replace(records, least=_least(reading, asked)) if which else records
+    records = replace(records, least=LEAST) if which and reading is None else records
     with answered.alone(place):
         return _decided(hospital, analysis, asked, policy, place, source, records, levels)
 
@@ -68,13 +67,6 @@ def _records(hospital: Hospital, which: str, reading: MapReading | None, is_judg
     return featured_records(hospital, which, is_judged) if which else records_of(hospital)
 
 
-def _least(reading: MapReading | None, asked: Asked) -> int:
-    """Persons of whom something is told. Noise covers one person more or less, and a threshold would not."""
-    if reading is None:
-        return LEAST
-    return 0 if asked.noise is not None else LEAST_OF_MAPS
-
-
 def _state(hospital: Hospital) -> State:
     """Of all its records, whatever the policy lets questions read; worked out once while it is warm."""
     if STATE not in hospital.hashes:
@@ -82,19 +74,13 @@ def _state(hospital: Hospital) -> State:
     return cast(State, hospital.hashes[STATE])
 
 
-def _looked_at(hospital: Hospital, analysis: Analysis, asked: Asked) -> State:
-    """What an answer is of beside the data: the model, which whoever coordinates chooses, and how it is shown cases.
-
-    Exact sums of maps by two models, methods or groups differ by whoever one of them was made not to look at. So they
-    are of one question alone.
-    """
+def _looked_at(hospital: Hospital, analysis: Analysis) -> State:
+    """What an answer with noise is of beside the data: the study's model, and how it is shown cases."""
     study = hospital.study
     if study.start is None or encoder_read(analysis) != "start":
         return {}
     shown = (replace(study.start, model="a model"), study.task, study.source, study.split, study.seed)
-    if asked.noise is not None:
-        return {OF_MODEL: sha256(repr(shown).encode()).hexdigest()}
-    return {} if maps_read(analysis) is None else {OF_MAPS: sha256(repr((shown, asked.text)).encode()).hexdigest()}
+    return {OF_MODEL: sha256(repr(shown).encode()).hexdigest()}
 
 
 def permitted(records: Records, policy: Policy) -> Records:
@@ -133,24 +119,18 @@ def _decided(
     levels: Levels,
 ) -> Mapping[str, Integers]:
     since = policy.questions.since
-    before, state = (
-        answered.exact_answers(place, since),
-        {**_state(hospital), **_looked_at(hospital, analysis, asked)},
-    )
+    before, state = answered.exact_answers(place, since), _state(hospital)
     _refuse_more(asked, policy, place)
     decision = decide(asked, hospital.study, levels, policy, _persons_told(hospital), before)
     if decision == "exact":
-        if OF_MAPS in state and any(one.state.get(OF_MAPS, state[OF_MAPS]) != state[OF_MAPS] for one in before):
-            raise RefusedError(
-                "difference", "another question of maps was answered exactly (questions.since forgets it)."
-            )
         if not all(same_data(one.state, state) for one in before):
             raise RefusedError("changed", "the data changed since an exact answer (questions.since forgets it).")
         sums = _numbers(analysis, asked, chosen(records, asked, levels), source)
         _log(hospital, asked, place, decision)
         answered.keep_exact(place, asked, table_of(asked.question, levels), state)
         return sums
-    return _noisy(hospital, analysis, asked, place, source, records, levels, state)
+    looked_at = {**state, **_looked_at(hospital, analysis)}
+    return _noisy(hospital, analysis, asked, place, source, records, levels, looked_at)
 
 
 def _persons_told(hospital: Hospital) -> int:

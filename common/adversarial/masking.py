@@ -99,7 +99,8 @@ class Probed:
 
 def tail(successes: int, tries: int) -> float:
     """Chance of at least so many heads of a fair coin."""
-    return float(sum(comb(tries, count) for count in range(successes, tries + 1)) / 2**tries)
+    ways: int = sum(comb(tries, count) for count in range(successes, tries + 1))
+    return float(ways / 2**tries)
 
 
 def probed(task: Task, network: nn.Module, batch: Batch, room: Room, queries: int = 200, seed: int = 0) -> Probed:

@@ -86,7 +86,7 @@ class Maps:
 
     def limit(self, hospital: int) -> Values:
         """(classes, blocks) the least mean share at a hospital that would have been found there."""
-        return self.times(hospital) * self.others(hospital, self.high) + self.half[hospital]
+        return np.asarray(self.times(hospital) * self.others(hospital, self.high) + self.half[hospital], np.float64)
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from common.analyses._probe import numbers, words
 from common.asking.analysis import Analysis, Public, Query
 from common.asking.answer import Answer, Table
 from common.asking.exact_sums import Integers, Total, counts, exact_sums_by, reals
-from common.asking.features import PART, told_of_many
+from common.asking.features import PART
 from common.asking.groups import levels_of
 from common.asking.levels import CLASS
 from common.asking.maps import ANSWERED, LEAST, WITHOUT, MapReading, blocks_of
@@ -24,23 +24,20 @@ from common.errors import AnalysisError, StudyError
 from common.study.catalogue import ATTRIBUTIONS
 from common.study.checks import positive
 from common.study.options import Entry
-from common.study.spelling import unknown
 
 LOOKED, FILLED = "looked", "filled"
-PARTS = ("train", "validation", "test")
 MOST_FOUND = 4
 
 
 @dataclass(frozen=True)
 class AttributionMaps:
     """method: which map of each case is summed, from `common/attribution/methods`. side: blocks along each axis.
+    axes: of a case's image, 3 where it is a volume.
     outcome: the column of classes. levels: of it, as `grade=low|high`, where nobody named them. part: of the split
     that is looked at. least: fewest cases of a class at a hospital whose maps are read.
 
     Of every case the map of its own class's logit is divided by all it holds. A second round asks of the places that
-    stand out how many cases are still answered right when each hospital fills them with their surroundings. At a real
-    hospital what fewer than ten persons of a class have, a share of a block or a wrong answer, is held at what the
-    others have, where no noise is added.
+    stand out how many cases are still answered right when each hospital fills them with their surroundings.
     """
 
     discloses: ClassVar[str] = (
@@ -53,30 +50,28 @@ class AttributionMaps:
 
     method: Entry = field(default_factory=lambda: Entry("occlusion"))
     side: int = 7
+    axes: int = 2
     outcome: str = CLASS
     levels: tuple[str, ...] = ()
     part: str = "train"
     least: int = LEAST
 
     def __post_init__(self) -> None:
-        if self.part not in PARTS:
-            raise unknown("part of attribution_maps", self.part, PARTS)
         positive("attribution_maps", least=self.least)
-        MapReading(self.method, self.side)
+        _ = self.maps
         ATTRIBUTIONS.build(self.method)
 
     @property
     def maps(self) -> MapReading:
         """What a hospital makes of its cases."""
-        return MapReading(self.method, self.side)
+        return MapReading(self.method, self.side, self.axes, self.part)
 
     def ask(self, public: Public) -> Generator[Query, Total, Answer]:
         """A round for the maps, and one for the answers without the places that stand out."""
         classes = levels_of(self.outcome, self.levels, public)
         told = {"sites": public.sites, "classes": classes}
         grid = len(public.sites), len(classes)
-        axes = 2
-        blocks = self.side**axes
+        blocks = self.maps.blocks
         parts = {
             "cases": counts(*grid),
             "right": counts(*grid),
@@ -94,7 +89,7 @@ class AttributionMaps:
         places = tuple(dict.fromkeys(one.block for one in (*found, best)))
         asked = {"filled": counts(*grid, len(places), most_by_one=float(len(places)))}
         second = yield Query(asked, {**told, "places": np.array(places, np.float64)}, FILLED)
-        return _Told(self, public.sites, classes, looked, total, places, second, axes).answer(found, best)
+        return _Told(self, public.sites, classes, looked, total, places, second).answer(found, best)
 
     def summarise(self, records: Records, query: Query) -> Mapping[str, NDArray[np.integer] | Integers]:
         """Of this hospital's row of every table; the other rows are 0."""
@@ -105,13 +100,12 @@ class AttributionMaps:
         size, grid = len(sites) * len(classes), (len(sites), len(classes))
         if query.step == FILLED:
             places = numbers(query, "places").astype(np.int64)
-            right = _of_many(_chosen(blocks_of(kept, WITHOUT), places), cells, kept) > 0
+            right = _chosen(blocks_of(kept, WITHOUT), places) > 0
             return {"filled": _counted(cells, right, size).reshape(*grid, len(places))}
         shares = blocks_of(kept)
         if shares.shape[1] != int(numbers(query, "blocks")[0]):
-            raise StudyError(f"maps have {shares.shape[1]} blocks, and the question is of images with two axes.")
-        shares = _of_many(shares, cells, kept)
-        right = _of_many(kept.numbers(ANSWERED)[:, None], cells, kept) > 0
+            raise StudyError(f"maps have {shares.shape[1]} blocks, and the question is of {self.maps.blocks}.")
+        right = kept.numbers(ANSWERED)[:, None] > 0
         return {
             "cases": np.bincount(cells, minlength=size).reshape(grid),
             "right": _counted(cells, right, size).reshape(grid),
@@ -120,27 +114,11 @@ class AttributionMaps:
         }
 
     def _kept(self, records: Records, classes: tuple[str, ...]) -> tuple[Records, NDArray[np.int64]]:
-        """Cases of the part whose class is known; at a real hospital none of a class that too few persons have."""
+        """Cases of the part whose class is known."""
         places = {word: place for place, word in enumerate(classes)}
         labels = np.array([places.get(word, -1) for word in records.words(self.outcome).tolist()], np.int64)
         known = (labels >= 0) & (records.words(PART) == self.part)
-        for place in range(len(classes)):
-            own = known & (labels == place)
-            if len(np.unique(records.persons[own])) < records.least:
-                known &= ~own
         return records.take(known), labels[known]
-
-
-def _of_many(values: NDArray[np.float64], cells: NDArray[np.int64], kept: Records) -> NDArray[np.float64]:
-    """At a real hospital what fewer persons of a cell have than it tells of is held at what the others have.
-
-    A model that is silent but for one person would make the sum of all maps that person's, pixel by pixel.
-    """
-    told = values.copy()
-    for cell in np.unique(cells) if kept.least else ():
-        own = cells == cell
-        told[own] = told_of_many(values[own], kept.persons[own], kept.least)
-    return told
 
 
 def _chosen(values: NDArray[np.float64], places: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -165,7 +143,6 @@ class _Told:
     total: Total
     places: tuple[int, ...]
     second: Total
-    axes: int
 
     def answer(self, found: tuple[Found, ...], best: Found) -> Answer:
         """Numbers for the page, a table of the places that stand out, and what could not have been seen."""
@@ -209,7 +186,7 @@ class _Told:
             "hospital": self.sites[one.hospital],
             "class": self.classes[one.label],
             "block": one.block,
-            "place": place_words(one.block, self.analysis.side, self.axes),
+            "place": place_words(one.block, self.analysis.side, self.analysis.axes),
             "share": one.share,
             "low": one.low,
             "others": one.others,

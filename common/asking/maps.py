@@ -16,14 +16,20 @@ from common.asking.records import Records
 from common.errors import StudyError
 from common.study.checks import between
 from common.study.options import Entry
+from common.study.spelling import unknown
 
 SHARE, WITHOUT = "map_", "without_"
 """Beginnings of names: share of a case's map in a block, and whether it is answered right with the block filled."""
 ANSWERED, MAPS = "answered", "maps"
 """The column that says whether a case is answered right, and the word by which a policy permits all of these."""
 LEAST = 10
-"""Persons of a cell of maps, at least, where nothing else is said: what sums of fewer give away was measured."""
+"""Cases of a class at a hospital, at least, of which a mean map says anything. It protects nobody: see `TELLING`."""
 MOST_SIDE = 16
+PARTS = ("train", "validation", "test")
+TELLING = (
+    "exact sums of maps name whose they are to anybody who has the model and the images; ask with an epsilon."
+)
+"""Measured (`wardround bench explain`): of 200 images those 20 whose maps were summed are named without a mistake."""
 GRAIN = 2.0**20
 """Shares are whole numbers of 1 / GRAIN: their sums are exact, whatever arithmetic did."""
 
@@ -32,13 +38,25 @@ Values = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class MapReading:
-    """Which map is read. method: from `common/attribution/methods`. side: blocks along each axis of a case."""
+    """Which map is read, and of whom. method: from `common/attribution/methods`. side: blocks along each of a case's
+    `axes`. part: of the hospital's split.
+    """
 
     method: Entry = field(default_factory=lambda: Entry("occlusion"))
     side: int = 7
+    axes: int = 2
+    part: str = "train"
 
     def __post_init__(self) -> None:
+        if self.part not in PARTS:
+            raise unknown("part of maps", self.part, PARTS)
         between("maps", 1, MOST_SIDE, side=self.side)
+        between("maps", 1, 3, axes=self.axes)
+
+    @property
+    def blocks(self) -> int:
+        """In all."""
+        return int(self.side**self.axes)
 
 
 def share_name(place: int) -> str:

@@ -32,7 +32,7 @@ class Attribution(Protocol):
 
 
 class AttributionAbilities(Protocol):
-    """What an attribution may have beside its role."""
+    """The optional members. No attribution must have them."""
 
     control: ClassVar[bool]
     """Whether it does not ask the network at all, and is there to be compared with."""

@@ -45,7 +45,7 @@ RECIPES: Mapping[str, dict[str, Any]] = {
     TRADES: {"name": "trades", "beta": 3.0, "steps": 5},
     POOLED: {"name": "pgd", "steps": 5},
 }
-STRONGEST = Pgd(steps=20, step_share=0.125)
+STRONGEST = Pgd(steps=10, step_share=0.25)
 CUSTOM: tuple[Perturbation, ...] = (ApgdCe(steps=50), Square(queries=300))
 """As AutoAttack's "custom" version with apgd-ce and square; the worse counts."""
 CASES_A_BATCH = 128

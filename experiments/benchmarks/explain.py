@@ -28,11 +28,12 @@ from experiments.benchmarks._planted_shortcut import FLAT, POOLED, SETTING, Shor
 
 FOLDER = Path("runs") / "bench" / "explain"
 BUDGET_CPU_S = 1200.0
-SEEDS = (0, 1, 2)
+SEEDS = (2, 3, 4)
+"""Settings were chosen on 0 and 1."""
 PEERS_PYTHON = "WARDROUND_PEERS_PYTHON"
 SCRIPT = Path(__file__).with_name("_explain_peers.py")
 LONGEST_S = 2 * 3600
-OPTIONS: Mapping[str, Mapping[str, Any]] = {"occlusion": {"window": (4,), "stride": (2,)}}
+OPTIONS: Mapping[str, Mapping[str, Any]] = {"occlusion": {"window": (5,), "stride": (2,), "fill": "mean"}}
 SHOWN = {
     "hit": "pointing_hit",
     "near": "pointing_near",
@@ -142,8 +143,8 @@ def measured_of(proofs: Sequence[Row], methods: Sequence[Row], peers: Sequence[M
 
 
 NOTES = (
-    "Maps of the logit of pneumonia, of healthy test patients whose answer the letter alone turned. hit: the highest "
-    "place lies in the letter; near: at most 2 pixels beside it; mass: the share of all that speaks for it.",
+    "Maps of the log-odds of pneumonia, of the healthy test patients whose answer the letter alone turned most. hit: "
+    "the highest place lies in the letter; near: at most 2 pixels beside it; mass: of what speaks for it, the share.",
     "deletion, insertion: area under the probability of pneumonia while places go (mean of the image) or come (from "
     "a blurred image) in the map's order; beside it by chance, and by the true place first.",
     "randomisation: Spearman's correlation with the map of the network that forgot everything, signs included where "

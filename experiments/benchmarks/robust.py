@@ -40,6 +40,8 @@ FOLDER = Path("runs") / "bench" / "robust"
 BUDGET_CPU_S = 3600.0
 SEEDS = 3
 WAYS = (PLAIN, COURSE, FGSM, PGD, TRADES, POOLED)
+IN_TURN = ((PLAIN, FGSM), (COURSE, POOLED), (PGD, TRADES))
+"""What tells most is measured first."""
 JUDGED = (PLAIN, FGSM, PGD)
 """Those that are tried with more than the strongest attack."""
 CLEAN, AT_4, AT_8, TRAINING, CUSTOM_AT_4 = "clean", "4/255", "8/255", "training CPU s", "custom at 4/255"
@@ -51,7 +53,9 @@ def measure(console: Console) -> Measured:
     """Row by row."""
     torch.set_num_threads(1)
     kept = KeptRows(FOLDER, BUDGET_CPU_S, console)
-    return measured([row for seed in range(SEEDS) for row in _of_seed(kept, seed)])
+    rows = [_trained_row(kept, name, seed) for names in IN_TURN for seed in range(SEEDS) for name in names]
+    judged = {(name, seed): _judged_row(kept, name, seed) for name in JUDGED for seed in range(SEEDS)}
+    return measured([{**judged.get((row["way"], row["seed"]), {}), **row} for row in rows])
 
 
 def measured(rows: Sequence[Row]) -> Measured:
@@ -113,16 +117,14 @@ def _at_most(name: str, ours: float | None, bound: float) -> Target:
     return Target(name, ours, None, bound, f"{bound} at most", None if ours is None else ours <= bound)
 
 
-def _of_seed(kept: KeptRows, seed: int) -> list[Row]:
-    rows = []
-    for name in WAYS:
-        way = Way(name, seed)
-        rows.append(kept.row({"way": name, "seed": seed}, way.study.json, lambda one=way: _trained(one)))  # type: ignore[misc]
-    for name in JUDGED:
-        way, setting = Way(name, seed), f"{Way(name, seed).study.json} {CUSTOM!r}"
-        judged = kept.row({"judged": name, "seed": seed}, setting, lambda one=way: _judged(one))  # type: ignore[misc]
-        rows = [{**judged, **row} if row["way"] == name else row for row in rows]
-    return rows
+def _trained_row(kept: KeptRows, name: str, seed: int) -> Row:
+    way = Way(name, seed)
+    return kept.row({"way": name, "seed": seed}, way.study.json, lambda: _trained(way))
+
+
+def _judged_row(kept: KeptRows, name: str, seed: int) -> Row:
+    way = Way(name, seed)
+    return kept.row({"judged": name, "seed": seed}, f"{way.study.json} {CUSTOM!r}", lambda: _judged(way))
 
 
 def _trained(way: Way) -> Mapping[str, Any]:

@@ -20,6 +20,10 @@ def withstand(
         list[str] | None,
         typer.Option(help="What is done to images: --corruption motion. Repeatable; names or files."),
     ] = None,
+    perturbation: Annotated[
+        list[str] | None,
+        typer.Option(help="How somebody misleads it, of `wardround list perturbations` or a file. Repeatable."),
+    ] = None,
     modality: Annotated[str, typer.Option(help="ct, mr, xray, microscopy or photograph: all artefacts of it.")] = "",
     size: Annotated[
         list[float] | None,
@@ -39,6 +43,8 @@ def withstand(
     Scores of every hospital's test cases as an artefact grows, and as an attacker may change more, on one page.
     """
     with spoken_errors(), trusting(code_of_folder(trust_code)):
+        from rich.console import Console
+
         from experiments.withstanding.asked import Asked
         from experiments.withstanding.command import withstand_run
         from experiments.withstanding.page import figures_of
@@ -46,12 +52,10 @@ def withstand(
         sizes = tuple(sorted(set(size or ())))
         if not all(0 < one <= 10 for one in sizes):
             raise StudyError(f"--size is above 0 and at most 10; it was given {', '.join(map(str, sizes))}.")
-        asked = Asked(tuple(corruption or ()), modality, sizes, cases, seed)
-        found, page = withstand_run(run, asked, seconds, out or run / "withstand", console)
+        asked = Asked(tuple(corruption or ()), modality, sizes, cases, seed, tuple(perturbation or ()))
+        quiet = Console(stderr=True) if as_json else console
+        found, page = withstand_run(run, asked, seconds, out or run / "withstand", quiet)
         if as_json:
             typer.echo(json.dumps(figures_of(found), indent=1, ensure_ascii=False))
             return
-        for name in found.sections:
-            finding = getattr(found.sections[name], "finding", None)
-            say([finding()] if finding is not None else [])
-        say([f"Page: {page.resolve()}"])
+        say([*found.findings, f"Page: {page.resolve()}"])

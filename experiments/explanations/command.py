@@ -21,6 +21,7 @@ from experiments.explanations.page import PAGE, Explanation, write_explanation
 from experiments.explanations.pool import Pool
 from experiments.explanations.section import Asked, Make, Section
 from experiments.explanations.sections import (
+    ablation,
     activations,
     columns,
     dreams,
@@ -39,6 +40,7 @@ from server.reporting.wording import count, duration
 
 INSIDE: Mapping[str, tuple[str, Make]] = {
     "hospitals": ("At which hospital", hospitals.make),
+    "ablation": ("Left out", ablation.make),
     "filters": ("Filters", filters.make),
     "activations": ("Layers", activations.make),
     "dreams": ("Dreams", dreams.make),

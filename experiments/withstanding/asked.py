@@ -12,6 +12,7 @@ EVERYWHERE = ("blur", "contrast", "morphology", "noise")
 """Corruptions of any modality: what is asked where nobody says of which one the images are."""
 OF_IMAGES, OF_TABLES = (2 / 255, 4 / 255, 8 / 255), (0.1, 0.25, 0.5)
 """Sizes where none are given: shares of the range of an image, and deviations of each column of a table."""
+CHANCE, USUAL = "chance", ("fgsm", "pgd")
 MODALITIES = ("ct", "mr", "xray", "microscopy", "photograph")
 
 
@@ -19,6 +20,7 @@ MODALITIES = ("ct", "mr", "xray", "microscopy", "photograph")
 class Asked:
     """corruptions: names or files; () for those of the modality. modality: of the images; "" for not known.
 
+    perturbations: ways to mislead, names or files; () for one step and many by the model's slope.
     sizes: of changes made on purpose, in shares of an image's range or deviations of a table's columns; () for those
     that are usual. cases: of each hospital, at most.
     """
@@ -28,6 +30,7 @@ class Asked:
     sizes: tuple[float, ...] = ()
     cases: int = 200
     seed: int = 0
+    perturbations: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.modality and self.modality not in MODALITIES:
@@ -43,6 +46,11 @@ class Asked:
         return tuple(
             Entry(name) for name in CORRUPTIONS.names() if self.modality in CORRUPTIONS.load(name).modalities
         )
+
+    @property
+    def ways(self) -> tuple[Entry, ...]:
+        """To mislead, chance first: it is what the others are compared with."""
+        return tuple(map(Entry, dict.fromkeys((CHANCE, *(self.perturbations or USUAL)))))
 
     def sizes_of(self, *, is_table: bool) -> tuple[float, ...]:
         """Rising, without 0."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, cast
 
 import numpy as np
@@ -16,7 +16,7 @@ from common.learning.task import Task
 from common.seeding import generator
 from common.study.catalogue import CORRUPTIONS
 from common.study.options import Entry
-from experiments.withstanding.scored import scored
+from experiments.withstanding.scored import Rows, Scored, beside_of, mean_of, means, rows_of, scored
 
 SEVERITIES = (0.0, 0.25, 0.5, 0.75, 1.0)
 OUTSIDE = 0.001
@@ -25,13 +25,14 @@ OUTSIDE = 0.001
 
 @dataclass(frozen=True)
 class Curve:
-    """Of one corruption. rows: by hospital its scores at SEVERITIES, None where there are none."""
+    """Of one corruption. rows: by hospital its scores at SEVERITIES. beside: other scores, by their names."""
 
     corruption: str
     source: str
     modalities: tuple[str, ...]
     score: str
-    rows: Mapping[SiteId, tuple[float | None, ...]]
+    rows: Rows
+    beside: Mapping[str, Rows] = field(default_factory=dict)
 
     def lost(self, site: SiteId) -> float | None:
         """Degradation: which share of the score at severity 0 is lost, on average over the others."""
@@ -44,23 +45,18 @@ class Curve:
     @property
     def mean(self) -> tuple[float | None, ...]:
         """Over hospitals, each counting one."""
-        columns = zip(*self.rows.values(), strict=True)
-        return tuple(_mean([one for one in column if one is not None]) for column in columns)
+        return means(self.rows)
 
     @property
     def mean_lost(self) -> float | None:
         """Of all hospitals."""
-        return _mean([one for one in map(self.lost, self.rows) if one is not None])
+        return mean_of([one for one in map(self.lost, self.rows) if one is not None])
 
     @property
     def worst(self) -> SiteId | None:
         """The hospital that loses most."""
         known = {site: lost for site in self.rows if (lost := self.lost(site)) is not None}
         return max(known, key=lambda site: known[site]) if known else None
-
-
-def _mean(values: Sequence[float]) -> float | None:
-    return sum(values) / len(values) if values else None
 
 
 def span_of(tests: Mapping[SiteId, Cases]) -> tuple[float, float]:
@@ -76,20 +72,27 @@ def are_images(cases: Cases) -> bool:
 
 
 def curve(
-    entry: Entry, task: Task, network: nn.Module, tests: Mapping[SiteId, Cases], span: tuple[float, float], seed: int
+    entry: Entry,
+    task: Task,
+    network: nn.Module,
+    tests: Mapping[SiteId, Cases],
+    clean: Mapping[SiteId, Scored],
+    span: tuple[float, float],
+    seed: int,
 ) -> Curve:
-    """Every hospital's cases at every severity, by draws of their own. Raises StudyError as the entry does."""
+    """Every hospital's cases at every severity, by draws of their own. clean: of severity 0, which changes nothing.
+
+    Raises StudyError as the entry does.
+    """
     corruption = cast(Corruption, CORRUPTIONS.build(entry))
-    name, rows = task.headline, {}
+    found: dict[SiteId, list[Scored]] = {}
     for site, cases in tests.items():
-        found = []
-        for severity in SEVERITIES:
-            name, value = scored(
-                task, network, corrupted(cases, corruption, severity, span, (seed, site, entry.name))
-            )
-            found.append(value)
-        rows[site] = tuple(found)
-    return Curve(entry.name, corruption.source, tuple(corruption.modalities), name, rows)
+        worse = (
+            corrupted(cases, corruption, severity, span, (seed, site, entry.name)) for severity in SEVERITIES[1:]
+        )
+        found[site] = [clean[site], *(scored(task, network, one) for one in worse)]
+    name = next(iter(clean.values())).name
+    return Curve(entry.name, corruption.source, tuple(corruption.modalities), name, rows_of(found), beside_of(found))
 
 
 def corrupted(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, cast
 
 import numpy as np
@@ -11,16 +11,19 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from common.adversarial.objective import Objective, PerCase
+from common.adversarial.aims import objective_of
+from common.adversarial.inner_step import not_learning
+from common.adversarial.objective import Objective
 from common.adversarial.perturbation import Perturbation
 from common.adversarial.room import Room
 from common.adversarial.starts import shares
-from common.data.cases import Batch, Cases, SiteId
+from common.data.cases import Cases, SiteId
 from common.learning.task import Task
 from common.seeding import generator
 from common.study.catalogue import PERTURBATIONS
 from common.study.options import Entry
-from experiments.withstanding.scored import scored
+from experiments.withstanding.asked import CHANCE
+from experiments.withstanding.scored import Rows, Scored, beside_of, means, rows_of, scored
 
 MOST_AT_ONCE = 1 << 21
 """Values of the inputs that are moved together."""
@@ -66,23 +69,20 @@ class Chance:
         return room.in_range(inputs + room.share(1.0, inputs) * shares(draws, inputs).sign())
 
 
-CHANCE = "chance"
-
-
 @dataclass(frozen=True)
 class Moves:
-    """Scores of one way to mislead. rows: by hospital, at 0 and at every size."""
+    """Scores of one way to mislead. rows: by hospital, at 0 and every size. beside: other scores, by their names."""
 
     perturbation: str
     source: str
     score: str
-    rows: Mapping[SiteId, tuple[float | None, ...]]
+    rows: Rows
+    beside: Mapping[str, Rows] = field(default_factory=dict)
 
     @property
     def mean(self) -> tuple[float | None, ...]:
         """Over hospitals, each counting one."""
-        known = [[one for one in column if one is not None] for column in zip(*self.rows.values(), strict=True)]
-        return tuple(sum(column) / len(column) if column else None for column in known)
+        return means(self.rows)
 
 
 def moves(
@@ -90,21 +90,27 @@ def moves(
     task: Task,
     network: nn.Module,
     tests: Mapping[SiteId, Cases],
+    clean: Mapping[SiteId, Scored],
     allowed: Range,
     sizes: tuple[float, ...],
     seed: int,
 ) -> Moves:
-    """Of every hospital and size. Raises StudyError where the loss does not depend on the inputs."""
-    perturbation = cast(Perturbation, Chance() if entry.name == CHANCE else PERTURBATIONS.build(entry))
-    name, rows = task.headline, {}
+    """Of every hospital and size. clean: of inputs as they are.
+
+    Raises StudyError where the loss does not depend on the inputs, or nothing follows a slope of them.
+    """
+    perturbation = way_of(entry)
+    found: dict[SiteId, list[Scored]] = {}
     for site, cases in tests.items():
-        name, first = scored(task, network, cases)
-        found = [first]
-        for size in sizes:
-            changed = moved(cases, task, network, perturbation, allowed.room(size), (seed, site))
-            found.append(scored(task, network, changed)[1])
-        rows[site] = tuple(found)
-    return Moves(entry.name, perturbation.source, name, rows)
+        changed = (moved(cases, task, network, perturbation, allowed.room(size), (seed, site)) for size in sizes)
+        found[site] = [clean[site], *(scored(task, network, one) for one in changed)]
+    name = next(iter(clean.values())).name
+    return Moves(entry.name, perturbation.source, name, rows_of(found), beside_of(found))
+
+
+def way_of(entry: Entry) -> Perturbation:
+    """Ours by name, or somebody's own. Raises WardroundError as the catalogue does."""
+    return cast(Perturbation, Chance() if entry.name == CHANCE else PERTURBATIONS.build(entry))
 
 
 def moved(
@@ -115,14 +121,11 @@ def moved(
     for indices in _pieces(cases):
         batch = cases.batch(indices)
         draws = [generator(seed[0], seed[1], index, "misleading") for index in indices.tolist()]
-        objective = Objective(batch.inputs, _loss(task, network, batch))
-        inputs = perturbation.move(objective, room.around(batch.inputs), draws).detach().numpy()
+        with not_learning(network):
+            objective = objective_of(perturbation, task, network, batch)
+            inputs = perturbation.move(objective, room.around(batch.inputs), draws).detach().numpy()
         found |= dict(zip(indices.tolist(), inputs, strict=True))
     return cases.with_columns(inputs=_column([found[index] for index in range(len(cases))]))
-
-
-def _loss(task: Task, network: nn.Module, batch: Batch) -> PerCase:
-    return lambda inputs: task.loss(network, batch.with_columns(inputs=inputs))
 
 
 def _pieces(cases: Cases) -> Iterator[NDArray[np.int64]]:

@@ -6,7 +6,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from common.adversarial.aims import answering
 from common.data.cases import Cases, SiteId
+from common.learning.task import Task
 from experiments.explanations.subject import Subject
 
 
@@ -14,6 +16,11 @@ def tests_of(subject: Subject, most: int) -> Mapping[SiteId, Cases]:
     """The first `most` cases of each hospital that has any, all of a patient or none; {} where none are here."""
     found = {one.site: one.splits[subject.part] for one in subject.hospitals}
     return {site: _first(cases, most) for site, cases in found.items() if len(cases)}
+
+
+def task_of(subject: Subject) -> Task:
+    """What answers: of training against changes, the task that it is around."""
+    return answering(subject.trained.task)
 
 
 def _first(cases: Cases, most: int) -> Cases:

@@ -38,7 +38,7 @@ def planted() -> Shortcut:
     images = torch.from_numpy(np.random.default_rng(0).uniform(0, 0.2, (12, 1, 28, 28)).astype(np.float32))
     here = torch.from_numpy(MARKER.mask((1, 28, 28)))
     turned = np.ones(len(images), bool)
-    return Shortcut(0, Reader(here), Reader(here.flip(0, 1)), images, turned, (0.5, 0.5))
+    return Shortcut(0, Reader(here), Reader(here.flip(0, 1)), images, turned, np.linspace(0.5, 1, 12), (0.5, 0.5))
 
 
 def test_the_counterfactual_is_the_letter_alone(planted: Shortcut) -> None:

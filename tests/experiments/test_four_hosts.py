@@ -1,7 +1,7 @@
 """The nodes' page walked on four machines: three hospitals and a coordinator, by real commands and mutual TLS.
 
 What only reads is typed in one hospital; `python docs/walk_nodes.py` types it in all. Afterwards the same machines
-run the study without secret draws, where engine `inline` gives the same bits.
+run the study without secret draws, where engine `processes` gives the same bits.
 """
 
 from __future__ import annotations
@@ -101,7 +101,9 @@ def test_one_hospital_came_by_its_proxy_since_there_is_no_other_way(walked: Walk
     assert straight["Graz"] != 0 and straight["Aachen"] == straight["Bonn"] == 0
 
 
-def test_without_secret_draws_hospitals_give_the_model_of_inline_to_the_bit(walked: Walked, tmp_path: Path) -> None:
+def test_without_secret_draws_hospitals_give_the_model_of_processes_to_the_bit(
+    walked: Walked, tmp_path: Path
+) -> None:
     world = walked.world
     (tmp_path / "data").mkdir()
     for name, host in world.hospitals.items():
@@ -113,9 +115,9 @@ def test_without_secret_draws_hospitals_give_the_model_of_inline_to_the_bit(walk
         (host.home / "summed.toml").write_text(text, encoding="utf-8")
     world.everywhere("wardround approve summed.toml /var/lib/wardround")
     world.at_the_coordinator("wardround submit summed.toml --folder /var/lib/wardround --wait")
-    here = run_quietly(parse(text, [f'source.folder="{tmp_path / "data"}"', "engine=inline"]), tmp_path / "summed")
+    here = run_quietly(parse(text, [f'source.folder="{tmp_path / "data"}"']), tmp_path / "summed")
     there = read_outcome(walked.job("summed"))
-    assert here.about["engine"] == "inline"
+    assert here.about["engine"] == "processes"
     assert there.about["model_sha256"] == here.about["model_sha256"]
     assert there.final == here.final
 

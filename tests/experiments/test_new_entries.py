@@ -10,13 +10,14 @@ import pytest
 
 from common.asking.pooled import ask_tables
 from common.errors import StudyError
-from common.study.catalogue import ANALYSES
+from common.study.catalogue import ANALYSES, ATTRIBUTIONS
 from common.study.options import Entry
 from common.study.plugins import ANYTHING, NOTHING, trusting
 from common.study.study import Study, parse
 from experiments.commands.new import USES
 from experiments.engines._quiet import run_quietly
 from wardround.testing import tiny_records
+from wardround.testing.attributions import drawn, mapped, small_network
 
 Wardround = Callable[..., tuple[int, str]]
 
@@ -103,6 +104,13 @@ def test_an_operator_that_was_written_measures_the_images_of_a_study(
     assert list(study.plugins) == [str(tmp_path / file)]
     outcome = run_quietly(study, tmp_path / "run")
     assert outcome.about["plugins"] == study.plugins and outcome.about["model_sha256"]
+
+
+def test_an_attribution_that_was_written_explains_a_network_by_its_file(written: Callable[[str], str]) -> None:
+    file = written("attribution")
+    inputs = drawn((1, 8, 8))
+    found = mapped(ATTRIBUTIONS.build(Entry(file, {"looks": 2})), small_network((1, 8, 8)), inputs)
+    assert found.shape == inputs.shape and found.min() >= 0 and found.max() > 0
 
 
 def test_a_mechanism_that_was_written_hides_patients(

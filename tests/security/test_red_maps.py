@@ -82,46 +82,14 @@ def shares_of(total: Total) -> np.ndarray:
     return total["shares"].reshape(2, SIDE**2)
 
 
-def test_a_model_that_looks_at_one_person_alone_tells_nothing_of_them(tmp_path: Path) -> None:
+def test_a_model_that_looks_at_one_person_alone_is_not_asked_exactly(tmp_path: Path) -> None:
     """Before: of all persons the brightest one's image was the sum, to a millionth."""
     one = asker(tmp_path, maps())
     image = brightest_alone(one, 1)
-    total = one.total(**maps())
-    assert total.count("cases").tolist() == [[24, 24]]
-    told = shares_of(total)
-    assert not told.any(), f"the image is told to {np.abs(told - image).max(1).min():.1e}"
-    assert set(total.count("right").ravel().tolist()) <= {0, 24}
-
-
-def test_what_many_persons_have_is_told_as_it_is(tmp_path: Path) -> None:
-    one = asker(tmp_path, maps())
-    brightest_alone(one, 12, 1)
-    assert np.isclose(shares_of(one.total(**maps()))[1].sum(), 12, atol=1e-3)
-
-
-def test_two_models_that_differ_by_one_person_are_not_both_asked_exactly(tmp_path: Path) -> None:
-    """Before: the difference was the eleventh person's image, to a millionth."""
-    first = asker(tmp_path, maps())
-    brightest_alone(first, 10, 1)
-    before = shares_of(first.total(**maps()))[1]
-    second = asker(tmp_path, maps(), title="another", seed=2)
-    image = brightest_alone(second, 11, 1)
-    found: Any = None
+    told: Any = None
     with contextlib.suppress(RefusedError):
-        found = shares_of(second.total(**maps()))[1] - before
-    assert found is None, f"the image is told to {np.abs(found - image).max():.1e}"
-
-
-@pytest.mark.parametrize("other", [{"method": "saliency"}, {"side": 2}, {"outcome": "sex", "levels": ["sex=f|m"]}])
-def test_of_one_model_one_question_is_answered_exactly_and_as_often_as_it_is_asked(
-    other: dict[str, Any], tmp_path: Path
-) -> None:
-    one = asker(tmp_path, maps(), maps(**other))
-    brightest_alone(one, 12, 1)
-    assert (shares_of(one.total(**maps())) == shares_of(one.total(**maps()))).all()
-    with pytest.raises(RefusedError) as refusal:
-        one.total(**maps(**other))
-    assert refusal.value.reason == "difference"
+        told = shares_of(one.total(**maps()))
+    assert told is None, f"the image is told to {np.abs(told - image).max(1).min():.1e}"
 
 
 def test_with_noise_another_model_is_another_question(tmp_path: Path) -> None:

@@ -75,7 +75,7 @@ class Evaluating(Sound):
 
 class Learning(Sound):
     def explain(self, network: nn.Module, inputs: Tensor, aim: Aim, rng: np.random.Generator) -> Tensor:
-        aim.values(network, inputs).sum().backward()
+        torch.autograd.backward(aim.values(network, inputs).sum())
         return super().explain(network, inputs, aim, rng)
 
 

@@ -17,8 +17,8 @@ from wardround.testing.laws import check_options, no_global_draw
 
 SHAPES: tuple[tuple[int, ...], ...] = ((6,), (1, 8, 8), (2, 8, 6), (1, 6, 6, 6))
 CASES, CLASSES = 3, 2
-RELATIVELY, ABSOLUTELY = 1e-3, 1e-5
-"""A product of matrices rounds by the size of its batch."""
+SHARE, LEAST = 1e-3, 1e-5
+"""How far two maps of a case may be apart: a product of matrices rounds by the size of its batch."""
 Tried = tuple[Any, tuple[tuple[int, ...], ...]]
 
 
@@ -54,13 +54,7 @@ class AttributionTests:
         each case's from `common.seeding.case_generators`."""
         for _, network, inputs in fitting(made):
             among, alone = mapped(made[0], network, inputs)[:1], mapped(made[0], network, inputs[:1], classes(1))
-            torch.testing.assert_close(
-                among,
-                alone,
-                rtol=RELATIVELY,
-                atol=ABSOLUTELY,
-                msg=lambda text: f"it depends on other cases: {text}",
-            )
+            assert torch.allclose(among, alone, SHARE, LEAST), "a case's map depends on the other cases"
 
     def test_it_follows_from_its_generator_alone(self, made: Tried) -> None:
         """A page can then be made again. Mend: everything random is drawn by `rng`."""
@@ -87,7 +81,7 @@ class AttributionTests:
             expected = mapped(made[0], network, inputs)
             with torch.no_grad():
                 found = mapped(made[0], network.requires_grad_(False), inputs)
-            torch.testing.assert_close(found, expected, rtol=RELATIVELY, atol=ABSOLUTELY)
+            assert torch.allclose(found, expected, SHARE, LEAST), "a frozen network has another map"
 
     def test_a_network_that_looks_at_nothing_has_an_empty_map_or_none(self, made: Tried) -> None:
         """Else the map is of the image, and would be believed. Mend: attribute what the answer changes by; a method
@@ -95,7 +89,7 @@ class AttributionTests:
         for _, network, inputs in fitting(made):
             with torch.no_grad():
                 next(reversed(list(network.parameters()))).fill_(0.5)
-                network.get_submodule(str(len(network) - 1)).get_parameter("weight").zero_()
+                network[-1].get_parameter("weight").zero_()
             try:
                 found = mapped(made[0], network, inputs)
             except AttributionError:

@@ -51,14 +51,20 @@ class Dream:
 
 @dataclass(frozen=True, eq=False)
 class Dreamt:
-    """images: of the shape they were begun with, within the valid range, all finite. values: mean of the aim over
-    cases, before the first step and after each. stuck: whether the aim had no gradient at any step: it could not be
-    climbed from there, as a ReLU that is silent cannot.
+    """images: of the shape they were begun with, within the valid range, all finite: those of the largest value.
+
+    values: mean of the aim over cases, before the first step and after each. stuck: whether the aim had no gradient
+    at any step: it could not be climbed from there, as a ReLU that is silent cannot.
     """
 
     images: Tensor
     values: tuple[float, ...]
     stuck: bool
+
+    @property
+    def reached(self) -> float:
+        """The largest value."""
+        return max(self.values)
 
 
 def dream(
@@ -72,20 +78,20 @@ def dream(
     """
     low, high = low.to(begin), high.to(begin)
     span, images = high - low, torch.minimum(torch.maximum(begin.detach(), low), high)
-    values, stuck = [_mean(network, images, aim)], True
+    values, stuck, best = [_mean(network, images, aim)], True, images
     for sides in _octaves(tuple(begin.shape[2:]), options):
         for _ in range(options.steps):
             step = _step(network, images, aim, sides, span, options, rng)
             if not bool(step.isfinite().all()):
-                return Dreamt(images, tuple(values), stuck)
+                return Dreamt(best, tuple(values), stuck)
             stuck = stuck and not bool(step.any())
             moved = torch.minimum(torch.maximum(images + options.step_size * span * step, low), high)
             value = _mean(network, moved, aim)
             if not isfinite(value):
-                return Dreamt(images, tuple(values), stuck)
-            images = moved
+                return Dreamt(best, tuple(values), stuck)
+            images, best = moved, moved if value > max(values) else best
             values.append(value)
-    return Dreamt(images, tuple(values), stuck)
+    return Dreamt(best, tuple(values), stuck)
 
 
 def noise_within(low: Tensor, high: Tensor, shape: tuple[int, ...], contrast: float, rng: Generator) -> Tensor:

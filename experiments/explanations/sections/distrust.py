@@ -10,7 +10,7 @@ from common.attribution.faithfulness.judging import CHECKS
 from experiments.explanations.methods import Mapped, Method
 from experiments.explanations.verdicts import Verdict, Verdicts, badge
 from server.reporting.markup import Child, Markup, table, tag
-from server.reporting.sections.layout import facts, numbers, section
+from server.reporting.sections.layout import facts, figure, numbers, section
 from server.reporting.wording import NOTHING, count, listed
 
 KEY = "distrust"
@@ -83,11 +83,7 @@ class Distrust:
             lede,
             table(head, rows, words=2 + len(names)),
             numbers("What each test asks", facts(asked)),
-            *(
-                numbers(f"Why: {one.title}", self._why(one))
-                for one in self._methods()
-                if self.verdicts.of(one).findings
-            ),
+            numbers("Why, method by method", *(self._why(one) for one in self._methods())),
             tag("p", LIMIT, class_="note"),
         )
 
@@ -105,10 +101,11 @@ class Distrust:
         return tag("span", SIGNS[passed], class_=look)
 
     def _why(self, method: Method) -> Markup:
+        """Each test in a sentence."""
         said: list[tuple[str, Child]] = [
             (name, one.sentence) for name, one in self.verdicts.of(method).findings.items() if one.passed is not None
         ]
-        return facts(said)
+        return figure(method.title, facts(said or [("not tested", self.verdicts.of(method).words)]))
 
 
 NONE_TESTED = "Whether maps of this model can be believed was not tested, as the seconds did not suffice (--seconds)"

@@ -38,7 +38,7 @@ class Dreamed:
     @property
     def rise(self) -> str:
         """From what to what."""
-        first, last = (plain(float(f"{value:.3g}")) for value in (self.found.values[0], self.found.values[-1]))
+        first, last = (plain(float(f"{value:.3g}")) for value in (self.found.values[0], self.found.reached))
         return STUCK if self.found.stuck else f"{first} to {last}"
 
 
@@ -63,7 +63,7 @@ class Dreams:
         """How far each was climbed."""
         return {
             "dreams": [
-                {"of": one.name, "from": one.ground, "begin": one.found.values[0], "end": one.found.values[-1],
+                {"of": one.name, "from": one.ground, "begin": one.found.values[0], "reached": one.found.reached,
                  "steps": len(one.found.values) - 1, "stuck": one.found.stuck}
                 for one in self.dreamed
             ],

@@ -24,6 +24,7 @@ KEY = "filters"
 MOST_PICTURES = 64
 FAINT = 0.1
 """Of the largest norm of a layer: a filter below it does next to nothing."""
+ALL_STRONG = "In no layer is a filter weaker than a tenth of that layer's strongest: all of them are in use."
 SEEN = 6
 """Layers whose sizes are seen at once."""
 
@@ -70,6 +71,8 @@ class FiltersFound:
         rows = [self._row(one) for one in self.layers]
         rest = numbers(f"{len(rows) - SEEN} more layers", _rows(rows[SEEN:])) if rows[SEEN:] else None
         note = "Beside each layer the share of its filters that are fainter than a tenth of its strongest one."
+        if not any(faint(one.norms) for one in self.layers):
+            return section(KEY, "What are its building blocks?", lede, drawn, tag("p", ALL_STRONG, class_="note"))
         sizes = figure("How many filters are faint, layer by layer", _rows(rows[:SEEN]), rest, note=note)
         return section(KEY, "What are its building blocks?", lede, drawn, sizes)
 

@@ -87,7 +87,7 @@ class Hospitals:
     def _grids(self) -> Markup:
         sites, classes = (list(map(text, items(self.told[name]))) for name in ("hospitals", "classes"))
         shown_sites, shown_classes = sites[:MOST_HOSPITALS], classes[:MOST_CLASSES]
-        side, found, shares = int(self.told["side"]), self._found(), self._shares(len(sites), len(classes))
+        side, shares = int(self.told["side"]), self._shares(len(sites), len(classes))
         framed = {
             (text(one.get("hospital")), text(one.get("class"))): number(one.get("block")) for one in self._found()
         }

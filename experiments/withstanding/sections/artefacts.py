@@ -12,11 +12,13 @@ from experiments.explanations.section import Section
 from experiments.explanations.subject import Subject
 from experiments.withstanding.asked import Asked
 from experiments.withstanding.corrupting import SEVERITIES, Curve, are_images, curve, span_of
-from experiments.withstanding.tests_shown import tests_of
+from experiments.withstanding.scored import scored_all
+from experiments.withstanding.sections._scores import distances, scores_of
+from experiments.withstanding.tests_shown import task_of, tests_of
 from server.reporting.charts.lines import Line, line_chart
 from server.reporting.markup import Markup, table, tag
 from server.reporting.sections.layout import beside, figure, numbers, section
-from server.reporting.wording import NOTHING, score
+from server.reporting.wording import MINUS, NOTHING, count, score, score_name
 
 KEY, TITLE = "artefacts", "When a scanner or a patient does something else"
 LEDE = (
@@ -24,10 +26,12 @@ LEDE = (
     "and the model is scored again. A line that stays flat is a model that does not mind. Nobody meant any harm here."
 )
 MEANING = (
-    "Lost is which share of the score without the artefact goes, on average over the four severities. A model is "
+    "Lost is which share of the score without the artefact goes, on average over the four severities; below 0 it has "
+    "risen, as happens by chance where a hospital has few cases. A model is "
     "only tried on images with computed artefacts: what a real scanner does is seen on that scanner's images alone."
 )
 MOST_LINES = 6
+WORTH_NAMING = 0.01
 
 
 @dataclass(frozen=True)
@@ -57,12 +61,16 @@ class Artefacts:
         """The worst artefact and the hospital that loses most by it."""
         worst = self.curves[0]
         if worst.mean_lost is None or worst.worst is None:
-            return "No test case has a score, so that nothing can be said."
+            return "No hospital has a score above 0 that could be lost, so that nothing can be said."
+        if worst.mean_lost < WORTH_NAMING:
+            tried = count(len(self.curves), "artefact")
+            return f"None of {tried} costs more than {_percent(WORTH_NAMING)} of the score on average."
         lost = worst.lost(worst.worst)
         assert lost is not None
         return (
-            f"Most is lost by {worst.corruption.replace('_', ' ')}: {_percent(worst.mean_lost)} of the {worst.score} "
-            f"on average, and {_percent(lost)} at {worst.worst}, where it is worst."
+            f"Most is lost by {worst.corruption.replace('_', ' ')}: {_percent(worst.mean_lost)} of the "
+            f"{score_name(worst.score)} on average over severities, and {_percent(lost)} at {worst.worst}, where it "
+            "is worst."
         )
 
     def markup(self) -> Markup:
@@ -71,7 +79,7 @@ class Artefacts:
         head = ("Artefact", *(["All"] if len(sites) > 1 else []), *sites)
         rows = [
             [
-                one.corruption,
+                one.corruption.replace("_", " "),
                 *([_share(one.mean_lost)] if len(sites) > 1 else []),
                 *(_share(one.lost(site)) for site in sites),
             ]
@@ -79,11 +87,14 @@ class Artefacts:
         ]
         said = [tag("p", f"Not tried, for want of time: {', '.join(self.left)}.", class_="note")] * bool(self.left)
         charts = beside(
-            *(figure(one.corruption.replace("_", " "), _chart(one), note=one.source) for one in self.curves)
+            *(
+                figure(f"{one.corruption.replace('_', ' ')}: {score_name(one.score)}", _chart(one), note=one.source)
+                for one in self.curves
+            )
         )
-        behind = numbers("Scores at every severity", *(_scores(one) for one in self.curves))
+        behind = numbers("Scores at every severity", *(_numbers(one) for one in self.curves))
         lost = figure("Share of the score that is lost", table(head, rows), note=MEANING)
-        return section(KEY, TITLE, LEDE, tag("p", self.finding(), class_="finding"), charts, lost, behind, *said)
+        return section(KEY, TITLE, LEDE, charts, lost, behind, *said)
 
 
 def make(subject: Subject, asked: Asked, clock: Clock) -> Section | None:
@@ -91,7 +102,10 @@ def make(subject: Subject, asked: Asked, clock: Clock) -> Section | None:
     tests = tests_of(subject, asked.cases)
     if not tests or not all(are_images(cases) for cases in tests.values()):
         return None
-    span = span_of(tests)
+    if not asked.entries:
+        raise StudyError("no corruption is asked for: name one with --corruption.")
+    task, network, span = task_of(subject), subject.trained.network, span_of(tests)
+    clean = scored_all(task, network, tests)
     found: list[Curve] = []
     left: list[str] = []
     for entry in asked.entries:
@@ -99,9 +113,7 @@ def make(subject: Subject, asked: Asked, clock: Clock) -> Section | None:
             left.append(entry.name)
             continue
         clock.say(f"Adding {entry.name.replace('_', ' ')}")
-        found.append(curve(entry, subject.trained.task, subject.trained.network, tests, span, asked.seed))
-    if not found:
-        raise StudyError("no corruption is asked for: name one with --corruption.")
+        found.append(curve(entry, task, network, tests, clean, span, asked.seed))
     return Artefacts(tuple(sorted(found, key=lambda one: -(one.mean_lost or 0.0))), tuple(left))
 
 
@@ -114,17 +126,17 @@ def _chart(one: Curve) -> Markup:
     names = {0.0: "none", 0.5: "half", 1.0: "worst"}
     return line_chart(
         [*lines, *whole],
-        describe=f"{one.score} by severity of {one.corruption}",
+        describe=f"{score_name(one.score)} by severity of {one.corruption}",
         x_word="severity",
         words=score,
         x_names=names,
     )
 
 
-def _scores(one: Curve) -> Markup:
-    head = ("Hospital", *(f"{severity:g}" for severity in SEVERITIES))
-    rows = [[site, *(NOTHING if value is None else score(value) for value in row)] for site, row in one.rows.items()]
-    return figure(f"{one.corruption}: {one.score}", table(head, rows))
+def _numbers(one: Curve) -> Markup:
+    head = tuple(f"{severity:g}" for severity in SEVERITIES)
+    name = one.corruption.replace("_", " ")
+    return figure(f"{name}: {score_name(one.score)}", scores_of(one.rows, head), *distances(one.beside, head))
 
 
 def _share(value: float | None) -> str:
@@ -132,4 +144,4 @@ def _share(value: float | None) -> str:
 
 
 def _percent(value: float) -> str:
-    return f"{100 * value:.0f} %"
+    return f"{100 * value:.0f} %".replace("-0 ", "0 ").replace("-", MINUS)

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from common.adversarial.perturbations.pgd import Pgd
 from common.data.cases import Cases, SiteId
+from experiments.explanations.answering.role import Told
 from experiments.explanations.answering.which import answering_of
 from experiments.explanations.clock import Clock
 from experiments.explanations.pictures import grey_picture, shown, sliced, tile
@@ -18,7 +19,7 @@ from experiments.explanations.section import Section
 from experiments.explanations.subject import Subject
 from experiments.withstanding.asked import Asked
 from experiments.withstanding.moving import Range, moved, size_words
-from experiments.withstanding.tests_shown import tests_of
+from experiments.withstanding.tests_shown import task_of, tests_of
 from server.reporting.markup import Markup, tag
 from server.reporting.sections.layout import section
 
@@ -27,7 +28,7 @@ LEDE = (
     "Cases that the model answers well, and the least change among the sizes above that misleads it, where one does. "
     "The change is drawn far stronger than it is; added to the image as it is, hardly anybody would see it."
 )
-MOST = 3
+MOST, WORTH_SHOWING = 3, 0.05
 TRIED = 24
 """Cases of all hospitals among which examples are looked for."""
 
@@ -79,7 +80,7 @@ class Examples:
     def finding(self) -> str:
         """The first of them, in a sentence."""
         one = self.examples[0]
-        return f"At {one.site} a change of {one.size} turns the answer {one.before!r} into {one.after!r}."
+        return f"At {one.site} a change of {one.size} turns the answer “{one.before}” into “{one.after}”."
 
     def markup(self) -> Markup:
         """One row a case."""
@@ -106,7 +107,7 @@ def _few(cases: Cases) -> Cases:
 
 def _example(subject: Subject, site: SiteId, cases: Cases, allowed: Range, asked: Asked) -> Example | None:
     """The case, and the least size, by which the answer's worth falls most; None where it hardly falls."""
-    task, network = subject.trained.task, subject.trained.network
+    task, network = task_of(subject), subject.trained.network
     answering = answering_of(subject.trained)
     if len({case.shape for case in cases.pieces("inputs")}) > 1:
         return None
@@ -115,10 +116,10 @@ def _example(subject: Subject, site: SiteId, cases: Cases, allowed: Range, asked
     for size in asked.sizes_of(is_table=False):
         changed = moved(cases, task, network, Pgd(), allowed.room(size), (asked.seed, site)).batch()
         after = answering.tell(changed.inputs, changed.targets)
-        falls = [_fall(one.score, other.score) for one, other in zip(before, after, strict=True)]
+        falls = [_fall(one, other) for one, other in zip(before, after, strict=True)]
         place = int(np.argmax(falls))
         if falls[place] > 0.25 or size == asked.sizes_of(is_table=False)[-1]:
-            if falls[place] <= 0:
+            if falls[place] < WORTH_SHOWING:
                 return None
             first, other = before[place], after[place]
             image, moved_image = batch.inputs[place].detach(), changed.inputs[place].detach()
@@ -126,8 +127,12 @@ def _example(subject: Subject, site: SiteId, cases: Cases, allowed: Range, asked
     return None
 
 
-def _fall(before: float | None, after: float | None) -> float:
-    return 0.0 if before is None or after is None or not np.isfinite([before, after]).all() else before - after
+def _fall(before: Told, after: Told) -> float:
+    """Of the answer's worth; nothing where it was wrong to begin with."""
+    if before.right is False or before.score is None or after.score is None:
+        return 0.0
+    fall = before.score - after.score
+    return fall if np.isfinite(fall) else 0.0
 
 
 def _truth(truth: str) -> str | None:

@@ -168,6 +168,19 @@ def test_a_dream_answers_more_than_what_it_began_with_within_the_range_and_again
     assert one.values[-1] > one.values[0] and 0 <= float(one.images.min()) <= float(one.images.max()) <= 1
 
 
+class Wave(nn.Module):
+    """Highest at 0.55, and steep beside it: a step of 0.3 leaps over it."""
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        return -(inputs - 0.55).abs()
+
+
+def test_of_steps_that_leap_too_far_the_best_image_is_kept() -> None:
+    found = dream(Wave(), torch.full((1, 1), 0.2), Sum(), ZERO, ONE, Dream(4, step_size=0.3), torch_generator(0))
+    assert found.images.item() == pytest.approx(0.5) and found.reached == pytest.approx(-0.05)
+    assert found.values[-1] < found.reached or found.values.count(found.reached) > 1
+
+
 def test_coarse_octaves_begin_with_what_is_smooth() -> None:
     begin = torch.full((1, 1, 12, 12), 0.5)
     aim = Logits(torch.tensor([1]))

@@ -1,0 +1,1 @@
+"""Ablation: training again without a hospital, a column or a region, and what the score loses."""
