@@ -18,7 +18,7 @@ TASK = Entry("classification", {"network": {"name": "groupnorm_cnn", "channels":
 def test_a_model_that_answers_no_numbers_has_no_score_and_says_why() -> None:
     task, cases = TASKS.build(TASK), images_with_classes()
     network = new_network(task, cases.shape, 1).eval()
-    assert scored(task, network, cases)[1] is not None
+    assert scored(task, network, cases).value is not None
     with torch.no_grad():
         for parameter in network.parameters():
             parameter.fill_(torch.nan)
