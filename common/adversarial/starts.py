@@ -12,8 +12,8 @@ from torch import Tensor
 def shares(draws: Sequence[np.random.Generator], inputs: Tensor) -> Tensor:
     """(N, ...) in -1 to 1, alike in every value: how much of the size each value is moved by."""
     shape = tuple(inputs.shape[1:])
-    drawn = np.stack([rng.uniform(-1, 1, shape).astype(np.float32) for rng in draws])
-    return torch.from_numpy(drawn).to(inputs)
+    drawn = [rng.uniform(-1, 1, shape).astype(np.float32) for rng in draws]
+    return torch.from_numpy(np.array(drawn, np.float32).reshape(len(drawn), *shape)).to(inputs)
 
 
 def chosen(which: Tensor, first: Tensor, second: Tensor) -> Tensor:

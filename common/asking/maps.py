@@ -26,9 +26,7 @@ LEAST = 10
 """Cases of a class at a hospital, at least, of which a mean map says anything. It protects nobody: see `TELLING`."""
 MOST_SIDE = 16
 PARTS = ("train", "validation", "test")
-TELLING = (
-    "exact sums of maps name whose they are to anybody who has the model and the images; ask with an epsilon."
-)
+TELLING = "exact sums of maps name whose they are to anybody who has the model and the images; ask with an epsilon."
 """Measured (`wardround bench explain`): of 200 images those 20 whose maps were summed are named without a mistake."""
 GRAIN = 2.0**20
 """Shares are whole numbers of 1 / GRAIN: their sums are exact, whatever arithmetic did."""

@@ -22,9 +22,9 @@ from common.adversarial.perturbation import Perturbation
 from common.adversarial.perturbations.apgd_ce import ApgdCe
 from common.adversarial.perturbations.pgd import Pgd
 from common.adversarial.perturbations.square import Square
+from common.adversarial.recipe import FIRST
 from common.adversarial.room import Room
 from common.data.cases import Cases, concatenate
-from common.learning.losses import begin
 from common.learning.parameters import new_network, trainable
 from common.learning.task import Task
 from common.metrics.roc import ScoreHistogram
@@ -45,7 +45,7 @@ RECIPES: Mapping[str, dict[str, Any]] = {
     TRADES: {"name": "trades", "beta": 3.0, "steps": 5},
     POOLED: {"name": "pgd", "steps": 5},
 }
-STRONGEST = Pgd(steps=10, step_share=0.25)
+STRONGEST = Pgd(steps=20, step_share=0.125, restarts=2)
 CUSTOM: tuple[Perturbation, ...] = (ApgdCe(steps=50), Square(queries=300))
 """As AutoAttack's "custom" version with apgd-ce and square; the worse counts."""
 CASES_A_BATCH = 128
@@ -75,14 +75,15 @@ class Way:
         )
 
     def trained(self, plain: Mapping[str, torch.Tensor] | None) -> tuple[nn.Module, float]:
-        """The network, and CPU seconds. plain: parameters of the plain way, with which the course's begins."""
+        """The network, and CPU seconds. plain: parameters of the plain way, against which the course's moves
+        cases once, to train anew.
+        """
         study, hospitals = self.study, _hospitals(self)
         begun = None
         if self.name == COURSE:
             assert plain is not None
             begun = new_network(study.build_task(), hospitals[0].train.shape, study.seed, study.training)
-            _put(begun, plain)
-            begin(study.build_task(), begun)
+            _put(begun.get_submodule(FIRST), plain)
         start = process_time()
         network = pooled(study, hospitals) if self.name == POOLED else federated(study, hospitals, begun)
         return network.eval(), process_time() - start

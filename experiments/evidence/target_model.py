@@ -49,7 +49,9 @@ class Target:
         write(self.network, parameters)
         self.network.eval()
         found = []
-        with torch.inference_mode():
+        with (
+            torch.no_grad()
+        ):  # and not inference_mode: a loss may need a gradient within, where training moves inputs
             for start in range(0, len(cases), chunk_size(cases)):
                 batch = self._shown(cases, slice(start, start + chunk_size(cases)), number)
                 found.append(self.task.loss(self.network, batch).cpu().double().numpy())

@@ -51,6 +51,8 @@ class Square:
         Stripes first, along the last axis. Of a table, squares are columns that stand beside each other.
         """
         inputs, size = objective.inputs, room.share(1.0, objective.inputs)
+        if not len(inputs):
+            return inputs
         best, highest = inputs, objective.values(inputs)
         stripes = _signs(draws, _stripes(inputs)).to(inputs)
         best, highest = _better(objective, room.in_range(inputs + size * stripes), best, highest)

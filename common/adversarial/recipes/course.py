@@ -1,8 +1,7 @@
 """The course's: cases are moved once, against a plainly trained model, and added to the data for training on.
 
-It makes a model that is fooled no less: the moved cases are those of another model than the one that learns. It
-learns to tell them apart from others, as they all carry the first model's pattern, and nobody asks where it errs
-itself. Kept as what it is compared with (docs/withstanding.md).
+The moved cases are those of the first model, and nobody asks where the one that learns errs itself: the further it
+moves away, the less it withstands. Kept as what others are compared with (docs/withstanding.md).
 """
 
 from __future__ import annotations

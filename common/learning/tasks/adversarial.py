@@ -166,7 +166,7 @@ class Adversarial:
     def _kept_back(self) -> tuple[str, ...]:
         return (*OF_LOSS, *(OF_ANSWERS if self.attack is not None else ()))
 
-    @property
+    @cached_property
     def _views(self) -> tuple[str, ...] | None:
         """Those of the other task, and where steps begin, if chance decides it."""
         own = (DRAWN,) if self._recipe.draw(np.random.default_rng(0), (1,)).shape[0] else ()
@@ -227,6 +227,8 @@ class Adversarial:
     def _starts(self, batch: Batch, draws: list[np.random.Generator]) -> Tensor:
         """(N, K, ...) of each case by its own generator."""
         shape = tuple(batch.inputs.shape[1:])
+        if not draws:
+            return torch.zeros(0, *self._recipe.draw(np.random.default_rng(0), shape).shape)
         return torch.from_numpy(np.stack([self._recipe.draw(rng, shape) for rng in draws]))
 
     def _attacked(self, network: nn.Module, batch: Batch) -> Batch:

@@ -229,3 +229,10 @@ def test_a_hospitals_policy_looks_at_the_task_within_and_its_network() -> None:
         (Policy(networks=("mlp",)), "networks"),
     ):
         assert [one for one in broken(study, policy) if one.word == rule]
+
+
+def test_a_batch_of_nobody_is_moved_nowhere() -> None:
+    task, nobody = around(CNN, attack={"name": "square", "queries": 2}), images_with_classes().batch(np.arange(0))
+    network = new_network(task, images_with_classes().shape, 1)
+    assert task.loss(network, nobody).shape == (0,)
+    assert len(task.augment(nobody, np.random.default_rng(0))) == 0
