@@ -9,12 +9,14 @@ from time import perf_counter
 from typing import Any
 
 import numpy as np
+from torch import nn
 
 from common.adversarial.aims import loss_of
 from common.adversarial.inner_step import not_learning
 from common.adversarial.masking import Sign, probed
 from common.data.cases import Cases, SiteId, concatenate
 from common.errors import StudyError
+from common.learning.task import Task
 from experiments.explanations.clock import Clock
 from experiments.explanations.section import Section
 from experiments.explanations.subject import Subject
@@ -35,7 +37,7 @@ MOST, LEAST = 64, 16
 """Cases: fewer tell nothing by a sign test, and more hardly more."""
 QUERIES, PASSES = 100, 250
 """Answers asked for of each case; and how often in all a case goes through the network and back, about."""
-TRIED = 4
+TRIED = 3
 
 
 @dataclass(frozen=True)
@@ -86,10 +88,7 @@ def make(subject: Subject, asked: Asked, clock: Clock) -> Section | None:
     shown = _of_one_shape(tests)
     if len(shown) < LEAST:
         raise StudyError(f"{count(len(shown), 'case')} of one shape are too few: {LEAST} at least tell hiding apart.")
-    began = perf_counter()
-    with not_learning(network):
-        loss_of(task, network, shown.batch(np.arange(TRIED))).gradient(shown.batch(np.arange(TRIED)).inputs)
-    seconds = (perf_counter() - began) / TRIED * PASSES
+    seconds = PASSES * min(_seconds(task, network, shown) for _ in range(TRIED))
     fit = min(len(shown), int(clock.left / max(seconds, 1e-9)))
     if fit < LEAST:
         raise StudyError(
@@ -100,6 +99,15 @@ def make(subject: Subject, asked: Asked, clock: Clock) -> Section | None:
     with not_learning(network):
         signs = probed(task, network, batch, allowed.room(size), QUERIES, asked.seed).signs()
     return Hiding(signs, fit, f"{size_words(size)} {allowed.words}")
+
+
+def _seconds(task: Task, network: nn.Module, shown: Cases) -> float:
+    """Of a case there and back, among others."""
+    batch = shown.batch(np.arange(LEAST))
+    began = perf_counter()
+    with not_learning(network):
+        loss_of(task, network, batch).gradient(batch.inputs)
+    return (perf_counter() - began) / LEAST
 
 
 def _of_one_shape(tests: Mapping[SiteId, Cases]) -> Cases:
