@@ -109,7 +109,7 @@ def shares_of_case(
 ) -> NDArray[np.float64]:
     """(blocks,) of the map of one case's own class. inputs: (1, C, *S) float64. truth: (1,) int64."""
     found = method.explain(network, inputs, Logits(truth), rng)
-    return shares(found.double().abs().sum(1).numpy(), side)[0]
+    return np.asarray(shares(found.double().abs().sum(1).numpy(), side)[0], np.float64)
 
 
 def filled(inputs: Tensor, side: int, place: int) -> Tensor:

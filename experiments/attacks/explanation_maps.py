@@ -53,7 +53,7 @@ class ExplanationMaps:
         maker = _Maker(observed, answered)
         others = maker.shares(population, MOST_OTHERS, rng)
         truth = np.asarray(population.targets)[: len(others)]
-        claims = []
+        claims: list[Membership] = []
         for site, cases in asked.items():
             if claims and perf_counter() - begin > budget_seconds:
                 break

@@ -175,7 +175,7 @@ class Looked:
         inputs, labels = torch.from_numpy(cases.inputs[chosen]), torch.from_numpy(truth[chosen]).long()
         maps = [
             METHOD.explain(network, own, Logits(label), generator(0, "maps")).double().abs().sum(1).numpy()
-            for own, label in zip(inputs.split(BATCH), labels.split(BATCH), strict=True)
+            for own, label in zip(torch.split(inputs, BATCH), torch.split(labels, BATCH), strict=True)
         ]
         return cls(site, network, inputs, labels, shares(np.concatenate(maps), SIDE))
 

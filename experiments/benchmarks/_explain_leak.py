@@ -125,7 +125,7 @@ def _ill(seed: int) -> tuple[nn.Module, Tensor, Tensor]:
 def _maps(method: Attribution, network: nn.Module, images: Tensor, labels: Tensor) -> Values:
     return np.concatenate([
         method.explain(network, own, Logits(label), generator(0, "maps")).double().abs().sum(1).numpy()
-        for own, label in zip(images.split(BATCH), labels.split(BATCH), strict=True)
+        for own, label in zip(torch.split(images, BATCH), torch.split(labels, BATCH), strict=True)
     ])  # fmt: skip
 
 
