@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -70,12 +71,13 @@ def answered(noise: float = 0.0) -> AnsweredMaps:
     write(network, seen.final_model)
     model = {name: tensor.detach().numpy().copy() for name, tensor in network.state_dict().items()}
     network = network.double().eval()
+    method: Any = GradientXInput()
     rng, sums = np.random.default_rng(0), {}
     for site in seen.sites:
         cases = hospital_of(seen.study, site).splits["train"]
         batch = cases.batch(np.arange(len(cases)))
         rows = [
-            shares_of_case(GradientXInput(), network, one[None].double(), label[None].long(), METHOD.side, rng)
+            shares_of_case(method, network, one[None].double(), label[None].long(), METHOD.side, rng)
             for one, label in zip(batch.inputs, batch.targets, strict=True)
         ]
         own, truth = np.stack(rows), np.asarray(cases.targets)
