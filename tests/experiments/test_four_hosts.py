@@ -1,12 +1,14 @@
 """The nodes' page walked on four machines: three hospitals and a coordinator, by real commands and mutual TLS.
 
-What only reads is typed in one hospital; `python docs/walk_nodes.py` types it in all. Afterwards the same machines
-run the study without secret draws, where engine `processes` gives the same bits.
+A drill of minutes, which runs where WARDROUND_DRILLS is set. What only reads is typed in one hospital; `python
+docs/walk_nodes.py` types it in all. Afterwards the same machines run the study without secret draws, where engine
+`processes` gives the same bits.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import re
 import sys
 from collections.abc import Iterator
@@ -25,6 +27,7 @@ from experiments.engines._quiet import read_outcome, run_quietly
 pytestmark = pytest.mark.timeout(3600)  # a minute on two idle cores, and much more on busy ones
 ROOT = Path(__file__).parents[2]
 REAL = ROOT.parent / "shared" / "data" / "heart-disease-4centre"
+DRILLS = "WARDROUND_DRILLS"
 PROMISE = re.compile(r"^privacy = .*$", re.MULTILINE)
 
 
@@ -60,6 +63,8 @@ def charges(own: Path) -> list[str]:
 
 @pytest.fixture(scope="module")
 def walked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Walked]:
+    if not os.environ.get(DRILLS):
+        pytest.skip(f"a drill of minutes: set {DRILLS}=1, or run python docs/walk_nodes.py")
     reason = reason_against()
     if reason:
         pytest.skip(f"four machines need network namespaces: {reason}")
