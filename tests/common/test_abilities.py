@@ -86,6 +86,7 @@ def test_ours_declare_rightly(name: str) -> None:
     loaded = TASKS.load(name)
     needed: dict[str, dict[str, Any]] = {"regression": {"center": 1, "spread": 1}, "survival": {"cuts": (1.0,)}}
     needed["deep_scm"] = {"graph": "age -> image", "causes": (Cause("age"),)}
+    needed["adversarial"] = {"task": Entry("segmentation"), "size": 0.1}
     if "operator" in options_of(loaded):
         needed[name] = {"operator": Entry("denoising")}
     check_declared(loaded(**needed.get(name, {})), name)
