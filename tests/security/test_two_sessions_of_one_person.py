@@ -92,7 +92,8 @@ def test_a_step_takes_one_case_of_a_person_with_two_sessions(folder: Path) -> No
 
 @pytest.mark.parametrize("name", PARTITIONS.names())
 def test_a_partition_keeps_a_persons_sessions_at_one_hospital(folder: Path, name: str) -> None:
-    overrides = ('source.table=""', f'partition={{name="{name}", hospitals=2}}')
+    small = ", marker={side_px=3}" * (name == "marked")
+    overrides = ('source.table=""', f'partition={{name="{name}", hospitals=2{small}}}')
     first, second = (
         {person for cases in hospital.splits.values() for person in cases.patients.tolist()}
         for hospital in hospitals(a_study(folder, *overrides))
