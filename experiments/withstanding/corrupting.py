@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 import numpy as np
-from numpy.typing import NDArray
 from torch import nn
 
 from common.corruptions.corruption import Corruption, CorruptionAbilities
@@ -104,7 +103,7 @@ def corrupted(
         corruption.corrupt(case, severity, span, generator(first, *words, index, "corruption"))
         for index, case in enumerate(cases.pieces("inputs"))
     ]
-    changed: dict[str, Any] = {"inputs": _column(inputs)}
+    changed: dict[str, Any] = {"inputs": inputs}
     if hasattr(corruption, "moved") and len(cases.columns["targets"].item) >= 2:
         able = cast(CorruptionAbilities, corruption)
         labels = [
@@ -113,9 +112,5 @@ def corrupted(
             )
             for index, case in enumerate(cases.pieces("targets"))
         ]
-        changed["targets"] = _column(labels)
+        changed["targets"] = labels
     return cases.with_columns(**changed)
-
-
-def _column(values: list[NDArray[Any]]) -> NDArray[Any] | list[NDArray[Any]]:
-    return np.stack(values) if len({one.shape for one in values}) == 1 else values

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, cast
+from typing import ClassVar, cast
 
 import numpy as np
 import torch
@@ -125,7 +125,7 @@ def moved(
             objective = objective_of(perturbation, task, network, batch)
             inputs = perturbation.move(objective, room.around(batch.inputs), draws).detach().numpy()
         found |= dict(zip(indices.tolist(), inputs, strict=True))
-    return cases.with_columns(inputs=_column([found[index] for index in range(len(cases))]))
+    return cases.with_columns(inputs=[found[index] for index in range(len(cases))])
 
 
 def _pieces(cases: Cases) -> Iterator[NDArray[np.int64]]:
@@ -135,10 +135,6 @@ def _pieces(cases: Cases) -> Iterator[NDArray[np.int64]]:
         own = np.array([index for index, other in enumerate(shapes) if other == shape], np.int64)
         many = max(1, MOST_AT_ONCE // max(1, int(np.prod(shape))))
         yield from (own[begin : begin + many] for begin in range(0, len(own), many))
-
-
-def _column(values: list[NDArray[Any]]) -> NDArray[Any] | list[NDArray[Any]]:
-    return np.stack(values) if len({one.shape for one in values}) == 1 else values
 
 
 def size_words(size: float) -> str:

@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from common.corruptions.artefacts.partial_volume import averaged
+from common.corruptions.artefacts.partial_volume import averaged, slice_axis
 from common.corruptions.corruption import Corruption
 from common.study.checks import between
 
@@ -32,7 +32,7 @@ class Anisotropy:
         self, image: NDArray[np.float32], severity: float, span: tuple[float, float], rng: np.random.Generator
     ) -> NDArray[np.float32]:
         """Means over thick slices, measured at every so many pixels, and linearly interpolated in between."""
-        axis = 1 if image.ndim == 4 else 1 + int(rng.integers(2))
+        axis = slice_axis(image, rng)
         if severity == 0:
             return image
         step = 1.0 + severity * (self.factor - 1.0)

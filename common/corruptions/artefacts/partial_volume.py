@@ -31,10 +31,15 @@ class PartialVolume:
         self, image: NDArray[np.float32], severity: float, span: tuple[float, float], rng: np.random.Generator
     ) -> NDArray[np.float32]:
         """The mean over a box of 1 pixel to `pixels` along the axis, its ends counted by the part that is inside."""
-        axis = 1 if image.ndim == 4 else 1 + int(rng.integers(2))
+        axis = slice_axis(image, rng)
         if severity == 0:
             return image
         return averaged(image, 1.0 + severity * (self.pixels - 1.0), axis)
+
+
+def slice_axis(image: NDArray[np.float32], rng: np.random.Generator) -> int:
+    """The first axis of a volume, as slices are; of an image chance decides which of both."""
+    return 1 if image.ndim == 4 else 1 + int(rng.integers(2))
 
 
 def averaged(image: NDArray[np.float32], pixels: float, axis: int) -> NDArray[np.float32]:

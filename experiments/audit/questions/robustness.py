@@ -87,7 +87,7 @@ def _scored(
     figures = {f"{task.headline} at 0": headline(network, task, cases), "cases": float(many)}
     for one in own:
         check_moved(one, cases)
-        moved = cases.with_columns(inputs=_column(one))
+        moved = cases.with_columns(inputs=one.inputs)
         figures[f"{task.headline} at {one.size:g}"] = headline(network, task, moved)
     return replace(trial, site=site, figures={**trial.figures, **figures})
 
@@ -106,11 +106,6 @@ def check_moved(one: Evasion, cases: Cases) -> None:
             )
         if (moved < one.low - slack).any() or (moved > one.high + slack).any():
             raise StudyError(f"a value of case {index} of {one.site} was moved out of the range of the data")
-
-
-def _column(one: Evasion) -> np.ndarray | list[np.ndarray]:
-    alike = len({moved.shape for moved in one.inputs}) == 1
-    return np.stack(one.inputs) if alike else list(one.inputs)
 
 
 def headline(network: nn.Module, task: Task, cases: Cases) -> float:
