@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from itertools import product
-from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from common.data.geometry import Geometry
@@ -37,24 +37,26 @@ from common.segmentation.region_growing import grow
 from common.segmentation.threshold import between, otsu
 from wardround import imaging
 
-Form = Callable[[np.ndarray, Path], Any]
+Form = Callable[[np.ndarray], Any]
 FORMS: dict[str, Form] = {
-    "float64 beyond 1": lambda mask, _: np.where(mask, np.where(np.indices(mask.shape).sum(0) % 2, -0.5, np.inf), 0),
-    "long double": lambda mask, _: mask.astype(np.longdouble),
-    "big-endian, columns first": lambda mask, _: np.asfortranarray(mask.astype(">i8") * 300),
-    "uint8 of 255 backwards": lambda mask, _: (mask.astype(np.uint8) * np.uint8(255))[::-1].copy()[::-1],
-    "uint8 of 255 seen as bool": lambda mask, _: (mask.astype(np.uint8) * np.uint8(255)).view(np.bool_),
-    "memory-mapped": lambda mask, folder: mapped(mask.astype("<u2") * np.uint16(2), folder),
-    "a list": lambda mask, _: mask.tolist(),
-    "every third": lambda mask, _: np.repeat(mask.astype(np.int8), 3, axis=0)[::3] * np.int8(-1),
-    "a tensor": lambda mask, _: torch.from_numpy(mask).to(torch.bfloat16).requires_grad_(),
+    "float64 beyond 1": lambda mask: np.where(mask, np.where(np.indices(mask.shape).sum(0) % 2, -0.5, np.inf), 0),
+    "long double": lambda mask: mask.astype(np.longdouble),
+    "big-endian, columns first": lambda mask: np.asfortranarray(mask.astype(">i8") * 300),
+    "uint8 of 255 backwards": lambda mask: (mask.astype(np.uint8) * np.uint8(255))[::-1].copy()[::-1],
+    "uint8 of 255 seen as bool": lambda mask: (mask.astype(np.uint8) * np.uint8(255)).view(np.bool_),
+    "memory-mapped": lambda mask: mapped(mask.astype("<u2") * np.uint16(2)),
+    "a list": lambda mask: mask.tolist(),
+    "every third": lambda mask: np.repeat(mask.astype(np.int8), 3, axis=0)[::3] * np.int8(-1),
+    "a tensor": lambda mask: torch.from_numpy(mask).to(torch.bfloat16).requires_grad_(),
 }
 SEARCHES = [_rings.search_with_numpy, *([_rings.search_with_numba] if _rings.search_with_numba else [])]
 
 
-def mapped(values: np.ndarray, folder: Path) -> np.ndarray:
-    values.tofile(folder / "mask")
-    return np.memmap(folder / "mask", values.dtype, "r", shape=values.shape)
+def mapped(values: np.ndarray) -> np.ndarray:
+    with TemporaryFile() as file:
+        file.write(values.tobytes())
+        file.flush()
+        return np.memmap(file, values.dtype, "r", shape=values.shape)
 
 
 def outline(mask: np.ndarray) -> list[tuple[int, ...]]:
@@ -73,11 +75,11 @@ def distances(places: list[tuple[int, ...]], others: list[tuple[int, ...]], side
     return [min((side_mm * math.dist(place, one) for one in others), default=math.inf) for place in places]
 
 
-@settings(max_examples=70, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=70, deadline=None)
 @given(st.integers(0, 2**32 - 1), st.integers(1, 4), st.sampled_from(sorted(FORMS)), st.sampled_from(sorted(FORMS)),
        st.sampled_from(SEARCHES), st.sampled_from([1.0, 0.5, 3.0]))  # fmt: skip
 def test_distances_of_masks_in_any_form_are_those_of_a_slow_loop(
-    tmp_path: Path, seed: int, dimensions: int, one: str, other: str, search: _rings.Search, side_mm: float
+    seed: int, dimensions: int, one: str, other: str, search: _rings.Search, side_mm: float
 ) -> None:
     rng = np.random.default_rng(seed)
     shape = tuple(rng.integers(1, 14 // dimensions, dimensions))
@@ -85,11 +87,11 @@ def test_distances_of_masks_in_any_form_are_those_of_a_slow_loop(
     of_truth, of_prediction = outline(truth), outline(prediction)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(_rings, "search", search)
-        first, second = FORMS[one](truth, tmp_path), FORMS[other](prediction, tmp_path)
+        first, second = FORMS[one](truth), FORMS[other](prediction)
         found = SurfaceDistances.of(first, second, side_mm)
     np.testing.assert_allclose(found.to_prediction_mm, distances(of_truth, of_prediction, side_mm))
     np.testing.assert_allclose(found.to_truth_mm, distances(of_prediction, of_truth, side_mm))
-    np.testing.assert_array_equal(as_mask(FORMS[one](truth, tmp_path)), truth)
+    np.testing.assert_array_equal(as_mask(FORMS[one](truth)), truth)
 
 
 MASK = np.pad(np.ones((2, 3), bool), 2)
