@@ -47,6 +47,7 @@ from experiments.commands import (
     studies,
     survey,
     track,
+    transform,
     tune,
     views,
     withstand,
@@ -117,6 +118,7 @@ cli.command()(explain.explain)
 cli.command()(export.export)
 cli.command()(measures.metrics)
 cli.command()(measures.register)
+cli.command()(transform.transform)
 cli.command()(reconstruct.reconstruct)
 cli.command()(measures.bench)
 cli.add_typer(data.cli, name="data")
