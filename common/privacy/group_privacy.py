@@ -43,7 +43,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common.privacy.accounting import check_delta, epsilon_of
-from common.privacy.losses import composed, gaussians, interval, is_beyond, renyi_epsilon
+from common.privacy.losses import composed, epsilon_at, gaussians, interval, is_beyond, renyi_epsilon, repeated
 from common.privacy.release import Release
 from common.privacy.variation import charged, variation_of
 from common.study.checks import positive
@@ -203,11 +203,11 @@ def _epsilon(merged: tuple[Release, ...], delta: float, most: int, pair_of: Call
         return math.inf
     width = interval(nearby, by_renyi)
     if all(release.sampling_rate == 1 for release in merged):
-        return float(composed(nearby, width).get_epsilon_for_delta(delta))
+        return epsilon_at(composed(nearby, width), delta)
     first, *others = (_composed(release, pair_of(release.sampling_rate), width) for release in merged)
     for other in others:
         first = first.compose(other)
-    return float(first.get_epsilon_for_delta(delta))
+    return epsilon_at(first, delta)
 
 
 @lru_cache(maxsize=64)
@@ -221,4 +221,4 @@ def _composed(release: Release, pair: _Pair, width: float) -> Any:
         first, deltas = one.deltas(release.noise_multiplier, width)
         last = first + len(deltas) - 1
         directions.append(create_pmf_pessimistic_connect_dots_fixed_gap(width, first, last, deltas))
-    return PrivacyLossDistribution(*directions).self_compose(release.steps)
+    return repeated(PrivacyLossDistribution(*directions), release.steps)
