@@ -1,7 +1,8 @@
 """How far the nearest voxel of a set is, exactly, by looking around in rings of growing distance.
 
 Predicted and true outlines mostly lie some voxels apart, so that few neighbours must be looked at; a distance
-transform would look at every voxel of the image. Where nothing is found within `REACH` voxels a k-d tree goes on.
+transform would look at every voxel of the image. Where many points find nothing near, the search goes on along
+columns of voxels, and where nothing is found within `REACH` voxels a k-d tree goes on.
 """
 
 from __future__ import annotations
@@ -35,8 +36,6 @@ def as_outline(given: object) -> Outline:
     return cast(Outline, as_choice(given, "outline", OUTLINES, OTHERS_WORDS))
 
 
-FIRST_STEPS = 27
-"""In 3D those to all neighbours. Afterwards as many as were made, until the rest is cheaper along columns."""
 VOXELS_A_STEP = 8
 """How many voxels are prepared along columns in the time in which one place makes one step."""
 
@@ -89,15 +88,14 @@ def nearest_mm(points: Points, target: Points, spacing_mm: tuple[float, ...]) ->
 
     reach = REACH.get(len(spacing_mm), 2)
     steps, lengths_mm = _steps(target.shape[1:], spacing_mm, reach)
+    to_neighbours = 2 * len(spacing_mm) + 1
     found, missing, first = np.full(len(points.places), np.nan), np.arange(len(points.places)), 0
     while len(missing) and first < len(steps):
-        last = min(first + max(first, FIRST_STEPS), len(steps))
+        last = min(first + max(first, to_neighbours), len(steps))
         left = points.places[missing]
         if first and len(left) * (last - first) > len(target.flat) / VOXELS_A_STEP:
-            last, found[missing] = (
-                len(steps),
-                search_along_columns(target.flat, target.shape, left, spacing_mm, reach),
-            )
+            last = len(steps)
+            found[missing] = search_along_columns(target.flat, target.shape, left, spacing_mm, reach)
         else:
             found[missing] = _rings.search(target.flat, left, steps[first:last], lengths_mm[first:last])
         missing, first = missing[np.isnan(found[missing])], last
@@ -116,7 +114,8 @@ def _from_trees(places: NDArray[np.int64], target: Points, spacing_mm: tuple[flo
     for image in np.unique(asked[:, 0]):
         own, there = (slice(*np.searchsorted(points[:, 0], (image, image + 1))) for points in (asked, held))
         if there.start < there.stop:
-            found[own] = KDTree(held[there, 1:] * spacing).query(asked[own, 1:] * spacing)[0]
+            tree = KDTree(held[there, 1:] * spacing, balanced_tree=False, compact_nodes=False)
+            found[own] = tree.query(asked[own, 1:] * spacing)[0]
     return found
 
 
