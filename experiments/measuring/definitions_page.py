@@ -73,7 +73,9 @@ What a hospital sends are sums, so that the figure of all patients is that of th
 `Detection`, `CentreLines`, `Volumes`, `boundary_statistics` and `brier_statistics` make means that merge
 (`common.sums.mean.merge`), confusion matrices add up before MCC, balanced accuracy and kappa are taken of them, and
 AUROC, average precision and calibration come of histograms in shared bins (`common.metrics.roc`, `calibration`).
-Medians and bootstrap intervals need single cases, and are of one machine.
+Medians and bootstrap intervals need single cases, and are of one machine. A study of outlines names what is
+measured at every hospital with `task.scores`: lesions too, as `task = { name = "segmentation", scores = ["dice",
+"lesion_f1"] }`.
 
 ## Where libraries differ
 

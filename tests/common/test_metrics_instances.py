@@ -10,6 +10,7 @@ from skimage.metrics import variation_of_information
 
 from common.errors import ImageError, UnknownNameError
 from common.metrics.instances import Detection, instances
+from common.metrics.merged_lesions import lesion_statistics
 from common.metrics.partition_information import segmentation_entropies
 from common.sums.mean import merge
 
@@ -114,3 +115,16 @@ def test_hospitals_means_are_the_figures_of_all_their_lesions() -> None:
     assert merged["segmentation_quality"].value == pytest.approx(together.segmentation_quality)
     assert merged["lesion_sensitivity"].value == pytest.approx(together.sensitivity)
     assert np.isnan(Detection().statistics()["lesion_precision"].value)
+
+
+def test_a_patients_slices_are_counted_one_by_one_and_merge_with_other_patients() -> None:
+    truth, prediction = np.stack([TRUTH > 0, TRUTH == 1]), np.stack([PREDICTION > 0, TRUTH == 1])
+    empty = np.zeros((1, 4, 4))
+    parts = [
+        lesion_statistics(*pair, [1, 2], ["lesion_f1", "dice"]) for pair in ((truth, prediction), (empty, empty))
+    ]
+    slices = [Detection.of(*pair) for pair in zip(truth, prediction, strict=True)]
+    found = merge(parts)
+    assert set(found) == {"lesion_f1", "lesion_f1_1", "lesion_f1_2"} and np.isnan(found["lesion_f1_2"].value)
+    assert found["lesion_f1"].value == pytest.approx(sum(slices, Detection()).f1)
+    assert lesion_statistics(truth, prediction, [1], ["dice"]) == {}
