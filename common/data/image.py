@@ -29,6 +29,8 @@ class Image:
     geometry: Geometry
 
     def __post_init__(self) -> None:
+        if not isinstance(self.values, np.ndarray):
+            raise ImageError(f"values of an image must be an array; they are of type {type(self.values).__name__}.")
         if self.values.shape != self.geometry.shape:
             raise ImageError(f"values are {self.values.shape} and the geometry is {self.geometry.shape}.")
 

@@ -8,20 +8,30 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal
+from typing import Literal, cast, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
+from common.errors import ImageError
 from common.metrics.borders import flat_border, strides
+from common.metrics.doors import as_choice
 from common.metrics.elements import Codes, flat_codes, is_cut
 from common.metrics.maps import Mask, as_mask
 
 Distances = NDArray[np.float64]
 Outline = Literal["border", "mask", "elements"]
+OUTLINES: tuple[Outline, ...] = get_args(Outline)
+OTHERS_WORDS = {"voxels": "border", "voxel": "border", "surface": "border", "area": "elements", "volume": "mask"}
+"""Of commands and other libraries, for an outline."""
 
 REACH = {1: 32, 2: 12, 3: 6}
 """Voxels to each side that are looked at, by number of axes."""
+
+
+def as_outline(given: object) -> Outline:
+    """What an outline is. Raises UnknownNameError, naming the nearest word."""
+    return cast(Outline, as_choice(given, "outline", OUTLINES, OTHERS_WORDS))
 
 
 @dataclass(frozen=True)
@@ -39,7 +49,9 @@ class Points:
     @classmethod
     def of(cls, masks: Mask, outline: Outline) -> Points:
         """Of (N, *S) masks: their border voxels, or all, or their elements, which lie half a voxel before."""
-        masks = as_mask(masks)
+        masks, outline = as_mask(masks), as_outline(outline)
+        if masks.ndim < 2:
+            raise ImageError(f"masks must be (N, *S), of one axis at least; their shape is {masks.shape}.")
         reach = REACH.get(masks.ndim - 1, 2) + (outline == "elements")
         padded = np.pad(masks, [(0, 0), *[(reach, reach)] * (masks.ndim - 1)])
         flat = padded.reshape(-1)
@@ -56,7 +68,7 @@ class Points:
         """(M,) values, image by image."""
         size = int(np.prod(self.shape[1:], dtype=np.int64))
         ends = np.searchsorted(self.places, np.arange(1, self.shape[0]) * size)
-        return np.split(values, ends)
+        return np.split(values, ends) if self.shape[0] else []
 
 
 def nearest_mm(points: Points, target: Points, spacing_mm: tuple[float, ...]) -> Distances:

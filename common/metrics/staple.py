@@ -9,10 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common.metrics.agreement import alike
+from common.metrics.doors import as_number, as_whole
 from common.metrics.maps import Labels
 
 FIRST_PERFORMANCE = 0.99999
 SMALLEST = 1e-300
+MOST_ITERATIONS = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -39,9 +41,11 @@ def staple(raters: Sequence[Labels], tolerance: float = 1e-7, most_iterations: i
 
     raters: R >= 2 maps of whole numbers of one shape. The prior of a label is its mean share over raters. Voxels
     where all raters voted alike are counted together, so that cost grows with patterns of votes, not with voxels.
-    Raises ImageError for fewer than two raters, or two shapes.
+    Raises ImageError for fewer than two raters, two shapes, and numbers that cannot be.
     """
     raters = alike(raters)
+    tolerance = as_number(tolerance, "tolerance", 0.0, 1.0)
+    most_iterations = as_whole(most_iterations, "most_iterations", 1, MOST_ITERATIONS)
     labels, codes = np.unique(np.stack([rater.reshape(-1) for rater in raters]), return_inverse=True)
     patterns, where, counts = _patterns(codes.reshape(len(raters), -1), len(labels))
     prior = np.bincount(codes.reshape(-1), minlength=len(labels)) / codes.size

@@ -13,14 +13,20 @@ from scipy.ndimage import uniform_filter
 from common.data.image import Image
 from common.errors import ImageError
 from common.metrics.agreement import majority_vote
-from common.metrics.maps import Labels
+from common.metrics.doors import as_choice, as_number, as_whole
+from common.metrics.images.pairs import as_values
+from common.metrics.maps import Labels, as_labels
 from common.registration.register import register
 from common.registration.sampling import least_value, resample
 from common.registration.transform import Transform
 
 Values = NDArray[np.floating]
 Register = Callable[[Image, Image], Transform]
+FUSIONS = ("majority", "locally_weighted")
 SMALLEST_DIFFERENCE = 1e-6
+LARGEST_VALUE = 1e100
+"""Its square is a number."""
+LARGEST_POWER, LARGEST_RADIUS_VOXELS = 16.0, 1 << 10
 
 
 @dataclass(frozen=True)
@@ -50,6 +56,7 @@ def segment(
 
     registration: finds where each point of the target lies in an atlas. Raises ImageError where there is no atlas.
     """
+    as_choice(fusion, "fusion of atlases", FUSIONS)
     if not atlases:
         raise ImageError("segmentation by atlases needs one atlas at least.")
     images, labels = [], []
@@ -73,11 +80,18 @@ def locally_weighted_vote(
     2009, equation 7), all images scaled to mean 0 and deviation 1 first. labels, images: one of each an atlas, of
     the target's shape. Raises ImageError where shapes or numbers differ.
     """
+    power = as_number(power, "power", 0.0, LARGEST_POWER)
+    radius_voxels = as_whole(radius_voxels, "radius_voxels", 0, LARGEST_RADIUS_VOXELS)
+    target = as_values(target, "the target")
+    labels = [as_labels(part, f"labels of atlas {number}") for number, part in enumerate(labels, 1)]
+    images = [as_values(part, f"the image of atlas {number}") for number, part in enumerate(images, 1)]
     shapes = {array.shape for array in (*labels, *images)}
     if len(labels) != len(images) or shapes != {target.shape}:
         raise ImageError(
             f"each atlas needs labels and an image of the target's shape {target.shape}; they are {shapes}."
         )
+    if max(float(np.abs(image).max()) for image in (target, *images)) > LARGEST_VALUE:
+        raise ImageError(f"values of images must lie within {LARGEST_VALUE:g}; some do not.")
     width = 2 * radius_voxels + 1
     weights = [
         (uniform_filter((_standard(image) - _standard(target)) ** 2, width) + SMALLEST_DIFFERENCE) ** -power

@@ -11,7 +11,9 @@ from numpy.typing import ArrayLike
 
 from common.data.image import Image
 from common.errors import ImageError
-from experiments.measuring.metrics_table import Row, outline_of
+from common.metrics.doors import as_choice, as_percent, as_tolerance_mm, as_wanted
+from common.metrics.maps import as_labels
+from experiments.measuring.metrics_table import SURFACES, Row, outline_of
 from experiments.measuring.metrics_table import measure as measured
 from wardround.imaging.images import as_image
 
@@ -62,7 +64,12 @@ def hausdorff(
     labels: Sequence[int] | None = None,
     percent: Literal[95, 100] = 95,
 ) -> dict[int, float]:
-    """Hausdorff distance in mm of every label: the largest, or its 95th percentile, the larger of both directions."""
+    """Hausdorff distance in mm of every label: the largest, or its 95th percentile, the larger of both directions.
+
+    Raises ImageError for another percentile, and as `measure`.
+    """
+    if as_percent(percent) not in (95, 100):
+        raise ImageError(f"percent must be 95 or 100; it is {percent}.")
     rows = _rows(prediction, truth, spacing_mm, labels, 1.0, "voxels")
     return {row.label: row.hausdorff_95_mm if percent == 95 else row.hausdorff_mm for row in rows}
 
@@ -99,13 +106,12 @@ def _rows(
         raise ImageError(
             "the images' axes are not at right angles; resample both to a lattice of right angles first."
         )
-    return list(measured("", predicted, true, tolerance_mm, labels, outline_of(surface)))
+    wanted = None if labels is None else as_wanted(labels)
+    outline = outline_of(as_choice(surface, "kind of surface", SURFACES))
+    return list(measured("", predicted, true, as_tolerance_mm(tolerance_mm), wanted, outline))
 
 
 def _labels(given: Any, spacing_mm: ArrayLike | None, name: str) -> Image:
     knows_its_place = not (isinstance(given, np.ndarray) or hasattr(given, "__array__")) or hasattr(given, "affine")
     image = as_image(given, None if knows_its_place else spacing_mm)
-    whole = np.asarray(image.values).astype(np.int64)
-    if not np.array_equal(whole, image.values):
-        raise ImageError(f"the {name} must hold labels, whole numbers; it holds others.")
-    return Image(whole, image.geometry)
+    return Image(np.asarray(as_labels(image.values, f"the {name}"), np.int64), image.geometry)
