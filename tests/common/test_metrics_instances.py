@@ -66,9 +66,9 @@ def test_what_cannot_be_matched_is_named() -> None:
     mask = np.ones((2, 2))
     with pytest.raises(UnknownNameError, match="did you mean 'corners'"):
         instances(mask, "corner")  # type: ignore[arg-type]
-    with pytest.raises(UnknownNameError, match="greedy"):
+    with pytest.raises(UnknownNameError, match="did you mean 'optimal'"):
         Detection.of(mask, mask, matching="hungarian")  # type: ignore[arg-type]
-    with pytest.raises(ImageError, match="above 0 and at most 1"):
+    with pytest.raises(ImageError, match="must be one number from 1e-12 to 1"):
         Detection.of(mask, mask, threshold=50)
     with pytest.raises(ImageError, match="one shape"):
         Detection.of(mask, np.ones((2, 3)))
