@@ -15,24 +15,26 @@ import numpy as np
 
 from common.errors import ImageError
 from common.metrics.borders import border
-from common.metrics.maps import Mask, as_mask, true_axes
+from common.metrics.doors import as_number, as_spacing_mm
+from common.metrics.maps import Mask, as_mask
 from common.metrics.merged import UNITS_A_VOXEL
 from common.sums.mean import Mean
 
 
 def boundary_iou(
-    truth: Mask, prediction: Mask, spacing_mm: Sequence[float] | None = None, width_mm: float = 1.0
+    truth: Mask, prediction: Mask, spacing_mm: float | Sequence[float] | None = None, width_mm: float = 1.0
 ) -> float:
     """Of two masks of one shape; what is not 0 is in the mask.
 
-    spacing_mm: one number an axis; 1 mm if not given. Raises ImageError where shapes, spacing or width do not fit.
+    spacing_mm: one number an axis, or one for all; 1 mm if not given. Raises ImageError where
+    shapes, spacing or width do not fit.
     """
     both, either = band_counts(truth, prediction, spacing_mm, width_mm)
     return both / either if either else math.nan
 
 
 def boundary_statistics(
-    truth: Mask, prediction: Mask, spacing_mm: Sequence[float] | None = None, width_mm: float = 1.0
+    truth: Mask, prediction: Mask, spacing_mm: float | Sequence[float] | None = None, width_mm: float = 1.0
 ) -> dict[str, Mean]:
     """boundary_iou as a mean over voxels of both bands, which merges over patients and hospitals."""
     both, either = band_counts(truth, prediction, spacing_mm, width_mm)
@@ -40,25 +42,15 @@ def boundary_statistics(
 
 
 def band_counts(
-    truth: Mask, prediction: Mask, spacing_mm: Sequence[float] | None, width_mm: float
+    truth: Mask, prediction: Mask, spacing_mm: float | Sequence[float] | None, width_mm: float
 ) -> tuple[int, int]:
     """Voxels in both bands, and in either. Raises as `boundary_iou`."""
     true, predicted = as_mask(truth, "the truth"), as_mask(prediction, "the prediction")
-    spacing = checked_spacing(true.shape, spacing_mm)
     if true.shape != predicted.shape:
         raise ImageError(f"truth {true.shape} and prediction {predicted.shape} must be masks of one shape.")
-    if not (math.isfinite(width_mm) and width_mm > 0):
-        raise ImageError(f"the width of the boundary must be a number of mm above 0; {width_mm} was given.")
-    one, other = (_band(mask, spacing, width_mm) for mask in (true, predicted))
+    spacing, width = as_spacing_mm(spacing_mm, true.shape), as_number(width_mm, "width_mm", least=0.0, unit="mm")
+    one, other = (_band(mask, spacing, width) for mask in (true, predicted))
     return int(np.count_nonzero(one & other)), int(np.count_nonzero(one | other))
-
-
-def checked_spacing(shape: tuple[int, ...], spacing_mm: Sequence[float] | None) -> tuple[float, ...]:
-    """A number of mm for each axis. Raises ImageError where there are more or fewer, or one is not above 0."""
-    given = (1.0,) * len(shape) if spacing_mm is None else tuple(map(float, spacing_mm))
-    if len(given) != len(shape) or not all(0 < given[axis] < math.inf for axis in true_axes(shape)):
-        raise ImageError(f"spacing must be {len(shape)} numbers of mm above 0; it is {given}.")
-    return given
 
 
 def _band(mask: Mask, spacing_mm: tuple[float, ...], width_mm: float) -> Mask:

@@ -11,11 +11,14 @@ from numpy.typing import ArrayLike, NDArray
 
 from common.errors import ImageError
 from common.metrics.calibration import BINS, CalibrationBin, expected_error
-from common.metrics.maps import as_labels, as_mask
+from common.metrics.doors import as_reals, as_whole
+from common.metrics.maps import as_labels
 from common.metrics.merged import UNITS_A_VOXEL
+from common.metrics.ranked import as_positive
 from common.sums.mean import Mean
 
 Chances = NDArray[np.float64]
+MOST_BINS = 10_000
 MOST_OFF = 1e-4
 """By how much the chances of all classes of a case may miss 1."""
 
@@ -37,8 +40,7 @@ def reliability_curve(chances: ArrayLike, truth: ArrayLike, bins: int = BINS) ->
     Arguments and errors as of `brier_score`; ImageError for fewer than one bin.
     """
     given, true = _checked(chances, truth)
-    if bins < 1:
-        raise ImageError(f"a curve needs a bin or more; {bins} were asked for.")
+    bins = as_whole(bins, "bins", 1, MOST_BINS)
     edges = np.linspace(0, 1, bins + 1)[1:-1]
     place = np.searchsorted(edges, given, side="right")
     cases, sums, hits = (np.bincount(place, weights, bins) for weights in (None, given, true))
@@ -71,7 +73,7 @@ def brier_of_classes(chances: ArrayLike, truth: ArrayLike) -> float:
     chances: (N, K), each row adding up to 1; truth: (N,) class indices. `brier_score_loss` of several classes.
     Raises ImageError where they do not fit.
     """
-    given, true = np.asarray(chances, np.float64), as_labels(truth, "the truth")
+    given, true = as_reals(chances, "chances"), as_labels(truth, "the truth")
     if given.ndim != 2 or true.shape != given.shape[:1] or not np.isfinite(given).all():
         raise ImageError(f"chances must be (cases, classes), a row for each of {true.shape} truths, none NaN.")
     if given.size and (given.min() < 0 or np.abs(given.sum(axis=1) - 1).max() > MOST_OFF):
@@ -83,10 +85,10 @@ def brier_of_classes(chances: ArrayLike, truth: ArrayLike) -> float:
 
 def _checked(chances: ArrayLike, truth: ArrayLike) -> tuple[Chances, Chances]:
     """(N,) float64 each."""
-    given, true = np.asarray(chances), as_mask(truth, "the truth")
-    if given.dtype.kind not in "biuf" or given.shape != true.shape:
+    given, true = as_reals(chances, "chances"), as_positive(truth)
+    if given.shape != true.shape:
         raise ImageError(f"chances {given.shape} must be a number for each of {true.shape} cases.")
-    flat = given.reshape(-1).astype(np.float64)
+    flat = given.reshape(-1)
     if flat.size and not (flat.min() >= 0 and flat.max() <= 1):
         raise ImageError("chances must lie within 0 and 1; some do not, or are NaN.")
     return flat, true.reshape(-1).astype(np.float64)

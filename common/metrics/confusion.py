@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from common.errors import ImageError
 from common.metrics.agreement import WEIGHTS
 from common.metrics.counts import Counts
+from common.metrics.doors import as_choice
 from common.metrics.maps import as_labels
-from common.study.spelling import unknown
 
 Matrix = NDArray[np.float64]
 
@@ -65,8 +65,7 @@ def cohen_kappa_of_counts(
     As `common.metrics.agreement.cohen_kappa`, of classes in the order of the matrix. NaN where both are always of one
     and the same class. Raises UnknownNameError for other weights.
     """
-    if weights not in WEIGHTS:
-        raise unknown("weights of kappa", str(weights), WEIGHTS)
+    as_choice(weights, "weights of kappa", WEIGHTS)
     table = _checked(confusion)
     distance = np.abs(np.subtract.outer(np.arange(len(table)), np.arange(len(table))))
     apart = np.where(distance > 0, distance ** WEIGHTS[weights], 0)

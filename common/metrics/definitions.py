@@ -52,6 +52,11 @@ def chosen(words: Iterable[str]) -> tuple[str, ...]:
     return tuple(found)
 
 
+def other_names() -> Mapping[str, str]:
+    """The name of every figure by each of its spellings."""
+    return _NAMES
+
+
 def figures(pair: Pair, names: Iterable[str] = DEFAULT) -> dict[str, float]:
     """Each figure of one structure by name. Raises what it is made of raises."""
     return {name: float(METRICS[name].figure(pair)) for name in names}

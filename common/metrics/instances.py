@@ -24,8 +24,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common.errors import ImageError
+from common.metrics.doors import as_choice, as_number
 from common.metrics.maps import Labels, Mask, as_labels, as_mask, flattened
-from common.study.spelling import unknown
 from common.sums.mean import Mean
 
 Connectivity = Literal["corners", "faces"]
@@ -33,7 +33,12 @@ Matching = Literal["greedy", "optimal"]
 InstanceMap = NDArray[np.int32]
 Places = NDArray[np.int64]
 
-THRESHOLD = 0.5
+THRESHOLD, SMALLEST_IOU = 0.5, 1e-12
+OTHER_WORDS = {
+    **dict.fromkeys(("26", "8", "full", "vertex"), "corners"),
+    **dict.fromkeys(("6", "4", "cross"), "faces"),
+    "hungarian": "optimal",
+}
 
 
 @dataclass(frozen=True)
@@ -79,13 +84,11 @@ class Detection:
         Raises ImageError for two shapes and a threshold that is not above 0 and at most 1, UnknownNameError for
         another word of matching.
         """
-        if matching not in get_args(Matching):
-            raise unknown("matching", str(matching), get_args(Matching))
-        if not 0 < threshold <= 1:
-            raise ImageError(f"the threshold must be an IoU above 0 and at most 1; {threshold} was given.")
+        as_choice(matching, "matching", get_args(Matching), OTHER_WORDS)
+        least = as_threshold(threshold)
         shared = Overlaps.of(truth, prediction)
         iou = shared.iou
-        pairs = _matched(shared, np.flatnonzero(iou >= threshold), matching)
+        pairs = _matched(shared, np.flatnonzero(iou >= least), matching)
         return cls(
             len(pairs),
             len(shared.truth_sizes) - len(pairs),
@@ -150,12 +153,16 @@ def instances(mask: Mask, connectivity: Connectivity = "corners", name: str = "t
     return np.asarray(found, np.int32).reshape(given.shape)
 
 
+def as_threshold(given: object) -> float:
+    """An IoU above 0 and at most 1. Raises ImageError."""
+    return as_number(given, "the IoU from which on instances match", least=SMALLEST_IOU, most=1.0)
+
+
 def structure(dimensions: int, connectivity: Connectivity) -> Mask:
     """The neighbours of a voxel, itself included, (3, 3, ...). Raises UnknownNameError for another word."""
     from scipy.ndimage import generate_binary_structure
 
-    if connectivity not in get_args(Connectivity):
-        raise unknown("connectivity", str(connectivity), get_args(Connectivity))
+    as_choice(connectivity, "connectivity", get_args(Connectivity), OTHER_WORDS)
     return np.asarray(generate_binary_structure(dimensions, dimensions if connectivity == "corners" else 1), np.bool_)
 
 

@@ -3,22 +3,33 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from common.errors import ImageError
 from common.metrics.borders import box_of_both
-from common.metrics.boundary_overlap import checked_spacing
 from common.metrics.centreline import CentreLines
+from common.metrics.chances import MOST_BINS
 from common.metrics.confusion import of_two
 from common.metrics.counts import Counts
-from common.metrics.instances import THRESHOLD, Connectivity, Detection, InstanceMap, Matching, instances
+from common.metrics.doors import as_choice, as_reals, as_spacing_mm, as_tolerance_mm, as_whole
+from common.metrics.instances import (
+    OTHER_WORDS,
+    THRESHOLD,
+    Connectivity,
+    Detection,
+    InstanceMap,
+    Matching,
+    as_threshold,
+    instances,
+)
 from common.metrics.maps import Mask, as_mask
-from common.metrics.nearest import Outline
+from common.metrics.nearest import Outline, as_outline
 from common.metrics.partition_information import segmentation_entropies
 from common.metrics.surface import SurfaceDistances
 from common.metrics.topology import Betti, betti_errors
@@ -32,7 +43,7 @@ class Settings:
     """tolerance_mm: of surface Dice, and the width of boundary IoU. outline: what surfaces are made of.
 
     connectivity: what joins voxels into an instance. iou: from which on two instances match. matching: how.
-    bins: of the expected calibration error.
+    bins: of the expected calibration error. Raises ImageError and UnknownNameError for what cannot be.
     """
 
     tolerance_mm: float = 1.0
@@ -41,6 +52,14 @@ class Settings:
     iou: float = THRESHOLD
     matching: Matching = "greedy"
     bins: int = 10
+
+    def __post_init__(self) -> None:
+        as_tolerance_mm(self.tolerance_mm)
+        as_outline(self.outline)
+        as_choice(self.connectivity, "connectivity", get_args(Connectivity), OTHER_WORDS)
+        as_choice(self.matching, "matching", get_args(Matching), OTHER_WORDS)
+        as_threshold(self.iou)
+        as_whole(self.bins, "bins", 1, MOST_BINS)
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,14 +81,14 @@ class Pair:
         cls,
         truth: Mask,
         prediction: Mask,
-        spacing_mm: tuple[float, ...] | None = None,
+        spacing_mm: float | Sequence[float] | None = None,
         settings: Settings | None = None,
     ) -> Pair:
         """Of two masks of one shape; what is not 0 is in the mask. Raises ImageError where they do not fit."""
         true, predicted = as_mask(truth, "the truth"), as_mask(prediction, "the prediction")
-        if true.shape != predicted.shape:
+        if true.shape != predicted.shape or not true.ndim:
             raise ImageError(f"truth {true.shape} and prediction {predicted.shape} must be masks of one shape.")
-        spacing = checked_spacing(true.shape, spacing_mm)
+        spacing = as_spacing_mm(spacing_mm, true.shape)
         cut = _kept_dimensions(box_of_both(true, predicted), true.shape)
         return cls(true[cut], predicted[cut], spacing, true.size, settings or Settings())
 
@@ -78,12 +97,12 @@ class Pair:
         cls,
         truth: Mask,
         chances: Chances,
-        spacing_mm: tuple[float, ...] | None = None,
+        spacing_mm: float | Sequence[float] | None = None,
         settings: Settings | None = None,
     ) -> Pair:
         """Of a mask and the chance of every voxel to be in it. Raises ImageError where they do not fit."""
-        given = np.asarray(chances)
-        if given.dtype.kind not in "biuf" or (given.size and not (given.min() >= 0 and given.max() <= 1)):
+        given = as_reals(chances, "chances")
+        if given.size and not (given.min() >= 0 and given.max() <= 1):
             raise ImageError("chances must be numbers within 0 and 1; some are not.")
         cut = cls.of(truth, given >= 0.5, spacing_mm, settings)
         whole = as_mask(truth, "the truth").reshape(-1)

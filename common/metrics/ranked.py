@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from common.errors import ImageError
-from common.metrics.maps import as_mask
+from common.metrics.doors import as_reals
+from common.metrics.maps import Mask, as_array, as_mask
 from common.metrics.roc import ScoreHistogram
 
 Counts = NDArray[np.int64]
@@ -44,6 +45,14 @@ def of_histogram(histogram: ScoreHistogram) -> float:
     return _stepwise(histogram.positives, histogram.negatives)
 
 
+def as_positive(truth: ArrayLike) -> Mask:
+    """Which cases are positive: not 0. Raises ImageError as `as_mask`, and for -1 and 1, of which all would be."""
+    positive = as_mask(truth, "the truth")
+    if positive.size and positive.all() and np.min(given := as_array(truth, "the truth")) < 0 < np.max(given):
+        raise ImageError("the truth must be 0 where a case is negative; it holds numbers below and above 0.")
+    return positive
+
+
 def _stepwise(positives: Counts, negatives: Counts) -> float:
     """Of numbers of cases by rising score."""
     hits, false = positives[::-1].cumsum(), negatives[::-1].cumsum()
@@ -55,12 +64,10 @@ def _stepwise(positives: Counts, negatives: Counts) -> float:
 
 def _by_score(scores: ArrayLike, truth: ArrayLike) -> tuple[Counts, Counts]:
     """Positive and negative cases of each score that occurs, by rising score."""
-    given, positive = np.asarray(scores), as_mask(truth, "the truth").reshape(-1)
-    if given.dtype.kind not in "biuf" or given.size != positive.size or np.isnan(given.astype(np.float64)).any():
-        raise ImageError(
-            f"scores {given.shape} must be a number for each of {positive.size} cases, none NaN; their dtype is "
-            f"{given.dtype}."
-        )
+    given, positive = as_reals(scores, "scores"), as_positive(truth)
+    if given.shape != positive.shape:
+        raise ImageError(f"scores {given.shape} must be a number for each of {positive.shape} cases.")
+    positive = positive.reshape(-1)
     values, place = np.unique(given.reshape(-1), return_inverse=True)
     counts = (np.bincount(place[kept], minlength=len(values)) for kept in (positive, ~positive))
     of_positive, of_negative = (np.asarray(one, np.int64) for one in counts)

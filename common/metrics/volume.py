@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from common.errors import ImageError
-from common.metrics.boundary_overlap import checked_spacing
+from common.metrics.doors import as_spacing_mm
 from common.metrics.maps import Mask, as_mask
 from common.sums.mean import Mean
 
@@ -30,15 +30,15 @@ class Volumes:
     prediction_mm3: float
 
     @classmethod
-    def of(cls, truth: Mask, prediction: Mask, spacing_mm: Sequence[float] | None = None) -> Volumes:
-        """Of two masks of one shape; what is not 0 is in the mask. spacing_mm: one number an axis, 1 if not given.
+    def of(cls, truth: Mask, prediction: Mask, spacing_mm: float | Sequence[float] | None = None) -> Volumes:
+        """Of two masks of one shape; what is not 0 is in the mask. spacing_mm: one number an axis, or one for all.
 
         Raises ImageError where shapes or spacing do not fit.
         """
         true, predicted = as_mask(truth, "the truth"), as_mask(prediction, "the prediction")
         if true.shape != predicted.shape:
             raise ImageError(f"truth {true.shape} and prediction {predicted.shape} must be masks of one shape.")
-        voxel = math.prod(checked_spacing(true.shape, spacing_mm))
+        voxel = math.prod(as_spacing_mm(spacing_mm, true.shape))
         return cls(int(np.count_nonzero(true)) * voxel, int(np.count_nonzero(predicted)) * voxel)
 
     @property

@@ -53,7 +53,8 @@ def metrics(
         list[Path],
         typer.Argument(
             help="A predicted NIfTI label map or image and the true one, or two folders of files of the same names. "
-            "With --raters: the raters' files or folders, two or more, written NAME=PATH to name an observer.",
+            "Of answers about whole cases two CSV files: case and label, or chance_CLASS. With --raters: the raters' "
+            "files or folders, two or more, written NAME=PATH to name an observer.",
         ),
     ],
     chosen: Annotated[
@@ -128,6 +129,15 @@ def metrics(
             if chosen is not None or patients is not None:
                 raise ImageError("--metrics and --patients are of a prediction and its truth; --raters has neither.")
             compare_raters(paths, console, settings, label, outputs)
+            return
+        if all(path.name.lower().endswith(".csv") for path in paths):
+            from experiments.measuring.answer_command import compare_answers
+
+            if of_maps != (chosen, False, None, patients, "voxels", "corners", 1.0, 0.5):
+                raise ImageError(
+                    "of answers in CSV only --metrics and --patients can be said; the others are of images."
+                )
+            compare_answers(*two_of(paths), console, chosen, patients, outputs)
             return
         compare(*two_of(paths), console, settings, label, outputs, names_of(chosen), patients)
 

@@ -50,6 +50,18 @@ chance of one half or more, and the page shows the reliability curve.
 
     wardround metrics chances/ true/ --metrics dice,auroc,brier,ece --label 1 --figure calibration.html
 
+## Answers about whole cases
+
+    wardround metrics answers.csv truth.csv --patients whose.csv --json figures.json --figure answers.html
+
+Two CSV files with the column `case`. The truth has `label`, any word or number; the answers `label`, or the chance
+of each class as `chance_benign,chance_malignant` (of two classes one is enough), or both; without `label` the
+likeliest class is the answer. Of all classes: accuracy, balanced accuracy, MCC, Cohen's kappa, of numbers also
+weighted (linear, quadratic), Brier. Of each class against all others: sensitivity, specificity, precision, F1,
+AUROC, average precision, Brier, ECE over ten bins. Each is scikit-learn's, with a 95 % interval by bootstrap over
+patients (1,000 draws). The page shows the confusion matrix and reliability curves; JSON names the cases that are
+wrong.
+
 ## All cases
 
 Of several cases the terminal, JSON (`summary`), the page and a second CSV (`figures-summary.csv` beside
@@ -73,7 +85,9 @@ What a hospital sends are sums, so that the figure of all patients is that of th
 `Detection`, `CentreLines`, `Volumes`, `boundary_statistics` and `brier_statistics` make means that merge
 (`common.sums.mean.merge`), confusion matrices add up before MCC, balanced accuracy and kappa are taken of them, and
 AUROC, average precision and calibration come of histograms in shared bins (`common.metrics.roc`, `calibration`).
-Medians and bootstrap intervals need single cases, and are of one machine.
+Medians and bootstrap intervals need single cases, and are of one machine. A study of outlines names what is
+measured at every hospital with `task.scores`: lesions too, as `task = { name = "segmentation", scores = ["dice",
+"lesion_f1"] }`.
 
 ## Where libraries differ
 

@@ -60,7 +60,8 @@ def compare_raters(
     found: list[Agreement] = []
     kappas: list[tuple[str, int, float]] = []
     shown: list[tuple[str, list[Image]]] = []
-    for case, files in track(cases_of(readings), "cases", console=console, transient=True):
+    cases = cases_of(readings)
+    for case, files in track(cases, "cases", console=console, transient=True):
         images = read_case(files)
         found += agreements(case, readings, images, settings, labels)
         kappas += [(case, label, kappa) for label, kappa in fleiss(case, readings, images, labels).items()]
@@ -71,10 +72,13 @@ def compare_raters(
     print_whole(wide, _between(grouped))
     print_whole(wide, _with_consensus(grouped))
     wide.print(Text(fleiss_line(kappas, readings)))
+    blank = [case for case, _ in cases if case not in {one.row.case for one in found}]
+    if blank:
+        wide.print(Text(f"No label in any map: {', '.join(map(visible, blank))}."))
     if outputs.csv_file is not None:
         write_lines([one.flat for one in found], outputs.csv_file)
     if outputs.json_file is not None:
-        record = _record(readings, settings, found, grouped, kappas)
+        record = _record(readings, settings, found, grouped, kappas) | {"without_labels": blank}
         write_to(outputs.json_file, json.dumps(spelled(record), indent=1) + "\n")
     if outputs.figure is not None:
         from experiments.measuring.rater_page import page

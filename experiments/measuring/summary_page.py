@@ -50,7 +50,8 @@ def section(
     if several:
         parts.append(f"<p>{EXPLAINED}</p>{_dots(rows, lines)}")
     if curves:
-        parts.append(_curve([one for _, bins in curves for one in bins], settings.bins))
+        parts.append("<h2>Whether chances are what happens</h2>")
+        parts.append(curve([one for _, bins in curves for one in bins], settings.bins, "voxels"))
     return "".join(parts)
 
 
@@ -141,12 +142,15 @@ def _strip(rows: Sequence[Row], line: Line, top: float) -> str:
     return f'<text x="0" y="{top + 18:g}">{escape(name)}</text>{ends}{dots}{bar}'
 
 
-def _curve(bins: Sequence[CalibrationBin], count: int) -> str:
-    """Reliability of all cases' voxels together: predicted chance to the right, share that is so upwards."""
+def curve(bins: Sequence[CalibrationBin], count: int, unit: str) -> str:
+    """Reliability of all that is counted, in so many bins: predicted chance to the right, share that is so upwards.
+
+    bins: of one case or of many. unit: what is counted, in the plural.
+    """
     joined = _joined(bins, count)
     dots = "".join(
         f'<circle cx="{_x(one.predicted):.1f}" cy="{_y(one.observed):.1f}" r="5" fill="{DOT}"><title>'
-        f"{one.cases:.0f} voxels: predicted {one.predicted:.3f}, observed {one.observed:.3f}</title></circle>"
+        f"{one.cases:.0f} {unit}: predicted {one.predicted:.3f}, observed {one.observed:.3f}</title></circle>"
         for one in joined
     )
     way = "L".join(f"{_x(one.predicted):.1f} {_y(one.observed):.1f}" for one in joined)
@@ -156,15 +160,15 @@ def _curve(bins: Sequence[CalibrationBin], count: int) -> str:
         for at in (0.0, 0.5, 1.0)
     )
     return (
-        "<h2>Whether chances are what happens</h2><p>Voxels of all cases by predicted chance, in "
-        f"{count} bins: on the dashed line a chance of 0.7 is right seven times in ten; below it the prediction is "
-        f"too sure. Expected calibration error {expected_error(joined):.3f}.</p>"
+        f"<p>All {unit} by predicted chance, in {count} bins: on the dashed line a chance of 0.7 is right seven "
+        "times in ten; below it the prediction is too sure. Expected calibration error "
+        f"{expected_error(joined):.3f}.</p>"
         '<svg viewBox="0 0 380 340" width="380" height="340" role="img" aria-label="Reliability curve">'
         f'<rect x="{_x(0):g}" y="{_y(1):g}" width="280" height="280" fill="none" stroke="#d0d7de"/>'
         f'<path stroke="#57606a" stroke-dasharray="4 4" d="M{_x(0):g} {_y(0):g}L{_x(1):g} {_y(1):g}"/>'
         f'<path fill="none" stroke="{DOT}" stroke-width="2" d="M{way}"/>{dots}{ticks}'
         f'<text x="{_x(0.5):g}" y="{_y(0) + 34:g}" text-anchor="middle">predicted chance</text>'
-        f'<text x="{_x(0):g}" y="12">share of voxels that have the structure</text></svg>'
+        f'<text x="{_x(0):g}" y="12">share of {unit} that are so</text></svg>'
     )
 
 

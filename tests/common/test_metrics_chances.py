@@ -94,7 +94,7 @@ def test_what_is_no_chance_no_matrix_and_no_weight_is_refused() -> None:
             brier_score(chances, truth)
     with pytest.raises(ImageError, match="scores"):
         auroc([math.nan, 1], [0, 1])
-    with pytest.raises(ImageError, match="a bin or more"):
+    with pytest.raises(ImageError, match="bins must be"):
         reliability_curve([0.5], [1], 0)
     with pytest.raises(ImageError, match="add up to 1"):
         brier_of_classes([[0.5, 0.4]], [1])

@@ -97,6 +97,23 @@ def test_chances_are_refused_where_labels_came_and_the_other_way_round() -> None
         Pair.of_chances(mask, mask * 2)
 
 
+@pytest.mark.parametrize(("dtype", "one"), [("u1", 255), (">i4", -3), ("f2", 2.5), ("<u8", 2)])
+def test_a_mask_is_what_is_not_0_in_every_dtype_and_layout(dtype: str, one: float) -> None:
+    rng = np.random.default_rng(5)
+    truth, prediction = rng.random((2, 5, 6, 4)) < 0.6
+    given = [np.asfortranarray((mask * one).astype(dtype))[::-1][::-1] for mask in (truth, prediction)]
+    expected = figures(Pair.of(truth, prediction, 1.5), OF_MASKS)
+    assert figures(Pair.of(*given, (1.5,) * 3), OF_MASKS) == pytest.approx(expected, abs=0, rel=0, nan_ok=True)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"tolerance_mm": -1}, {"outline": "voxels"}, {"connectivity": "26"}, {"iou": 50}, {"bins": 2.5}]
+)
+def test_no_setting_means_something_by_mistake(wrong: dict[str, object]) -> None:
+    with pytest.raises((ImageError, UnknownNameError), match=r"must be|did you mean"):
+        Settings(**wrong)  # type: ignore[arg-type]
+
+
 def test_a_summary_counts_what_is_not_defined_and_what_is_infinite() -> None:
     found = summary([0.5, math.nan, 0.9, math.inf, 0.7], generator(0, "test"))
     assert (found.cases, found.undefined, found.infinite, found.patients) == (5, 1, 1, 4)

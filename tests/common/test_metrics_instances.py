@@ -10,6 +10,7 @@ from skimage.metrics import variation_of_information
 
 from common.errors import ImageError, UnknownNameError
 from common.metrics.instances import Detection, instances
+from common.metrics.merged_lesions import lesion_statistics
 from common.metrics.partition_information import segmentation_entropies
 from common.sums.mean import merge
 
@@ -65,9 +66,9 @@ def test_what_cannot_be_matched_is_named() -> None:
     mask = np.ones((2, 2))
     with pytest.raises(UnknownNameError, match="did you mean 'corners'"):
         instances(mask, "corner")  # type: ignore[arg-type]
-    with pytest.raises(UnknownNameError, match="greedy"):
+    with pytest.raises(UnknownNameError, match="did you mean 'optimal'"):
         Detection.of(mask, mask, matching="hungarian")  # type: ignore[arg-type]
-    with pytest.raises(ImageError, match="above 0 and at most 1"):
+    with pytest.raises(ImageError, match="must be one number from 1e-12 to 1"):
         Detection.of(mask, mask, threshold=50)
     with pytest.raises(ImageError, match="one shape"):
         Detection.of(mask, np.ones((2, 3)))
@@ -114,3 +115,16 @@ def test_hospitals_means_are_the_figures_of_all_their_lesions() -> None:
     assert merged["segmentation_quality"].value == pytest.approx(together.segmentation_quality)
     assert merged["lesion_sensitivity"].value == pytest.approx(together.sensitivity)
     assert np.isnan(Detection().statistics()["lesion_precision"].value)
+
+
+def test_a_patients_slices_are_counted_one_by_one_and_merge_with_other_patients() -> None:
+    truth, prediction = np.stack([TRUTH > 0, TRUTH == 1]), np.stack([PREDICTION > 0, TRUTH == 1])
+    empty = np.zeros((1, 4, 4))
+    parts = [
+        lesion_statistics(*pair, [1, 2], ["lesion_f1", "dice"]) for pair in ((truth, prediction), (empty, empty))
+    ]
+    slices = [Detection.of(*pair) for pair in zip(truth, prediction, strict=True)]
+    found = merge(parts)
+    assert set(found) == {"lesion_f1", "lesion_f1_1", "lesion_f1_2"} and np.isnan(found["lesion_f1_2"].value)
+    assert found["lesion_f1"].value == pytest.approx(sum(slices, Detection()).f1)
+    assert lesion_statistics(truth, prediction, [1], ["dice"]) == {}

@@ -150,7 +150,7 @@ def test_a_slice_has_the_same_figures_with_two_axes_and_with_three_or_four(tmp_p
     }
     rows = [row_of(paths[one, 0], paths[other, 1]) for one in shapes for other in shapes]
     assert all(row == rows[0] for row in rows)
-    assert rows[0].hausdorff_mm == 1.0
+    assert rows[0].figures["hausdorff_mm"] == 1.0
 
 
 def test_a_plane_that_is_not_axial_keeps_its_spacing(tmp_path: Path) -> None:
