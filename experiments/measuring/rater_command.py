@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 from rich.console import Console
@@ -16,7 +16,7 @@ from common.data.image import Image
 from common.files.access import write_to
 from common.metrics.definitions import METRICS
 from common.metrics.pair import Settings
-from common.metrics.summary import Summary, summary
+from common.metrics.summary import summary
 from common.seeding import generator
 from experiments.measuring.command import MOST_PICTURES, WIDTH_IN_A_FILE, Outputs, spell, spell_interval
 from experiments.measuring.metrics_table import spelled, write_lines
@@ -24,6 +24,7 @@ from experiments.measuring.readings import (
     BETWEEN,
     WITH_CONSENSUS,
     Agreement,
+    Group,
     Reading,
     agreements,
     cases_of,
@@ -38,18 +39,6 @@ from server.reporting.markup import visible
 
 SEED = 0
 EVERY = "all pairs"
-
-
-@dataclass(frozen=True)
-class Group:
-    """One figure of one label, of one pair of readings or of all pairs of a kind, over cases."""
-
-    kind: str
-    first: str
-    second: str
-    label: int
-    metric: str
-    summary: Summary
 
 
 def compare_raters(
