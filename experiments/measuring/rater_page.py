@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from html import escape
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,12 +13,10 @@ from common.data.image import Image
 from common.metrics.borders import border, box
 from common.metrics.definitions import METRICS
 from experiments.measuring.error_page import STYLE, figure
+from experiments.measuring.rater_groups import Group
 from experiments.measuring.readings import Reading, consensus
 from experiments.measuring.summary_page import STYLE as TABLES
 from experiments.measuring.summary_page import spelled
-
-if TYPE_CHECKING:
-    from experiments.measuring.rater_command import Group
 
 MARGIN = 6
 FEW, MANY, EDGE = np.array([222, 235, 247.0]), np.array([33, 84, 135.0]), (230, 97, 0)
