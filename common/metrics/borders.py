@@ -42,7 +42,10 @@ def strides(shape: tuple[int, ...]) -> tuple[int, ...]:
 
 def box(mask: Mask) -> tuple[slice, ...] | None:
     """The smallest block of voxels that holds all of the mask, what is not 0; None where it is empty."""
-    mask = as_mask(mask)
+    return _box(as_mask(mask))
+
+
+def _box(mask: Mask) -> tuple[slice, ...] | None:
     if not mask.ndim:
         return () if mask else None
     if not mask.size:
@@ -53,7 +56,7 @@ def box(mask: Mask) -> tuple[slice, ...] | None:
     kept = slice(int(found[0]), int(found[-1]) + 1)
     if mask.ndim == 1:
         return (kept,)
-    rest = box(np.asarray(mask[kept].any(axis=0)))
+    rest = _box(np.asarray(mask[kept].any(axis=0)))
     return None if rest is None else (kept, *rest)
 
 
@@ -62,7 +65,12 @@ def box_of_both(first: Mask, second: Mask) -> tuple[slice, ...] | None:
     first, second = as_mask(first, "the first mask"), as_mask(second, "the second mask")
     if first.shape != second.shape:
         raise ImageError(f"two masks must have one shape; theirs are {first.shape} and {second.shape}.")
-    boxes = [found for found in (box(first), box(second)) if found is not None]
+    return box_of_both_checked(first, second)
+
+
+def box_of_both_checked(first: Mask, second: Mask) -> tuple[slice, ...] | None:
+    """The same of bool masks of one shape."""
+    boxes = [found for found in (_box(first), _box(second)) if found is not None]
     if not boxes:
         return None
     return tuple(slice(min(s.start for s in axis), max(s.stop for s in axis)) for axis in zip(*boxes, strict=True))

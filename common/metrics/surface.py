@@ -30,7 +30,7 @@ import numpy as np
 
 from common.errors import ImageError
 from common.metrics._weighted import mean, percentile, share_within
-from common.metrics.borders import box_of_both
+from common.metrics.borders import box_of_both_checked
 from common.metrics.doors import as_choice, as_percent, as_spacing_mm, as_tolerance_mm, as_wanted
 from common.metrics.elements import DIMENSIONS, Sizes, sizes
 from common.metrics.maps import Labels, Mask, as_labels, as_mask, true_axes
@@ -63,9 +63,9 @@ class SurfaceDistances:
         for NaN and for what is no numbers, and for elements in anything but 2D and 3D; UnknownNameError for another
         outline.
         """
-        true, predicted = as_mask(truth, "the truth")[None], as_mask(prediction, "the prediction")[None]
-        true, predicted, spacing = _prepared(true, predicted, spacing_mm)
-        cut = (slice(None), *(box_of_both(true[0], predicted[0]) or ()))
+        true, predicted = as_mask(truth, "the truth"), as_mask(prediction, "the prediction")
+        true, predicted, spacing = _prepared(true[None], predicted[None], spacing_mm)
+        cut = (slice(None), *(box_of_both_checked(true[0], predicted[0]) or ()))
         return cls._of_prepared(true[cut], predicted[cut], spacing, outline)[0]
 
     @classmethod
@@ -73,7 +73,8 @@ class SurfaceDistances:
         cls, truths: Mask, predictions: Mask, spacing_mm: Spacing | None = None, outline: Outline = "border"
     ) -> list[SurfaceDistances]:
         """As `of`, for N pairs at once: (N, *S) each. For many small masks this is far faster than one by one."""
-        return cls._of_prepared(*_prepared(truths, predictions, spacing_mm), outline)
+        true, predicted = as_mask(truths, "the truth"), as_mask(predictions, "the prediction")
+        return cls._of_prepared(*_prepared(true, predicted, spacing_mm), outline)
 
     @classmethod
     def _of_prepared(
@@ -203,9 +204,8 @@ def _joined(parts: Sequence[Sizes | None]) -> Sizes | None:
     return np.concatenate(held) if held else None
 
 
-def _prepared(truths: Mask, predictions: Mask, spacing_mm: Spacing | None) -> tuple[Mask, Mask, tuple[float, ...]]:
+def _prepared(truth: Mask, prediction: Mask, spacing_mm: Spacing | None) -> tuple[Mask, Mask, tuple[float, ...]]:
     """(N, *S) as bool and the spacing, both without axes of one voxel. Raises ImageError where they do not fit."""
-    truth, prediction = as_mask(truths, "the truth"), as_mask(predictions, "the prediction")
     shape = truth.shape[1:]
     if truth.shape != prediction.shape or truth.ndim < 2:
         raise ImageError(
