@@ -20,11 +20,11 @@ from common.metrics.summary import summary
 from common.seeding import generator
 from experiments.measuring.command import MOST_PICTURES, WIDTH_IN_A_FILE, Outputs, spell, spell_interval
 from experiments.measuring.metrics_table import spelled, write_lines
+from experiments.measuring.rater_groups import EVERY, SEED, Group, groups
 from experiments.measuring.readings import (
     BETWEEN,
     WITH_CONSENSUS,
     Agreement,
-    Group,
     Reading,
     agreements,
     cases_of,
@@ -36,9 +36,6 @@ from experiments.measuring.readings import (
 )
 from experiments.whole_tables import print_whole
 from server.reporting.markup import visible
-
-SEED = 0
-EVERY = "all pairs"
 
 
 def compare_raters(
@@ -73,29 +70,6 @@ def compare_raters(
         from experiments.measuring.rater_page import page
 
         write_to(outputs.figure, page(readings, grouped, fleiss_line(kappas, readings), shown))
-
-
-def groups(found: Sequence[Agreement]) -> list[Group]:
-    """Of each pair, then of all pairs of a kind; intervals by case, for pairs of one case are not independent."""
-    held: dict[tuple[str, str, str, int], list[Agreement]] = {}
-    for one in found:
-        held.setdefault((one.kind, one.first, one.second, one.row.label), []).append(one)
-    for one in found:
-        if one.kind != "consensus":
-            held.setdefault((one.kind, EVERY, "", one.row.label), []).append(one)
-    return [
-        Group(
-            *key,
-            metric,
-            summary(
-                [one.row.figures[metric] for one in own],
-                generator(SEED, "raters", *key, metric),
-                [one.row.case for one in own],
-            ),
-        )
-        for key, own in held.items()
-        for metric in (WITH_CONSENSUS if key[0] == "consensus" else BETWEEN)
-    ]
 
 
 def fleiss_line(kappas: Sequence[tuple[str, int, float]], readings: Sequence[Reading]) -> str:

@@ -13,7 +13,8 @@ from common.data.image import Image
 from common.metrics.borders import border, box
 from common.metrics.definitions import METRICS
 from experiments.measuring.error_page import STYLE, figure
-from experiments.measuring.readings import Group, Reading, consensus
+from experiments.measuring.rater_groups import Group
+from experiments.measuring.readings import Reading, consensus
 from experiments.measuring.summary_page import STYLE as TABLES
 from experiments.measuring.summary_page import spelled
 

@@ -17,24 +17,11 @@ from common.metrics.agreement import fleiss_kappa
 from common.metrics.definitions import figures
 from common.metrics.pair import Pair, Settings
 from common.metrics.staple import staple
-from common.metrics.summary import Summary
 from experiments.measuring.metrics_table import MOST_LABELS, Row, pairs, read_pair
 
 BETWEEN = ("dice", "kappa", "hausdorff_95_mm", "average_symmetric_mm", "absolute_volume_error_ml")
 """Figures that are the same whichever of two readings comes first."""
 WITH_CONSENSUS = ("dice", "kappa", "hausdorff_95_mm", "sensitivity", "specificity", "volume_error_ml")
-
-
-@dataclass(frozen=True)
-class Group:
-    """One figure of one label, of one pair of readings or of all pairs of a kind, over cases."""
-
-    kind: str
-    first: str
-    second: str
-    label: int
-    metric: str
-    summary: Summary
 
 
 @dataclass(frozen=True)
