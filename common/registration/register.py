@@ -13,19 +13,20 @@ from numpy.typing import NDArray
 from common.data.image import Image
 from common.errors import ImageError, StudyError
 from common.metrics.maps import as_mask
+from common.registration.attempts import Attempt, Trials, name_of
 from common.registration.choices import optimiser_of, similarity_of
 from common.registration.deformable import register_dense
 from common.registration.doubts import doubts
 from common.registration.free_form_registration import register_free_form
 from common.registration.linear import KINDS, Linear
-from common.registration.linear_registration import Search, register_linear
+from common.registration.linear_registration import Search
+from common.registration.local_agreement import NOT_ASKED, agreement
 from common.registration.objective import Pair, check_mask
 from common.registration.optimisers import Optimiser
 from common.registration.pyramid import pyramid, suited_levels
 from common.registration.record import Registration, Stage
 from common.registration.sampling import Sampler, lattice_points, least_value, resample
 from common.registration.similarity import Similarity
-from common.registration.starts import ROTATIONS_OF_A_CUBE
 from common.registration.transform import Transform, jacobian_determinants
 from common.seeding import generator
 from common.study.checks import one_of
@@ -38,7 +39,7 @@ def register(
     moving: Image,
     fixed: Image,
     transform: str = "affine",
-    similarity: str | Similarity = "cc",
+    similarity: str | Similarity = "auto",
     optimiser: str | Optimiser = "lbfgs",
     levels: int | None = None,
     seed: int = 0,
@@ -57,7 +58,8 @@ def register(
 
     transform: rigid, similarity, affine; bspline, displacement, velocity, which follow a linear one: `before`, or
     none where that is "none" or `initial` is given. similarity: ssd, sad, cc, local_cc, mi, nmi, cr, or an object
-    of that role; displacement and velocity take local_cc or ssd (any other name than these means local_cc there).
+    of that role, or auto: cc, or mi where a curve relates the intensities better than a line; displacement and
+    velocity take local_cc or ssd (any other name than these means local_cc there).
     optimiser: lbfgs, adam, gradient_descent, sgd, simplex, discrete, bayesian (rigid and similarity at most), or an
     object, for all but displacement and velocity.
     levels: of the pyramid, by default as many as suit the size. points: places the cost is taken at. starts:
@@ -65,8 +67,8 @@ def register(
     Images need not share a lattice. Masks (what is not 0) lie on their image's lattice. outside: what the image has
     where the moving one does not reach; by default the moving image's least value, which is air in CT as in MR.
 
-    A search that ends in doubt is begun again from 24 rotations; what still speaks against the result is in its
-    `doubts`.
+    A linear search that is not to be believed (see `attempts`) is followed by others, of another similarity and from
+    24 rotations. The best counts; what still speaks against it is in `doubts`, what was tried in `tried`.
 
     Raises ImageError where images or masks do not fit, UnknownNameError for unknown names.
     """
@@ -75,46 +77,35 @@ def register(
     one_of("register", (*KINDS, "none"), before=before)
     moving_mask, fixed_mask = _as_mask(moving_mask, "moving"), _as_mask(fixed_mask, "fixed")
     _check(moving, fixed, moving_mask, fixed_mask, levels, points, starts)
-    measure = similarity_of(similarity)
+    auto = similarity == "auto"
+    measure = similarity_of("cc" if auto else similarity)
     search = Search(measure, optimiser_of(optimiser), points, starts, generator(seed, "registration"))
     images = _pairs(moving, fixed, moving_mask, fixed_mask, measure, levels or suited_levels(fixed.geometry))
-    found: Transform
-    found, stages, against = _linear(images, transform, before, search, initial)
+    best, attempts = _linear(images, transform, before, search, initial, auto=similarity == "auto")
+    found: Transform = best.found
+    stages, agreeing, against = list(best.stages), best.agreeing, best.against
+    chosen = best.search if similarity == "auto" else search
     if transform == "bspline":
-        found, more = register_free_form(images, search, found, spacing_mm, stiffness)
+        found, more = register_free_form(images, chosen, found, spacing_mm, stiffness)
         stages += more
     elif transform in DEFORMABLE:
-        found, more = register_dense(images, measure, found, invertible=transform == "velocity")
+        found, more = register_dense(images, chosen.similarity, found, invertible=transform == "velocity")
         stages += more
     if transform in DEFORMABLE:
-        against = doubts(images[0], found)
-    return _finished(moving, fixed, found, stages, against, outside, began)
+        agreeing = agreement(images, found)
+        against = doubts(images, found, agreeing)
+    record = _finished(moving, fixed, found, stages, against, outside, began)
+    return replace(record, agreement=agreeing, similarity=name_of(chosen.similarity), tried=tuple(map(str, attempts)))
 
 
 def _linear(
-    images: Sequence[Pair], transform: str, before: str, search: Search, initial: Linear | None
-) -> tuple[Linear, list[Stage], tuple[str, ...]]:
-    dimensions = images[0].fixed.geometry.dimensions
-    if transform in KINDS:
-        return _from_enough_starts(images, transform, search, initial)
-    if initial is not None or before == "none":
-        return initial or Linear.identity(dimensions), [], ()
-    return _from_enough_starts(images, before, search, None)
-
-
-def _from_enough_starts(
-    images: Sequence[Pair], kind: str, search: Search, initial: Linear | None
-) -> tuple[Linear, list[Stage], tuple[str, ...]]:
-    """From as many starts as were asked for, and from all rotations of a cube where that ends in doubt."""
-    found, stages = register_linear(images, kind, search, initial)
-    against = doubts(images[0], found)
-    if initial is not None or search.starts >= ROTATIONS_OF_A_CUBE or not against:
-        return found, stages, against
-    other, more = register_linear(images, kind, replace(search, starts=ROTATIONS_OF_A_CUBE), None)
-    still = doubts(images[0], other)
-    if not still or min(more[-1].costs) < min(stages[-1].costs):
-        return other, more, still
-    return found, stages, against
+    images: Sequence[Pair], transform: str, before: str, search: Search, initial: Linear | None, *, auto: bool
+) -> tuple[Attempt, list[Attempt]]:
+    """The best attempt, and all of them in turn; none where a deformation is to begin from what is given."""
+    if transform not in KINDS and (initial is not None or before == "none"):
+        still = initial or Linear.identity(images[0].fixed.geometry.dimensions)
+        return Attempt(search, still, [], NOT_ASKED, ()), []
+    return Trials(images, transform if transform in KINDS else before, initial).surely(search, auto=auto)
 
 
 def _finished(
