@@ -138,17 +138,19 @@ def _fit(one: Tensor, shifted: Tensor, sums: list[Tensor]) -> Tensor:
     m, k = moving * met, slope * met
     stack = torch.stack([met, f, h, m, k, f * f, h * h, m * m, k * k, f * h, m * k, f * m, h * m, f * k])
     summed = along_axes(stack.flatten(0, 1), sums)
-    n, f, h, m, k, ff, hh, mm, kk, fh, mk, fm, hm, fk = summed.unflatten(0, stack.shape[:2])
+    n, f, h, m, k, ff, hh, mm, kk, fh, mk, fm, hm, fk = summed.reshape(*stack.shape[:2], *summed.shape[1:])
     count = n.clamp(min=1)
     full = prod(float(matrix.sum(1).max()) for matrix in sums)
 
     def cov(product: Tensor, left: Tensor, right: Tensor) -> Tensor:
-        return product / count - left * right / count**2
+        covariance: Tensor = product / count - left * right / count**2
+        return covariance
 
     line = cov(fm, f, m)
     back = _explained(line, cov(hm, h, m), cov(ff, f, f), cov(hh, h, h), cov(fh, f, h), cov(mm, m, m))
     forth = _explained(line, cov(fk, f, k), cov(mm, m, m), cov(kk, k, k), cov(mk, m, k), cov(ff, f, f))
-    return (back + forth) * (n >= LEAST_MET * full)
+    fits: Tensor = (back + forth) * (n >= LEAST_MET * full)
+    return fits
 
 
 def _explained(to_one: Tensor, to_two: Tensor, one: Tensor, two: Tensor, both: Tensor, whole: Tensor) -> Tensor:
@@ -164,5 +166,5 @@ def _explained(to_one: Tensor, to_two: Tensor, one: Tensor, two: Tensor, both: T
 def _structured(fixed: Tensor, asked: Tensor, sums: list[Tensor]) -> Tensor:
     """Parts that vary enough to be asked."""
     count, total, squared = along_axes(torch.stack([asked, asked * fixed, asked * fixed * fixed]), sums)
-    variance = squared / count.clamp(min=1) - (total / count.clamp(min=1)) ** 2
+    variance: Tensor = squared / count.clamp(min=1) - (total / count.clamp(min=1)) ** 2
     return variance > STRUCTURED * float(weighted_variance(fixed, asked))

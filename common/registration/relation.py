@@ -28,4 +28,4 @@ def is_curved(pair: Pair, found: Transform) -> bool:
         curves = [
             -float(CorrelationRatio().cost(*pair_of, weight)) for pair_of in ((moving[0], fixed), (fixed, moving[0]))
         ]
-    return straight < (1 - CURVED) * max(np.nan_to_num(curves))
+    return bool(straight < (1 - CURVED) * max(np.nan_to_num(curves)))

@@ -17,7 +17,7 @@ def other_contrast(values: Values) -> Values:
     """Fluid bright, white matter dark."""
     low, high = np.percentile(values, (1, 99.5))
     scaled = WHITE * (values - low) / (high - low)
-    return np.interp(scaled, *OTHER_CONTRAST)
+    return np.asarray(np.interp(scaled, *OTHER_CONTRAST))
 
 
 def like_ultrasound(values: Values, rng: np.random.Generator) -> Values:
