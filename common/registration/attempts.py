@@ -10,16 +10,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from common.registration.choices import SIMILARITIES, similarity_of
+from common.registration.choices import similarity_name, similarity_of
 from common.registration.doubts import doubts
 from common.registration.information import MutualInformation, NormalisedMutualInformation
 from common.registration.linear import Linear
-from common.registration.linear_registration import Search, register_linear
+from common.registration.linear_registration import Search, corners_apart_mm, register_linear
 from common.registration.local_agreement import Agreement, agreement, judged
 from common.registration.objective import Pair
 from common.registration.record import Stage
 from common.registration.relation import is_curved
-from common.registration.similarity import Similarity
 from common.registration.starts import ROTATIONS_OF_A_CUBE
 
 AGREED = 0.6
@@ -49,13 +48,7 @@ class Attempt:
 
     def __str__(self) -> str:
         starts = "1 rotation" if self.search.starts == 1 else f"{self.search.starts} rotations"
-        return f"{name_of(self.search.similarity)} from {starts}: {self.agreeing}"
-
-
-def name_of(similarity: Similarity) -> str:
-    """As `register` takes it, or the class's name."""
-    names = {kind: name for name, kind in SIMILARITIES.items()}
-    return names.get(type(similarity), type(similarity).__name__)
+        return f"{similarity_name(self.search.similarity)} from {starts}: {self.agreeing}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,11 +96,20 @@ class Trials:
         return Attempt(search, found, stages, agreeing, doubts(self.images, found, agreeing, last=False))
 
     def _finished(self, best: Attempt) -> Attempt:
+        """On the finer levels; looked at again unless it was believed and has hardly moved since."""
         found, stages = best.found, list[Stage]()
         if self._coarse:
             found, stages = register_linear(self.images, self.kind, best.search, found, first=self._coarse)
-        agreeing = agreement(self.images, found)
-        return Attempt(best.search, found, best.stages + stages, agreeing, doubts(self.images, found, agreeing))
+            if best.believed and self._near(best.found, found):
+                return replace(best, found=found, stages=best.stages + stages)
+        agreeing = agreement(self.images, found) if stages else best.agreeing
+        against = () if best.believed and not stages else doubts(self.images, found, agreeing)
+        return Attempt(best.search, found, best.stages + stages, agreeing, against)
+
+    def _near(self, one: Linear, other: Linear) -> bool:
+        """Within a voxel of the images that were asked."""
+        geometry = self.images[judged(self.images)].fixed.geometry
+        return corners_apart_mm(geometry, one, other) < max(geometry.spacing_mm)
 
     def _share(self, found: Linear) -> float:
         return agreement(self.images, found).share

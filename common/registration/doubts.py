@@ -34,12 +34,15 @@ LEAST_AGREEING = 0.45
 """Share of the parts. Right places had .5 to 1, wrong ones .04 to .43."""
 
 
-def doubts(images: Sequence[Pair], found: Transform, agreeing: Agreement, *, last: bool = True) -> tuple[str, ...]:
+def doubts(
+    images: Sequence[Pair], found: Transform, agreeing: Agreement | None = None, *, last: bool = True
+) -> tuple[str, ...]:
     """Each a sentence without its end; empty where nothing speaks against it.
 
-    images: coarsest first. last: whether it is to be said as well as can be what is wrong; else one doubt is enough.
+    images: coarsest first. agreeing: of their parts with what was found, where that is known already. last: whether
+    it is to be said as well as can be what is wrong; else one doubt is enough.
     """
-    return tuple(_doubts(images, found, agreeing, last=last))
+    return tuple(_doubts(images, found, agreeing or agreement(images, found), last=last))
 
 
 def _doubts(images: Sequence[Pair], found: Transform, agreeing: Agreement, *, last: bool) -> Iterator[str]:
@@ -52,7 +55,8 @@ def _doubts(images: Sequence[Pair], found: Transform, agreeing: Agreement, *, la
     growth = float(jacobian_determinants(found, points).abs().median()) ** (1 / found.dimensions)
     if not 1 / LARGEST_SCALE < growth < LARGEST_SCALE:
         yield f"lengths are multiplied by {growth:.3g} on the way"
-    if not explained >= LEAST_EXPLAINED:
+    disagreeing = agreeing.share < LEAST_AGREEING
+    if disagreeing and not explained >= LEAST_EXPLAINED:
         yield f"where they overlap, the images share next to nothing: {max(explained, 0):.1%} of the variance"
         return
 
@@ -60,7 +64,6 @@ def _doubts(images: Sequence[Pair], found: Transform, agreeing: Agreement, *, la
         share, there = _explained(pair, way, points)
         return share if there >= LEAST_OVERLAP * smaller else 0.0
 
-    disagreeing = agreeing.share < LEAST_AGREEING
     if disagreeing and not last:
         yield str(agreeing)
         return

@@ -188,11 +188,14 @@ def _chosen(pair: Pair, followed: Sequence[Followed], judge: Judge | None) -> Fo
 
 def _apart(pair: Pair, one: Followed, other: Followed) -> bool:
     """By a fifth of the image's radius at its corners."""
-    lattice = pair.fixed.geometry
-    ends = np.stack(np.meshgrid(*([0.0, size - 1.0] for size in lattice.shape)), axis=-1)
-    corners = torch.from_numpy(lattice.voxel_to_world(ends.reshape(-1, lattice.dimensions)))
-    distance = (one[1].map_points(corners) - other[1].map_points(corners)).norm(dim=-1).mean()
-    return float(distance) > radius_mm(lattice) / 5
+    return corners_apart_mm(pair.fixed.geometry, one[1], other[1]) > radius_mm(pair.fixed.geometry) / 5
+
+
+def corners_apart_mm(geometry: Geometry, one: Linear, other: Linear) -> float:
+    """Mean distance of where two transforms take the corners of a lattice."""
+    ends = np.stack(np.meshgrid(*([0.0, size - 1.0] for size in geometry.shape)), axis=-1)
+    corners = torch.from_numpy(geometry.voxel_to_world(ends.reshape(-1, geometry.dimensions)))
+    return float((one.map_points(corners) - other.map_points(corners)).norm(dim=-1).mean())
 
 
 def _cost_of_places(pair: Pair, similarity: Similarity, sample: Sample) -> Callable[[Linear], float]:

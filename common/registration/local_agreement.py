@@ -21,9 +21,11 @@ import torch
 from torch import Tensor
 
 from common.data.geometry import Geometry
+from common.data.image import Image
 from common.registration.filters import along_axes, window
 from common.registration.linear import Linear
 from common.registration.objective import Pair, volume
+from common.registration.pyramid import coarser
 from common.registration.sampling import Sampler, lattice_points
 from common.registration.similarity import weighted_variance
 from common.registration.transform import Transform
@@ -32,8 +34,11 @@ RADIUS = 2
 """Parts are of 5 voxels a side, one every 3."""
 REACH = {2: 4, 3: 3}
 """Voxels by which a part is shifted at most, in 2D and 3D."""
-ENOUGH_VOXELS = {2: 28, 3: 16}
+ENOUGH_VOXELS = {2: 28, 3: 20}
 """Of the longest axis, in 2D and 3D: fewer leave too few parts."""
+MOST_VOXELS = 28
+"""Of the longest axis in 3D, beyond which images are made coarser."""
+SUITED_VOXELS = 24
 LEAST_MET = 0.6
 """Share of a part that must have a counterpart."""
 STRUCTURED = 0.1
@@ -41,7 +46,9 @@ STRUCTURED = 0.1
 SURELY = 0.6
 """Share of agreeing parts from which on noise need not be smoothed away."""
 MUCH_SMALLER = 0.5
-SHIFTS_AT_ONCE = 49
+PRODUCTS = 14
+VALUES_AT_ONCE = 1 << 20
+"""As fit a processor's cache."""
 TINY = 1e-8
 
 
@@ -73,11 +80,28 @@ def agreement(images: Sequence[Pair], found: Transform) -> Agreement:
     share = volume(first.moving, first.moving_mask) / volume(first.fixed, first.fixed_mask)
     if share < MUCH_SMALLER and isinstance(found, Linear):
         images, found = [pair.swapped() for pair in images], found.inverse()
-    pair = images[judged(images)]
+    pair = _small_enough(images[judged(images)])
     sharp = _agreement(pair, found)
     if sharp.share >= SURELY:
         return sharp
     return max(sharp, _agreement(pair.smoothed(1.0), found), key=lambda one: one.share)
+
+
+def _small_enough(pair: Pair) -> Pair:
+    """In 3D the work grows with the volume, and that of a few thousand voxels says enough."""
+    longest = max(pair.fixed.geometry.shape)
+    if pair.fixed.geometry.dimensions == 2 or longest <= MOST_VOXELS:
+        return pair
+    factor = longest / SUITED_VOXELS
+    moving, fixed = coarser(pair.moving, factor), coarser(pair.fixed, factor)
+    return Pair(moving, fixed, _mask(pair.moving_mask, factor), _mask(pair.fixed_mask, factor))
+
+
+def _mask(mask: Image | None, factor: float) -> Image | None:
+    if mask is None:
+        return None
+    share = coarser(Image(mask.values.astype(np.float32), mask.geometry), factor)
+    return Image(share.values >= 0.5, share.geometry)
 
 
 def _agreement(pair: Pair, found: Transform) -> Agreement:
@@ -90,7 +114,8 @@ def _agreement(pair: Pair, found: Transform) -> Agreement:
         asked = torch.from_numpy(pair.fixed_mask.values.astype(np.float64))
     moved, anchor = _read(pair, found, reach), torch.stack([fixed, _slope(fixed), asked])
     sums = [window(size, RADIUS)[min(RADIUS, size - 1) :: RADIUS + 1].double() for size in fixed.shape]
-    chunks = (shifts[at : at + SHIFTS_AT_ONCE] for at in range(0, len(shifts), SHIFTS_AT_ONCE))
+    together = max(1, VALUES_AT_ONCE // (PRODUCTS * fixed.numel()))
+    chunks = (shifts[at : at + together] for at in range(0, len(shifts), together))
     fits = torch.cat([_fit(anchor, _shifted(moved, some, fixed.shape), sums) for some in chunks])
     still = fits[len(shifts) // 2]
     near = torch.tensor([max(abs(step - reach) for step in shift) <= 1 for shift in shifts])

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from common.data.image import Image
 from common.registration.local_agreement import NOT_ASKED, Agreement
 from common.registration.transform import Transform
+from common.registration.used import Used
 
 
 @dataclass(frozen=True)
@@ -25,8 +26,8 @@ class Registration:
 
     overlap: share of the fixed voxels that have a counterpart. negative_jacobian: share of them where space folds.
     cost: of the last stage, lower is better; its unit is the similarity's. doubts: what speaks against the result, a
-    sentence each; where there is one, the search has probably failed. agreement: of the images' parts with the
-    transform. similarity: the name of the one that was used last. tried: each linear search, in turn, in words.
+    sentence each; where there is one, the search has probably failed. used: what drove it, not to be judged by.
+    agreement: of the images' parts with the transform. tried: each linear search, in turn, in words.
     """
 
     transform: Transform
@@ -37,8 +38,13 @@ class Registration:
     negative_jacobian: float
     doubts: tuple[str, ...] = ()
     agreement: Agreement = NOT_ASKED
-    similarity: str = ""
+    used: Used | None = None
     tried: tuple[str, ...] = ()
+
+    @property
+    def similarity(self) -> str:
+        """The name of the one that was used last."""
+        return "" if self.used is None else self.used.similarity
 
     def as_json(self) -> dict[str, object]:
         """For machines: whether it failed, why, what was tried, the figures, and the matrix of a linear transform."""

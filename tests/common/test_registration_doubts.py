@@ -88,10 +88,10 @@ def test_parts_agree_where_the_right_place_was_found_and_nowhere_else() -> None:
     block = Image(fixed.values[12:24, 9:21, 8:20], Geometry.of((12, 12, 12), 1.0, (12, 9, 8)))
     for moving in (fixed, inverted, block):
         assert agreement([Pair(scaled(moving), scaled(fixed))], still).share == 1
-    for wrong in (Linear.of(np.eye(3), [4.0, 0.0, 0.0]), turned((0, 0, 90)), turned((180, 0, 0))):
+    for wrong in (Linear.of(np.eye(3), [4.0, 0.0, 0.0]), turned((0, 0, 90)), turned((40, -50, 110))):
         found = agreement([Pair(scaled(inverted), scaled(fixed))], wrong)
         assert found.share < 0.45
-        assert found.by_chance == pytest.approx(27 / 343, abs=0.03)
+        assert found.by_chance == pytest.approx(27 / 343, abs=0.06)
 
 
 def test_auto_goes_over_to_information_where_a_curve_explains_more_than_a_line() -> None:
