@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from hashlib import sha256
 from typing import cast
@@ -10,7 +10,7 @@ from typing import cast
 import numpy as np
 
 from client.asking import answered
-from client.asking.answered import State, same_data
+from client.asking.answered import ExactAnswer, State, same_data
 from client.asking.asked import Asked, Levels, Place
 from client.asking.decision import Decision, decide, table_of
 from client.audit_log import note
@@ -37,7 +37,9 @@ from common.wire.train_requests import SPLITS
 EVENT = "question"
 STATE = b"state of records"
 OF_MODEL = "\x1fmodel"
+OF_ENCODER = "\x1fencoder"
 """In a state, beside the digests of columns, none of which has such a name."""
+ENCODER = "encoder"
 DELTA_SHOWN = 1e-6
 """At which the ledger shows what noise costs that needs no delta."""
 
@@ -120,9 +122,8 @@ def _decided(
     records: Records,
     levels: Levels,
 ) -> Mapping[str, Integers]:
-    since = policy.questions.since
     before, state = (
-        answered.exact_answers(place, since),
+        answered.exact_answers(place, policy.questions.since),
         {**_state(hospital), **_looked_at(hospital, analysis, asked)},
     )
     _refuse_more(asked, policy, place)
@@ -130,6 +131,8 @@ def _decided(
     if decision == "exact":
         if not all(same_data(one.state, state) for one in before):
             raise RefusedError("changed", "the data changed since an exact answer (questions.since forgets it).")
+        state |= _encoder(hospital, analysis)
+        _refuse_encoder(state, before, policy.questions.exact_encoders)
         sums = _numbers(analysis, asked, chosen(records, asked, levels), source)
         _log(hospital, asked, place, decision)
         answered.keep_exact(place, asked, table_of(asked.question, levels), state)
@@ -197,6 +200,28 @@ def _refuse_more(asked: Asked, policy: Policy, place: Place) -> None:
     before = answered.questions_answered(place, policy.questions.since)
     if answered.question_digest(asked) not in before and len(before) >= most:
         raise RefusedError("questions", f"questions.most = {most}, and so many were answered of these data.")
+
+
+def _encoder(hospital: Hospital, analysis: Analysis) -> State:
+    """Through what an exact answer sees the data: a model, trained or drawn, and how it is shown cases."""
+    which, study = encoder_read(analysis), hospital.study
+    if not which:
+        return {}
+    start = None if study.start is None or which != "start" else replace(study.start, model="a model")
+    seen = (start, study.task, study.source, study.seed)
+    return {f"{OF_ENCODER} {which}": sha256(repr(seen).encode()).hexdigest()}
+
+
+def _refuse_encoder(state: State, before: Sequence[ExactAnswer], most: int) -> None:
+    """Exact sums by models that part persons a little differently, one subtracted from the other, are of these."""
+    for name in (one for one in state if one.startswith(OF_ENCODER)):
+        known = {one.state[name] for one in before if name in one.state}
+        if state[name] not in known and len(known) >= most:
+            raise RefusedError(
+                ENCODER,
+                f"questions.exact_encoders = {most}: these cases were seen by another encoder, and exact sums of "
+                "both would tell of single persons. With noise it is answered; questions.since forgets.",
+            )
 
 
 def _log(hospital: Hospital, asked: Asked, place: Place, decision: Decision, charged: bool = False) -> None:

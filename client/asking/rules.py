@@ -21,8 +21,10 @@ class QuestionRules:
     data, by all studies together. most_queries: how many different queries of one exact question are answered,
     whatever totals a coordinator says that it was told in between. least_cell: fewest persons that a group may have
     on average: a question in so many groups that this hospital's persons would be fewer in each is refused. columns:
-    those that questions may read; all that the source hands on, where it is not given. since: answers given before
-    this day are forgotten, so that exact ones are given of data that changed.
+    those that questions may read; all that the source hands on, where it is not given. exact_encoders: how many
+    encoders of each sort, trained ones and ones drawn by chance, may be read exactly of the same data: sums by two
+    that part persons a little differently tell of these. since: answers given before this day are forgotten, so that
+    exact ones are given of data that changed.
     """
 
     exact: bool = True
@@ -32,11 +34,13 @@ class QuestionRules:
     most_queries: int = 100
     least_cell: int = LEAST_CELL
     columns: tuple[str, ...] | None = None
+    exact_encoders: int = 1
     since: str = ""
 
     def __post_init__(self) -> None:
         where = "policy.toml questions"
         positive(where, largest_epsilon=self.largest_epsilon, most=self.most, most_queries=self.most_queries)
+        positive(where, exact_encoders=self.exact_encoders)
         between(where, 1, 1_000_000, least_cell=self.least_cell)
         if self.since:
             try:

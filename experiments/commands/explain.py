@@ -8,18 +8,33 @@ from typing import Annotated
 
 import typer
 
+from common.errors import StudyError
 from common.study.plugins import trusting
 from experiments.commands._study_text import TrustCode, code_of_folder
 from experiments.commands._terminal import console, say, spoken_errors
 
+LOST = 3
+
 
 def explain(
-    run: Annotated[Path, typer.Argument(help="A run folder.")],
+    run: Annotated[
+        Path,
+        typer.Argument(
+            help="A run folder with a trained model, an exported bundle, or a model in a hospital's models/."
+        ),
+    ],
+    inputs: Annotated[
+        list[Path] | None,
+        typer.Argument(help="Cases of your own, as `wardround predict` takes them; cases of the run if not given."),
+    ] = None,
     method: Annotated[
         list[str] | None,
         typer.Option(help="Of `wardround list attributions`, or a file of yours. Repeatable; all if not given."),
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="Folder for explain.html and .json; the run's own.")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder for explain.html and .json; the run's own. Of your own cases it must be named."),
+    ] = None,
     by_hospital: Annotated[
         Path | None,
         typer.Option(help="Folder of the answer that real hospitals gave to the question attribution_maps."),
@@ -33,7 +48,8 @@ def explain(
     """Show what a run's model looks at, at which hospital, and what to distrust: a page for who never trained one.
 
     Maps of test cases, by several methods, each with what it was found to be worth; filters, layers, dreams. Single
-    cases are shown of simulated hospitals alone: of a real one no map of a case leaves.
+    cases are shown of simulated hospitals, and of files that you name: of a real hospital no map of a case leaves.
+    Exits with 3 where a file could not be used.
     """
     with spoken_errors(), trusting(code_of_folder(trust_code)):
         from rich.console import Console
@@ -43,11 +59,19 @@ def explain(
         from experiments.explanations.page import FIGURES
         from experiments.explanations.section import Asked
 
-        asked = Asked(tuple(method or ()), cases, seed, by_hospital)
+        if inputs and (out is None or out.resolve() == run.resolve()):
+            raise StudyError(
+                "a page of your own cases shows them, and a run's folder may be handed on: name a folder that stays "
+                "with them, by --out."
+            )
+        asked = Asked(tuple(method or ()), cases, seed, by_hospital, tuple(inputs or ()))
         quiet = Console(stderr=True) if as_json else console
         written = explain_run(run, asked, seconds, out or run, quiet)
         if as_json:
             text = read_text(written.page.parent, FIGURES)
             typer.echo(json.dumps(json.loads(text), indent=1, ensure_ascii=False))
-            return
-        say([*written.findings, f"Page: {written.page.resolve()}"])
+        else:
+            say(f"Not used: {one.name}: {one.reason}" for one in written.left_out)
+            say([*written.findings, f"Page: {written.page.resolve()}"])
+        if written.left_out:
+            raise typer.Exit(LOST)

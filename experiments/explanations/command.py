@@ -13,6 +13,7 @@ from rich.text import Text
 
 from common.attribution.gradients import input_gradient
 from common.attribution.looks.activations import shown
+from common.data.cases import Quarantined
 from common.errors import WardroundError
 from common.files.access import demand_writable, private_folder
 from experiments.explanations.clock import Clock
@@ -55,10 +56,11 @@ OF_MAPS, OF_TESTS, OF_EACH = 0.35, 0.7, 0.7
 
 @dataclass(frozen=True)
 class Written:
-    """The page, and what it says first."""
+    """The page, what it says first, and files that could not be used."""
 
     page: Path
     findings: tuple[str, ...]
+    left_out: tuple[Quarantined, ...] = ()
 
 
 @dataclass
@@ -103,7 +105,7 @@ def explain_run(run: Path, asked: Asked, seconds: float, out: Path, console: Con
     methods = methods_of(asked)
     demand_writable(out / PAGE)
     with console.status("Reading the run"):
-        subject = Subject.of(run)
+        subject = Subject.of(run, asked.inputs)
         pool = subject.pool
     for line in beforehand(pool, methods, asked, seconds):
         console.print(Text(line))
@@ -116,7 +118,8 @@ def explain_run(run: Path, asked: Asked, seconds: float, out: Path, console: Con
             making.add_maps(pool, methods)
         making.add(INSIDE)
     explanation = Explanation(subject, making.found, making.lacking, perf_counter() - began)
-    return Written(write_explanation(explanation, private_folder(out)), tuple(explanation.findings))
+    page = write_explanation(explanation, private_folder(out))
+    return Written(page, tuple(explanation.findings), subject.own.left_out if subject.own else ())
 
 
 def beforehand(pool: Pool | None, methods: tuple[Method, ...], asked: Asked, seconds: float) -> list[str]:

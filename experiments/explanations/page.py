@@ -22,6 +22,10 @@ PRIVATE = (
     "This page shows single cases of simulated hospitals. Of a real hospital no single case, and no map of one, ever "
     "leaves."
 )
+OF_OWN = (
+    "This page shows somebody's own cases, and a map of a single case tells which case it was: it stays where those "
+    "files may be, and none of it is sent anywhere."
+)
 FOOT = (
     "A map says what an answer rests on, not whether the answer is right, and not what causes an illness. This is a "
     "research tool, and no finding about a patient."
@@ -65,6 +69,8 @@ def figures_of(found: Explanation) -> dict[str, Any]:
         "model_sha256": subject.trained.model_sha256,
         "explains": subject.answering.explains,
         "no_cases": subject.why_none,
+        "own_cases": subject.own is not None,
+        "not_used": {one.name: one.reason for one in subject.own.left_out} if subject.own else {},
         "findings": found.findings,
         "seconds": round(found.seconds, 1),
         "sections": {key: dict(one.facts()) for key, one in found.sections.items()},
@@ -81,7 +87,7 @@ def page_of(found: Explanation) -> str:
             class_="overline"),
         tag("h1", subject.title),
         *(tag("p", one, class_="finding") for one in found.findings),
-        tag("p", subject.why_none or PRIVATE, class_="banner warn"),
+        tag("p", subject.why_none or (OF_OWN if subject.own else PRIVATE), class_="banner warn"),
         _about(found),
     )  # fmt: skip
     words = {key: one.word for key, one in found.sections.items()}
@@ -108,6 +114,7 @@ def _about(found: Explanation) -> Markup:
 
 
 def _lacking(found: Explanation) -> Markup | None:
-    if not found.lacking:
-        return None
-    return section("lacking", LACKING, None, facts(list(found.lacking.items())))
+    own = found.subject.own
+    pairs: list[tuple[str, Child]] = [(one.name, one.reason) for one in own.left_out] if own else []
+    pairs += found.lacking.items()
+    return section("lacking", LACKING, None, facts(pairs)) if pairs else None

@@ -19,6 +19,14 @@ from common.segmentation.patches import cut_patches
 from experiments.explanations.answering.role import Answering, Chosen, Told
 
 MOST_CASES = 600
+OWN = (
+    "They are somebody's own, and a map of a single case tells which case it was: this page stays where those files "
+    "may be."
+)
+SIMULATED = (
+    "They are simulated hospitals' test cases, on this machine. Of a real hospital no single case, and no map of "
+    "one, ever leaves."
+)
 MOST_VALUES = 1 << 24
 """Numbers in the inputs of all that are read."""
 
@@ -28,6 +36,9 @@ class Pool:
     """inputs: (N, C, *S) or (N, F), as the network is shown them. targets: (N, ...), (N, 0) where none are known.
 
     sites, patients: of each. held: cases that the hospitals have of this part, of which these were read.
+
+    named: whether somebody named them as files of his own: then they are shown in his order, and `sites` are their
+    names.
     """
 
     inputs: Tensor
@@ -36,6 +47,7 @@ class Pool:
     patients: tuple[str, ...]
     held: int
     answering: Answering
+    named: bool = False
 
     @cached_property
     def told(self) -> tuple[Told, ...]:
@@ -43,8 +55,22 @@ class Pool:
         return tuple(self.answering.tell(self.inputs, self.targets))
 
     def chosen(self, most: int) -> list[Chosen]:
-        """Those that are shown, by the answering's rule."""
+        """Those that are shown: as they were named, or by the answering's rule."""
+        if self.named:
+            return [Chosen(place, "") for place in range(min(most, len(self.told)))]
         return self.answering.choose(self.told, most)
+
+    @property
+    def rule(self) -> str:
+        """Which cases are shown, as an end of a sentence."""
+        return "those that were named, in their order" if self.named else self.answering.rule
+
+    @property
+    def picked(self) -> str:
+        """How they came to be shown, and what of them may leave, in sentences."""
+        if self.named:
+            return f"The cases are {self.rule}. {OWN}"
+        return f"The cases were not picked by hand: {self.rule}. {SIMULATED}"
 
     @cached_property
     def range(self) -> tuple[Tensor, Tensor]:
@@ -96,13 +122,14 @@ def _as_shown(cases: Cases, shape: tuple[int, ...]) -> tuple[Tensor, Tensor]:
         return batch.inputs, batch.targets
     patch = shape[1:]
     starts = tuple(
-        tuple(middle - side // 2 for middle, side in zip(_middle(truth, image), patch, strict=True))
+        tuple(middle - side // 2 for middle, side in zip(middle_of(truth, image), patch, strict=True))
         for image, truth in zip(images, truths, strict=True)
     )
     return cut_patches(images, truths, starts, patch)
 
 
-def _middle(truth: Tensor, image: Tensor) -> tuple[int, ...]:
+def middle_of(truth: Tensor, image: Tensor) -> tuple[int, ...]:
+    """Of what is outlined, or of the image where nothing is: a voxel."""
     inside = torch.nonzero(truth > 0) if truth.shape == image.shape[1:] else torch.zeros(0, image.ndim - 1)
     if not len(inside):
         return tuple(side // 2 for side in image.shape[1:])

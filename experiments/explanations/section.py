@@ -38,12 +38,15 @@ class Asked:
     """methods: names or files of attributions; () for all of ours. cases: how many are shown. seed: of all draws.
 
     answers: folder of the answer to `attribution_maps` that real hospitals gave; None: simulated ones are asked.
+
+    inputs: files of somebody's own cases that are shown; () for cases of the run.
     """
 
     methods: tuple[str, ...] = ()
     cases: int = 8
     seed: int = 0
     answers: Path | None = None
+    inputs: tuple[Path, ...] = ()
 
 
 Make = Callable[[Subject, Asked, Clock], Section | None]

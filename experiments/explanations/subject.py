@@ -6,6 +6,7 @@ would be shown: a map of one case tells which case it was (docs/explanations.md)
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -19,6 +20,7 @@ from common.files.access import read_text
 from common.study.study import Study, parse
 from experiments.explanations.answering.role import Answering
 from experiments.explanations.answering.which import answering_of
+from experiments.explanations.own_cases import OwnCases, own_cases
 from experiments.explanations.pool import Pool, pool_of
 from experiments.places import with_whole_folder
 from experiments.prediction.trained import STUDY, Trained, load_trained
@@ -39,7 +41,7 @@ class Subject:
     of it can be explained.
 
     hospitals: those that took part, with their cases; () of a run of real ones, and where the data are not here.
-    why_none: why there are none, in sentences; "" where there are.
+    why_none: why there are none, in sentences; "" where there are. own: cases that somebody named instead.
     """
 
     folder: Path
@@ -49,15 +51,22 @@ class Subject:
     answering: Answering
     hospitals: tuple[Hospital, ...]
     why_none: str
+    own: OwnCases | None = None
 
     @classmethod
-    def of(cls, folder: Path) -> Subject:
-        """Raises WardroundError where it is no run with one model, or its model is damaged."""
+    def of(cls, folder: Path, inputs: Sequence[Path] = ()) -> Subject:
+        """inputs: files of somebody's own cases; () for those of the run.
+
+        Raises WardroundError where it is no run with one model, its model is damaged, or no case can be used.
+        """
+        trained = load_trained(folder)
+        folder = trained.folder
         study = with_whole_folder(parse(read_text(folder, STUDY)))
         if study.training.personal:
             raise StudyError(f"there is nothing to explain: {NO_ONE_MODEL}.")
-        run, trained = read_run(folder), load_trained(folder)
-        answering = answering_of(trained)
+        run, answering = read_run(folder), answering_of(trained)
+        if inputs:
+            return cls(folder, run, study, trained, answering, (), "", own_cases(trained, answering, inputs))
         if study.federation.roster or not run.about.is_played:
             return cls(folder, run, study, trained, answering, (), REAL)
         try:
@@ -73,6 +82,8 @@ class Subject:
     @cached_property
     def pool(self) -> Pool | None:
         """The cases that are answered, and of which some are shown; None where there are none."""
+        if self.own is not None:
+            return self.own.pool
         return pool_of(self.hospitals, self.part, self.trained.task, self.answering)
 
     @property

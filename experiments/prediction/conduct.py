@@ -50,7 +50,7 @@ def predict(
     for number, new in enumerate(files, start=1):
         if heard is not None:
             heard(new.name, number, len(files))
-        for case in _cases(source, new, trained):
+        for case in cases_of(source, new, trained):
             _answer(case, new, trained, wanted, results)
     results.finish()
     return results
@@ -65,7 +65,8 @@ def _demand_apart(out: Path, inputs: Sequence[Path]) -> None:
         raise StudyError(f"--out {out} is a file: name a folder.")
 
 
-def _cases(source: PreparesNew, new: NewFile, trained: Trained) -> Iterator[NewCase | Quarantined]:
+def cases_of(source: PreparesNew, new: NewFile, trained: Trained) -> Iterator[NewCase | Quarantined]:
+    """Of one file, one at a time; a file that cannot be used is one that says why."""
     name = ",".join(map(str, new.paths))
     try:
         yield from source.new_cases(new, trained.learned)

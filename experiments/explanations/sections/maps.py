@@ -19,9 +19,6 @@ from server.reporting.sections.layout import beside, facts, numbers, section
 from server.reporting.wording import count
 
 KEY = "maps"
-PRIVATE = (
-    "The pictures are of simulated hospitals' test cases, on this machine. Of a real hospital none would be here."
-)
 CROWDED = 2
 """Pictures beside the case's own that are seen at once; the others are a click away."""
 TOP = 0.1
@@ -55,7 +52,7 @@ class Maps:
         """Of every case its answer and how gathered each map is; the maps themselves are in the page alone."""
         return {
             "explains": self.pool.answering.explains,
-            "rule": self.pool.answering.rule,
+            "rule": self.pool.rule,
             "cases_held": self.pool.held,
             "cases_read": len(self.pool.told),
             "cases": [self._fact(one) for one in self.mapped.cases],
@@ -66,8 +63,8 @@ class Maps:
     def markup(self) -> Markup:
         """Cards, one a case."""
         lede = (
-            f"Each map colours what in a case speaks for {self.pool.answering.explains}. The cases were not picked "
-            f"by hand: {self.pool.answering.rule}. {self._read()} {PRIVATE}"
+            f"Each map colours what in a case speaks for {self.pool.answering.explains}. {self.pool.picked} "
+            f"{self._read()}"
         )
         return section(
             KEY,

@@ -18,7 +18,6 @@ from server.reporting.wording import difference, plain
 
 KEY = "maps"
 MOST_COLUMNS = 6
-PRIVATE = "The rows are of simulated hospitals' test cases, on this machine. Of a real hospital none would be here."
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,7 +42,7 @@ class Rows:
         """Of every case its answer and what each column was given."""
         return {
             "explains": self.pool.answering.explains,
-            "rule": self.pool.answering.rule,
+            "rule": self.pool.rule,
             "cases_held": self.pool.held,
             "cases_read": len(self.pool.told),
             "cases": [self._fact(one) for one in self.mapped.cases],
@@ -52,10 +51,7 @@ class Rows:
 
     def markup(self) -> Markup:
         """A chart a case."""
-        lede = (
-            f"What in a case spoke for {self.pool.answering.explains}, and what against it. The cases were not "
-            f"picked by hand: {self.pool.answering.rule}. {PRIVATE}"
-        )
+        lede = f"What in a case spoke for {self.pool.answering.explains}, and what against it. {self.pool.picked}"
         keys = legend([("speaks for the answer", "map-for"), ("speaks against it", "map-against")])
         cards = [self._card(one) for one in self.mapped.cases]
         return section(KEY, "Single cases", lede, keys, beside(*cards), *self._end())
