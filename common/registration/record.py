@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from common.data.image import Image
 from common.registration.transform import Transform
+from common.registration.used import Used
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class Registration:
 
     overlap: share of the fixed voxels that have a counterpart. negative_jacobian: share of them where space folds.
     cost: of the last stage, lower is better; its unit is the similarity's. doubts: what speaks against the result, a
-    sentence each; where there is one, the search has probably failed.
+    sentence each; where there is one, the search has probably failed. used: what drove it, not to be judged by.
     """
 
     transform: Transform
@@ -34,6 +35,7 @@ class Registration:
     overlap: float
     negative_jacobian: float
     doubts: tuple[str, ...] = ()
+    used: Used | None = None
 
     @property
     def cost(self) -> float:

@@ -13,24 +13,26 @@ from numpy.typing import NDArray
 from common.data.image import Image
 from common.errors import ImageError, StudyError
 from common.metrics.maps import as_mask
-from common.registration.choices import optimiser_of, similarity_of
-from common.registration.deformable import register_dense
+from common.registration.choices import optimiser_of, similarity_name, similarity_of
+from common.registration.deformation import DEFORMABLE, check_plan, deformed
 from common.registration.doubts import doubts
-from common.registration.free_form_registration import register_free_form
+from common.registration.landmarks import Landmarks
 from common.registration.linear import KINDS, Linear
 from common.registration.linear_registration import Search, register_linear
 from common.registration.objective import Pair, check_mask
 from common.registration.optimisers import Optimiser
+from common.registration.plan import Plan
 from common.registration.pyramid import pyramid, suited_levels
 from common.registration.record import Registration, Stage
 from common.registration.sampling import Sampler, lattice_points, least_value, resample
 from common.registration.similarity import Similarity
 from common.registration.starts import ROTATIONS_OF_A_CUBE
-from common.registration.transform import Transform, jacobian_determinants
+from common.registration.transform import SLOPE_STEP_VOXELS, Transform, jacobian_determinants
+from common.registration.units import pair_in_units, stretched, suited_unit_mm
+from common.registration.used import Used
 from common.seeding import generator
 from common.study.checks import one_of
 
-DEFORMABLE = ("bspline", "displacement", "velocity")
 POINTS_FOR_JACOBIANS = 50_000
 
 
@@ -47,23 +49,34 @@ def register(
     fixed_mask: Image | None = None,
     points: int = 40_000,
     starts: int = 1,
-    initial: Linear | None = None,
+    initial: Transform | None = None,
     before: str = "affine",
-    spacing_mm: float = 12.0,
-    stiffness: float = 0.01,
+    smoothness: float = 1.0,
+    iterations: int | Sequence[int] | None = None,
+    step: float = 1.0,
+    regulariser: str = "gaussian",
+    spacing_mm: float | None = None,
+    landmarks: Landmarks | None = None,
     outside: float | None = None,
 ) -> Registration:
     """Find the transform that makes the moving image like the fixed one.
 
     transform: rigid, similarity, affine; bspline, displacement, velocity, which follow a linear one: `before`, or
-    none where that is "none" or `initial` is given. similarity: ssd, sad, cc, local_cc, mi, nmi, cr, or an object
-    of that role; displacement and velocity take local_cc or ssd (any other name than these means local_cc there).
+    none where that is "none" or `initial` is given, which may itself be a deformation. similarity: ssd, sad, cc,
+    local_cc, mi, nmi, cr, mind, or an object of that role. Deformations take cc in windows, as local_cc, and mi by
+    structures, as mind, as their stages say; displacement and velocity refuse all others but ssd.
     optimiser: lbfgs, adam, gradient_descent, sgd, simplex, discrete, bayesian (rigid and similarity at most), or an
     object, for all but displacement and velocity.
-    levels: of the pyramid, by default as many as suit the size. points: places the cost is taken at. starts:
-    rotations to begin from, for images turned far. spacing_mm and stiffness: of the B-splines' control points.
+    levels: of the pyramid, by default as many as suit the size. points: places the cost is taken at, for linear ones.
+    starts: rotations to begin from, for images turned far.
     Images need not share a lattice. Masks (what is not 0) lie on their image's lattice. outside: what the image has
     where the moving one does not reach; by default the moving image's least value, which is air in CT as in MR.
+
+    Of deformations: smoothness (1 is usual, .1 to 20, more is stiffer), iterations (finest level first), step
+    (longest update in voxels, up to 2; displacement and velocity), regulariser (gaussian, tv, elastic), spacing_mm
+    (of B-splines' control points; by default a share of the image), landmarks (a term of the cost). None folds space.
+    One that fits no better than what it began from, at any level, is dropped: that is returned, with a doubt.
+    Scaling both images' world by a number scales the answer by it.
 
     A search that ends in doubt is begun again from 24 rotations; what still speaks against the result is in its
     `doubts`.
@@ -77,28 +90,33 @@ def register(
     _check(moving, fixed, moving_mask, fixed_mask, levels, points, starts)
     measure = similarity_of(similarity)
     search = Search(measure, optimiser_of(optimiser), points, starts, generator(seed, "registration"))
-    images = _pairs(moving, fixed, moving_mask, fixed_mask, measure, levels or suited_levels(fixed.geometry))
-    found: Transform
-    found, stages, against = _linear(images, transform, before, search, initial)
-    if transform == "bspline":
-        found, more = register_free_form(images, search, found, spacing_mm, stiffness)
-        stages += more
-    elif transform in DEFORMABLE:
-        found, more = register_dense(images, measure, found, invertible=transform == "velocity")
-        stages += more
+    plan = Plan(smoothness, iterations, step, spacing_mm, regulariser, landmarks)
+    check_plan(plan, transform, measure, initial, fixed.geometry.dimensions)
+    unit = suited_unit_mm(fixed.geometry)
+    images = [
+        pair_in_units(pair, unit)
+        for pair in _pairs(moving, fixed, moving_mask, fixed_mask, measure, levels or suited_levels(fixed.geometry))
+    ]
+    found, stages, against = _begun(images, transform, before, search, initial and stretched(initial, 1 / unit))
     if transform in DEFORMABLE:
-        against = doubts(images[0], found)
-    return _finished(moving, fixed, found, stages, against, outside, began)
+        bent = deformed(images, levels, transform, search, found, plan.in_units(unit), against)
+        found, stages, against = bent.transform, [*stages, *bent.stages], bent.doubts
+    found = stretched(found, unit)
+    record = _finished(moving, fixed, found, stages, against, outside, began)
+    given = tuple(image for image in (moving, fixed, moving_mask, fixed_mask) if image is not None)
+    return replace(record, used=Used(similarity_name(measure), landmarks, given))
 
 
-def _linear(
-    images: Sequence[Pair], transform: str, before: str, search: Search, initial: Linear | None
-) -> tuple[Linear, list[Stage], tuple[str, ...]]:
-    dimensions = images[0].fixed.geometry.dimensions
+def _begun(
+    images: Sequence[Pair], transform: str, before: str, search: Search, initial: Transform | None
+) -> tuple[Transform, list[Stage], tuple[str, ...]]:
+    """The linear transform that is sought, or that a deformation is to follow, or what was given in its place."""
     if transform in KINDS:
+        assert initial is None or isinstance(initial, Linear)
         return _from_enough_starts(images, transform, search, initial)
     if initial is not None or before == "none":
-        return initial or Linear.identity(dimensions), [], ()
+        start = initial or Linear.identity(images[0].fixed.geometry.dimensions)
+        return start, [], doubts(images[0], start)
     return _from_enough_starts(images, before, search, None)
 
 
@@ -129,9 +147,10 @@ def _finished(
     seconds = perf_counter() - began
     points = lattice_points(fixed.geometry).flatten(0, -2)
     some = points[:: max(1, len(points) // POINTS_FOR_JACOBIANS)]
+    step_mm = SLOPE_STEP_VOXELS * min(fixed.geometry.spacing_mm)
     with torch.no_grad():
         inside = Sampler.of(moving).at(found.map_points(some))[1]
-        folded = jacobian_determinants(found, some) <= 0
+        folded = jacobian_determinants(found, some, step_mm) <= 0
     image = resample(moving, fixed.geometry, found, outside=least_value(moving) if outside is None else outside)
     return Registration(found, image, tuple(stages), seconds, float(inside.double().mean()),
                         float(folded.double().mean()), against)  # fmt: skip
