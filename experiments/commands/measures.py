@@ -1,4 +1,4 @@
-"""Commands that measure: benchmarks, outlines, and one image brought onto another."""
+"""Commands that measure: benchmarks, outlines and images."""
 
 from __future__ import annotations
 
@@ -83,36 +83,3 @@ def metrics(
         from experiments.measuring.command import compare
 
         compare(prediction, truth, console, tolerance, label, csv_file, json_file, figure, surface)
-
-
-def register(
-    moving: Annotated[Path, typer.Argument(help="The NIfTI file to bring over.")],
-    fixed: Annotated[Path, typer.Argument(help="The NIfTI file to bring it onto.")],
-    transform: Annotated[
-        str, typer.Option(help="rigid, similarity, affine, bspline, displacement or velocity.")
-    ] = "affine",
-    similarity: Annotated[str, typer.Option(help="ssd, sad, cc, local_cc, mi, nmi or cr.")] = "cc",
-    starts: Annotated[int, typer.Option(help="Rotations to begin from; more are tried in doubt.")] = 1,
-    seed: Annotated[int, typer.Option(help="Of the random places.")] = 0,
-    out: Annotated[Path | None, typer.Option(help="Write the moving image on the fixed lattice here.")] = None,
-    transform_out: Annotated[
-        Path | None, typer.Option(help="Write the transform here for ITK: .tfm, or .nii.gz of displacements.")
-    ] = None,
-    outside: Annotated[
-        float | None,
-        typer.Option(help="What --out holds beyond the moving image; its least value if not given: air, in CT too."),
-    ] = None,
-    pictures: Annotated[Path | None, typer.Option(help="Write a page of checkerboards and differences here.")] = None,
-) -> None:
-    """Register one image to another: the transform, the resampled image, and how it went.
-
-    Exits with 1 where the search has probably failed, and says why in its first lines; what was found is written.
-    """
-    with spoken_errors():
-        from experiments.commands._register import align
-
-        files.demand_writable(out, transform_out, pictures)
-        if not align(
-            moving, fixed, console, transform, similarity, starts, seed, out, transform_out, pictures, outside
-        ):
-            raise typer.Exit(1)
