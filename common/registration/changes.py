@@ -14,7 +14,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter, label
+from scipy.fft import irfftn, rfftn
+from scipy.ndimage import binary_erosion, gaussian_filter, label
 from scipy.stats import norm
 
 from common.data.image import Image
@@ -69,7 +70,7 @@ def detect_changes(
     maps: int = 400,
     seed: int = 0,
 ) -> Changes:
-    """Two images on one lattice, registered. mask: where to look; by default all above the first's least value.
+    """Two images on one lattice, registered. mask: where to look; by default `inner` of the first.
 
     rate: share of pairs without any change in which something is reported. size_mm: of the lesions that are looked
     for, the width at half height of the average. maps: of noise. Raises ImageError where lattices differ, a number is
@@ -101,10 +102,15 @@ def _looked_at(before: Image, after: Image, mask: Image | None) -> NDArray[np.bo
             raise ImageError(f"the {name} must lie on the first image's lattice: register it first.")
     if not (np.isfinite(before.values).all() and np.isfinite(after.values).all()):
         raise ImageError("both images must hold finite numbers.")
-    looked = before.values > before.values.min() if mask is None else mask.values != 0
+    looked = inner(before) if mask is None else mask.values != 0
     if int(looked.sum()) < FEWEST_VOXELS:
         raise ImageError(f"changes need {FEWEST_VOXELS} voxels at least; the mask has {int(looked.sum())}.")
     return np.asarray(looked, bool)
+
+
+def inner(before: Image) -> NDArray[np.bool_]:
+    """All above the least value, but for the outermost voxels, where any misfit is a change."""
+    return np.asarray(binary_erosion(before.values > before.values.min(), border_value=1))
 
 
 def _left(before: Image, after: Image, looked: NDArray[np.bool_]) -> Values:
@@ -158,14 +164,16 @@ def _averaged(scores: Values, looked: NDArray[np.bool_], sigma: list[float], wei
 
 def _noise(scores: Values, looked: NDArray[np.bool_], maps: int, seed: int) -> Iterator[Values]:
     """Maps of the scores' spectrum, taken as the same in all directions of the lattice; 0 beyond the mask."""
-    power = np.abs(np.fft.fftn(scores)) ** 2
-    frequencies = np.sqrt(sum(part**2 for part in np.meshgrid(*map(np.fft.fftfreq, scores.shape), indexing="ij")))
+    power = np.abs(rfftn(scores)) ** 2
+    axes = [*map(np.fft.fftfreq, scores.shape[:-1]), np.fft.rfftfreq(scores.shape[-1])]
+    frequencies = np.sqrt(sum(part**2 for part in np.meshgrid(*axes, indexing="ij")))
     shells = np.minimum((frequencies / 0.5 * SHELLS).astype(int), SHELLS)
     counts = np.maximum(np.bincount(shells.ravel(), minlength=SHELLS + 1), 1)
     amplitude = np.sqrt((np.bincount(shells.ravel(), power.ravel(), SHELLS + 1) / counts)[shells])
     rng = generator(seed, "changes")
     for _ in range(maps):
-        yield np.fft.ifftn(np.fft.fftn(rng.normal(size=scores.shape)) * amplitude).real * looked
+        noise = rfftn(rng.standard_normal(scores.shape, np.float32))
+        yield irfftn(noise * amplitude.astype(np.float32), scores.shape) * looked
 
 
 def _deviation(values: Values) -> float:

@@ -1,4 +1,4 @@
-"""Commands that measure: benchmarks, outlines, and one image brought onto another."""
+"""Commands that measure: benchmarks, outlines and images."""
 
 from __future__ import annotations
 
@@ -140,51 +140,3 @@ def metrics(
             compare_answers(*two_of(paths), console, chosen, patients, outputs)
             return
         compare(*two_of(paths), console, settings, label, outputs, names_of(chosen), patients)
-
-
-def register(
-    moving: Annotated[Path, typer.Argument(help="The NIfTI file to bring over.")],
-    fixed: Annotated[Path, typer.Argument(help="The NIfTI file to bring it onto.")],
-    transform: Annotated[
-        str, typer.Option(help="rigid, similarity, affine, bspline, displacement or velocity.")
-    ] = "affine",
-    similarity: Annotated[str, typer.Option(help="auto, or ssd, sad, cc, local_cc, mi, nmi or cr.")] = "auto",
-    starts: Annotated[int, typer.Option(help="Rotations to begin from; more are tried in doubt.")] = 1,
-    seed: Annotated[int, typer.Option(help="Of the random places.")] = 0,
-    out: Annotated[Path | None, typer.Option(help="Write the moving image on the fixed lattice here.")] = None,
-    transform_out: Annotated[
-        Path | None, typer.Option(help="Write the transform here for ITK: .tfm, or .nii.gz of displacements.")
-    ] = None,
-    outside: Annotated[
-        float | None,
-        typer.Option(help="What --out holds beyond the moving image; its least value if not given: air, in CT too."),
-    ] = None,
-    pictures: Annotated[Path | None, typer.Option(help="Write a page of checkerboards and differences here.")] = None,
-    json_file: Annotated[
-        Path | None,
-        typer.Option("--json", help="Write here whether it failed, why, what was tried, and the figures."),
-    ] = None,
-) -> None:
-    """Register one image to another: the transform, the resampled image, and how it went.
-
-    Exits with 4 where the search has probably failed, and says why in its first lines; what was found is written.
-    """
-    with spoken_errors():
-        from experiments.commands._register import DOUBTFUL, align
-
-        files.demand_writable(out, transform_out, pictures, json_file)
-        if not align(
-            moving,
-            fixed,
-            console,
-            transform,
-            similarity,
-            starts,
-            seed,
-            out,
-            transform_out,
-            pictures,
-            outside,
-            json_file,
-        ):
-            raise typer.Exit(DOUBTFUL)
