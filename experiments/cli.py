@@ -43,6 +43,7 @@ from experiments.commands import (
     probe,
     reconstruct,
     runs,
+    segment,
     server,
     studies,
     survey,
@@ -117,6 +118,7 @@ cli.command()(explain.explain)
 cli.command()(export.export)
 cli.command()(measures.metrics)
 cli.command()(measures.register)
+cli.command()(segment.segment)
 cli.command()(reconstruct.reconstruct)
 cli.command()(measures.bench)
 cli.add_typer(data.cli, name="data")
