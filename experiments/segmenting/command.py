@@ -52,12 +52,12 @@ def outline(asked: Asked, console: Console, out: Path, json_file: Path) -> bool:
 
 
 def _keep_inputs(asked: Asked, *written: Path) -> None:
-    """Raise ImageError where a file that is read would be written over."""
+    """Raise ImageError where a file that is read would be written over, or what lies beside it in JSON."""
     if len({path.resolve() for path in written}) < len(written):
         raise ImageError(f"{written[0].name} and the record must be two files.")
-    for path in asked.files():
+    for path in [one for read in asked.files() for one in (read, record_beside(read))]:
         if any(path.resolve() == one.resolve() for one in written):
-            raise ImageError(f"{path.name} is read; write what is found to another file.")
+            raise ImageError(f"{path.name} is read or describes what is; write what is found to another file.")
 
 
 def _record(asked: Asked, image: Image, found: Found, truth: Image | None) -> dict[str, Any]:

@@ -127,7 +127,8 @@ def test_classes_of_an_array_by_otsu_and_what_found_nothing_says_so_first(tmp_pa
         (["--method", "atlas"], "one atlas at least"),
         (["--method", "atlas", "--atlas", "a.nii"], "--atlas must be IMAGE=LABELS"),
         (["--truth", "elsewhere.nii"], "does not lie where the image lies"),
-        (["--json", "scan.nii"], "scan.nii is read; write what is found to another file"),
+        (["--json", "scan.nii"], "scan.nii is read or describes what is; write what is found to another file"),
+        (["--out", "scan.nii.gz"], "scan.json is read or describes what is"),
     ],
     ids=lambda given: " ".join(given) if isinstance(given, list) else "",
 )
