@@ -1,4 +1,4 @@
-"""Figures that say how good a prediction is. Those of images are handed on from here."""
+"""Figures that say how good a prediction is. Those of masks and images are handed on from here."""
 
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,11 @@ if TYPE_CHECKING:
     from common.metrics.images.mean_squared import nmse as nmse
     from common.metrics.images.peak_signal import psnr as psnr
     from common.metrics.images.structural_similarity import ssim as ssim
+    from common.metrics.masks import assd as assd
+    from common.metrics.masks import dice as dice
+    from common.metrics.masks import hausdorff as hausdorff
+    from common.metrics.masks import jaccard as jaccard
+    from common.metrics.masks import surface_dice as surface_dice
 else:
     __getattr__ = handed_on(
         __name__,
@@ -23,5 +28,6 @@ else:
             "images.mean_squared": ("mse", "nmse"),
             "images.peak_signal": ("psnr",),
             "images.structural_similarity": ("ssim",),
+            "masks": ("assd", "dice", "hausdorff", "jaccard", "surface_dice"),
         },
     )

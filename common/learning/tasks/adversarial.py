@@ -44,6 +44,8 @@ OF_LOSS = ("label_evidence", "loss_of", "optimised")
 """Not handed on: they tell of the other task's loss, and this one has another."""
 OF_ANSWERS = ("answered", "judged", "judged_each")
 """Not handed on where moved inputs are scored too: they are other inputs than those that were answered."""
+LARGEST = 1e6
+"""Of a change: by far larger ones, single precision holds no number, and no case is learned from."""
 Scores = Mapping[str, float | None]
 
 
@@ -137,6 +139,11 @@ class Adversarial:
         low, high = (-np.inf if self.low is None else self.low), (np.inf if self.high is None else self.high)
         if not low < high or low == np.inf or high == -np.inf:
             raise StudyError(f"task.low must be a number below task.high; they are {self.low!r} and {self.high!r}.")
+        if self.size > LARGEST:
+            raise StudyError(
+                f"task.size is the largest change of a value, at most {LARGEST:g}; it is {self.size!r}. Inputs are "
+                "scaled to about 1: 0.0157 is 4 of 255 greys."
+            )
         if self.size > high - low:
             raise StudyError(
                 f"task.size is the largest change of a value, and {self.size!r} is more than all that values can "

@@ -197,6 +197,7 @@ HOSTILE: dict[str, dict[str, Any]] = {
     "below task.high ": {"low": float("nan"), "high": 1.0},
     "below task.high  ": {"low": float("inf")},
     "more than all": {"size": 3.0, "low": 0.0, "high": 1.0},
+    "at most 1e": {"size": 1e308},
     "'adversarial' itself": {"task": {"name": "adversarial", "task": "classification", "size": 0.1}},
     "did you mean": {"recipe": "pgdd"},
     "did you mean ": {"attack": "sqare"},
