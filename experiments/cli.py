@@ -45,6 +45,7 @@ from experiments.commands import (
     reconstruct,
     register,
     runs,
+    segment,
     server,
     studies,
     survey,
@@ -124,6 +125,7 @@ cli.command()(register.register)
 cli.command()(transform.transform)
 cli.command()(template.template)
 cli.command()(changes.changes)
+cli.command()(segment.segment)
 cli.command()(reconstruct.reconstruct)
 cli.command()(measures.bench)
 cli.add_typer(data.cli, name="data")

@@ -147,13 +147,13 @@ def test_gaps_are_no_pixels_that_are_seen(stack: list[Layer], extent: int, seen:
     assert field_of(stack) == Field(extent, seen)
     network = nn.Sequential(
         *(
-            (nn.ConvTranspose1d if layer.transposed else nn.Conv1d)(
+            (nn.ConvTranspose2d if layer.transposed else nn.Conv2d)(
                 1, 1, layer.kernel, layer.stride, layer.padding, dilation=layer.dilation
             )
             for layer in stack
         )
     )
-    assert probed(network, 1, (31,)) == Field(extent, seen)
+    assert probed(network, 1, (29, 31), 0) == probed(network, 1, (28, 30), 1) == Field(extent, seen)
 
 
 @pytest.mark.parametrize("value", [True, 3.0, "3", None, np.float32(3), np.bool_(1), 0, -1])
