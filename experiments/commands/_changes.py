@@ -80,7 +80,7 @@ def _met(before: Image, after: Image, transform: Transform, mask: Image | None) 
     still = after.geometry
     field = resample(Image(np.ones(still.shape, np.float32), still), before.geometry, transform, outside=0.0)
     thick = np.array([size > 2 for size in before.geometry.shape])
-    near = np.ones(np.where(thick, 3, 1))
+    near = np.ones(np.where(thick, 3, 1), np.bool_)
     looked = binary_erosion(field.values > WHOLLY, near) & (inner(before) if mask is None else mask.values != 0)
     return Image(looked, before.geometry)
 
