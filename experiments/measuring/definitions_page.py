@@ -28,6 +28,7 @@ Without it: {", ".join(DEFAULT)}. This page is made of the table that the comman
   where only the truth has it, it was missed. A dash: not defined, empty in CSV, null in JSON. `inf`: infinite. The
   column `found` says which of the four cases a row is. Nothing is left out of a summary unsaid: it counts what is
   not defined and what is infinite.
+- Of an image with two axes volumes are areas: mm^3 reads mm^2, and ml 1,000 mm^2.
 - *Best*: high, low, or zero, whatever the sign. The worst cases of a summary are ranked by it.
 - The same in Python: `common.metrics.definitions.figures(Pair.of(truth, prediction, spacing_mm))`, arrays in,
   numbers out.

@@ -79,7 +79,9 @@ def fleiss_line(kappas: Sequence[tuple[str, int, float]], readings: Sequence[Rea
     for label in sorted({label for _, label, _ in kappas}):
         one = summary([kappa for _, other, kappa in kappas if other == label], generator(SEED, "fleiss", label))
         undefined = f", not defined in {one.undefined}" if one.undefined else ""
-        parts.append(f"label {label}: {spell(one.mean)} over {one.cases} cases{undefined}")
+        parts.append(
+            f"label {label}: {spell(one.mean)} over {one.cases} {'case' if one.cases == 1 else 'cases'}{undefined}"
+        )
     return f"Fleiss' kappa of {who}, mean over cases: {'; '.join(parts) or 'no label'}."
 
 

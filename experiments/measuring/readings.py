@@ -69,13 +69,12 @@ def readings_of(paths: Sequence[Path]) -> tuple[Reading, ...]:
     named = [_named(path) for path in paths]
     if len({place.absolute() for _, place in named}) != len(named):
         raise ImageError("a rater's path was given twice: they would agree with themselves.")
-    stems = Counter(_stem(place) for name, place in named if name is None)
-    given = {name for name, _ in named if name is not None}
+    spellings = [(_stem(place), str(Path(place.parent.name) / _stem(place)), str(place)) for _, place in named]
+    taken = Counter(word for (name, _), own in zip(named, spellings, strict=True) for word in {name or "", *own})
     seen: Counter[str] = Counter()
     found = []
-    for name, place in named:
-        own = _stem(place)
-        observer = name or (own if stems[own] == 1 and own not in given else str(place))
+    for (name, place), own in zip(named, spellings, strict=True):
+        observer = name or next((word for word in own if taken[word] == 1), str(place))
         seen[observer] += 1
         found.append((observer, seen[observer], place))
     return tuple(

@@ -13,6 +13,7 @@ import pytest
 from common.data.geometry import Geometry
 from common.data.image import Image, write_image
 from common.metrics.elements import sizes
+from experiments.measuring.readings import readings_of
 
 Wardround = Callable[..., tuple[int, str]]
 
@@ -219,3 +220,8 @@ def test_raters_agree_with_themselves_with_each_other_and_with_their_consensus(
     ):
         code, said = wardround("metrics", "--raters", *wrong)
         assert code == 1 and expected in " ".join(said.split()), said
+
+
+def test_raters_without_names_are_told_apart_by_where_their_files_lie() -> None:
+    places = [Path(one) for one in ("a/seg.nii.gz", "b/seg.nii.gz", "c.nii", "x/b/seg.nii", "c=d/again.nii")]
+    assert [one.name for one in readings_of(places)] == ["a/seg", "b/seg.nii.gz", "c.nii", "x/b/seg.nii", "c"]
