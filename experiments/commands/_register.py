@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import json
 from html import escape
 from pathlib import Path
 
@@ -27,6 +28,8 @@ from common.registration.register import register
 from common.registration.sampling import least_value, resample
 from experiments.whole_tables import print_whole
 
+DOUBTFUL = 4
+"""Exit code of a search that has probably failed, other than that of an error."""
 SIDE = 280
 STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 62rem; padding: 0 1rem; color: #1b1f24; }
@@ -47,6 +50,7 @@ def align(
     transform_out: Path | None,
     pictures: Path | None,
     outside: float | None = None,
+    json_file: Path | None = None,
 ) -> bool:
     """Register, print what came out, write what was asked for; whether nothing speaks against the result.
 
@@ -61,11 +65,15 @@ def align(
         console.print(
             f"[bold red]This has probably failed:[/] {escape_markup(doubt)}.", soft_wrap=True, highlight=False
         )
+    for number, trial in enumerate(found.tried if len(found.tried) > 1 else (), start=1):
+        console.print(f"Search {number}, {escape_markup(trial)}.", style="dim", soft_wrap=True, highlight=False)
     print_whole(console, _table(found))
     if out is not None:
         write_image(found.image, out)
     if transform_out is not None:
         _write(found, fixed, transform_out)
+    if json_file is not None:
+        write_to(json_file, json.dumps(found.as_json(), indent=1) + "\n")
     if pictures is not None:
         write_to(pictures, page(moving, fixed, found))
     return not found.doubts
@@ -87,7 +95,8 @@ def _write(found: Registration, fixed: Image, path: Path) -> None:
 
 
 def _table(found: Registration) -> Table:
-    table = Table(title=f"{found.seconds:.2f} s, overlap {found.overlap:.1%}, folded {found.negative_jacobian:.2%}")
+    words = f"{found.seconds:.2f} s, {found.similarity}, overlap {found.overlap:.1%}"
+    table = Table(title=f"{words}, folded {found.negative_jacobian:.2%}")
     for column in ("stage", "fixed image", "cost before", "after", "evaluations", "seconds"):
         table.add_column(column, justify="left" if column == "stage" else "right")
     for stage in found.stages:

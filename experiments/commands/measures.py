@@ -91,7 +91,7 @@ def register(
     transform: Annotated[
         str, typer.Option(help="rigid, similarity, affine, bspline, displacement or velocity.")
     ] = "affine",
-    similarity: Annotated[str, typer.Option(help="ssd, sad, cc, local_cc, mi, nmi or cr.")] = "cc",
+    similarity: Annotated[str, typer.Option(help="auto, or ssd, sad, cc, local_cc, mi, nmi or cr.")] = "auto",
     starts: Annotated[int, typer.Option(help="Rotations to begin from; more are tried in doubt.")] = 1,
     seed: Annotated[int, typer.Option(help="Of the random places.")] = 0,
     out: Annotated[Path | None, typer.Option(help="Write the moving image on the fixed lattice here.")] = None,
@@ -103,16 +103,31 @@ def register(
         typer.Option(help="What --out holds beyond the moving image; its least value if not given: air, in CT too."),
     ] = None,
     pictures: Annotated[Path | None, typer.Option(help="Write a page of checkerboards and differences here.")] = None,
+    json_file: Annotated[
+        Path | None,
+        typer.Option("--json", help="Write here whether it failed, why, what was tried, and the figures."),
+    ] = None,
 ) -> None:
     """Register one image to another: the transform, the resampled image, and how it went.
 
-    Exits with 1 where the search has probably failed, and says why in its first lines; what was found is written.
+    Exits with 4 where the search has probably failed, and says why in its first lines; what was found is written.
     """
     with spoken_errors():
-        from experiments.commands._register import align
+        from experiments.commands._register import DOUBTFUL, align
 
-        files.demand_writable(out, transform_out, pictures)
+        files.demand_writable(out, transform_out, pictures, json_file)
         if not align(
-            moving, fixed, console, transform, similarity, starts, seed, out, transform_out, pictures, outside
+            moving,
+            fixed,
+            console,
+            transform,
+            similarity,
+            starts,
+            seed,
+            out,
+            transform_out,
+            pictures,
+            outside,
+            json_file,
         ):
-            raise typer.Exit(1)
+            raise typer.Exit(DOUBTFUL)
