@@ -31,7 +31,7 @@ def measure(
     surface: Surface = "voxels",
     metrics: Sequence[str] = DEFAULT,
 ) -> list[dict[str, Any]]:
-    """A row a label, for a person or for `pandas.DataFrame`: label, figures by name, and found, which map has it.
+    """A row a label, for a person or for `pandas.DataFrame`: the label, and figures by name.
 
     NaN: a figure is not defined there, as where neither map has the label; infinite: only one has it.
 
@@ -49,7 +49,7 @@ def measure(
         UnknownNameError: a metric, or a surface, that there is not.
     """
     rows = _rows(prediction, truth, spacing_mm, labels, tolerance_mm, surface, _of_masks(metrics))
-    return [{key: value for key, value in row.flat.items() if key != "case"} for row in rows]
+    return [{"label": row.label, **row.figures} for row in rows]
 
 
 def dice(prediction: Any, truth: Any, labels: Sequence[int] | None = None) -> dict[int, float]:
