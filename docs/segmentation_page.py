@@ -321,7 +321,7 @@ HEADING = """# Outlines without learning
 Four methods that need no training, on NIfTI or arrays (.npy, .h5), in 2D and 3D; in Python
 `wardround.imaging.segment`. The label map lies in the image's place, a record in JSON beside it says what was done
 and found, and `--truth` adds the Dice. Where nothing was found, a seed lies outside of the limits, or an atlas could
-not be brought over, the first lines say so and the command exits with 1. NaN and infinite values belong to nothing;
+not be brought over, the first lines say so and the command exits with 4. NaN and infinite values belong to nothing;
 in files they are refused.
 
 | method | asks for | good at | bad at |

@@ -37,8 +37,6 @@ from experiments.commands._register_page import page
 from experiments.whole_tables import print_whole
 
 Files = tuple[Path, Path]
-DOUBTFUL = 4
-"""Exit code of a search that has probably failed, other than that of an error."""
 
 
 @dataclass(frozen=True)

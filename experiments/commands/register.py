@@ -9,7 +9,7 @@ import typer
 
 from common.errors import ImageError
 from common.files import access as files
-from experiments.commands._terminal import console, spoken_errors
+from experiments.commands._terminal import DOUBTFUL, console, spoken_errors
 
 
 def register(
@@ -75,8 +75,6 @@ def register(
     Exits with 4 where the search has probably failed, and says why in its first lines; what was found is written.
     """
     with spoken_errors():
-        from experiments.commands._register import DOUBTFUL
-
         files.demand_writable(out, transform_out, pictures, csv_file, json_file)
         if fixed is None:
             others = (mask, moving_mask, initial, landmarks, smoothness, iterations, levels, outside)

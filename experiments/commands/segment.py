@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from common.files import access as files
-from experiments.commands._terminal import console, spoken_errors
+from experiments.commands._terminal import DOUBTFUL, console, spoken_errors
 
 
 def segment(
@@ -50,7 +50,7 @@ def segment(
 ) -> None:
     """Outline an image without any learning: by thresholds, by growing from seeds, or by labelled images.
 
-    Exits with 1 where the result has probably failed, and says why in its first lines; what was found is written.
+    Exits with 4 where the result has probably failed, and says why in its first lines; what was found is written.
     What each method is good and bad at: docs/segmentation.md. A research tool, not a medical device.
     """
     with spoken_errors("Interrupted; nothing was written."):
@@ -79,4 +79,4 @@ def segment(
         beside = record_beside(out) if json_file is None else json_file
         files.demand_writable(out, beside)
         if not outline(asked, console, out, beside):
-            raise typer.Exit(1)
+            raise typer.Exit(DOUBTFUL)

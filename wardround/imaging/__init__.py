@@ -12,7 +12,7 @@
 
 An image is a NumPy array or a torch tensor (X, Y) or (X, Y, Z) with `spacing_mm`, an image of SimpleITK or nibabel,
 MONAI's MetaTensor (one channel first), our own `Image`, or the path of a NIfTI file. What comes back is of the same
-kind. Places are in mm, RAS within, whatever the library's own convention.
+kind. Places are in mm, RAS within, whatever the library's own convention. `docs/imaging.md` is a tutorial.
 """
 
 from typing import TYPE_CHECKING
