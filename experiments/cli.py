@@ -58,8 +58,9 @@ from experiments.commands import (
 
 EXIT_CODES = (
     "Exit codes:  0 all went well; 1 it failed, or was refused; 2 the command was not understood; 3 the run came to "
-    "its end, and a hospital, a round's reply or a step after the rounds was lost on the way; 78 what no restart "
-    "mends, of a node, a coordinator or doctor; 130 after Ctrl-C, 143 after SIGTERM."
+    "its end, and a hospital, a round's reply or a step after the rounds was lost on the way; 4 a registration has "
+    "probably failed; 78 what no restart mends, of a node, a coordinator or doctor; 130 after Ctrl-C, 143 after "
+    "SIGTERM."
 )
 
 cli = typer.Typer(

@@ -54,7 +54,7 @@ def deformed(
     else:
         bend, stages = register_dense(pairs, search.similarity, before, plan, invertible=kind == "velocity")
     found = bend if _is_identity(before) else compose(bend, before)
-    still = doubts(images[0], found)
+    still = doubts(images, found)
     if (still and not against) or is_worse(pairs, search.similarity, bend, before, plan):
         return Deformed(before, stages, (*against, NO_BETTER))
     return Deformed(found, stages, still)

@@ -13,12 +13,14 @@ from numpy.typing import NDArray
 from common.data.image import Image
 from common.errors import ImageError, StudyError
 from common.metrics.maps import as_mask
+from common.registration.attempts import Attempt, Trials
 from common.registration.choices import optimiser_of, similarity_name, similarity_of
 from common.registration.deformation import DEFORMABLE, check_plan, deformed
 from common.registration.doubts import doubts
 from common.registration.landmarks import Landmarks
 from common.registration.linear import KINDS, Linear
-from common.registration.linear_registration import Search, register_linear
+from common.registration.linear_registration import Search
+from common.registration.local_agreement import agreement
 from common.registration.objective import Pair, check_mask
 from common.registration.optimisers import Optimiser
 from common.registration.plan import Plan
@@ -26,7 +28,6 @@ from common.registration.pyramid import pyramid, suited_levels
 from common.registration.record import Registration, Stage
 from common.registration.sampling import Sampler, lattice_points, least_value, resample
 from common.registration.similarity import Similarity
-from common.registration.starts import ROTATIONS_OF_A_CUBE
 from common.registration.transform import SLOPE_STEP_VOXELS, Transform, jacobian_determinants
 from common.registration.units import pair_in_units, stretched, suited_unit_mm
 from common.registration.used import Used
@@ -40,7 +41,7 @@ def register(
     moving: Image,
     fixed: Image,
     transform: str = "affine",
-    similarity: str | Similarity = "cc",
+    similarity: str | Similarity = "auto",
     optimiser: str | Optimiser = "lbfgs",
     levels: int | None = None,
     seed: int = 0,
@@ -63,8 +64,9 @@ def register(
 
     transform: rigid, similarity, affine; bspline, displacement, velocity, which follow a linear one: `before`, or
     none where that is "none" or `initial` is given, which may itself be a deformation. similarity: ssd, sad, cc,
-    local_cc, mi, nmi, cr, mind, or an object of that role. Deformations take cc in windows, as local_cc, and mi by
-    structures, as mind, as their stages say; displacement and velocity refuse all others but ssd.
+    local_cc, mi, nmi, cr, mind, or an object of that role, or auto: cc, or mi where a curve relates the intensities
+    better than a line. Deformations take cc in windows, as local_cc, and mi by structures, as mind, as their stages
+    say; displacement and velocity refuse all others but ssd.
     optimiser: lbfgs, adam, gradient_descent, sgd, simplex, discrete, bayesian (rigid and similarity at most), or an
     object, for all but displacement and velocity.
     levels: of the pyramid, by default as many as suit the size. points: places the cost is taken at, for linear ones.
@@ -78,8 +80,8 @@ def register(
     One that fits no better than what it began from, at any level, is dropped: that is returned, with a doubt.
     Scaling both images' world by a number scales the answer by it.
 
-    A search that ends in doubt is begun again from 24 rotations; what still speaks against the result is in its
-    `doubts`.
+    A linear search that is not to be believed (see `attempts`) is followed by others, of another similarity and from
+    24 rotations. The best counts; what still speaks against it is in `doubts`, what was tried in `tried`.
 
     Raises ImageError where images or masks do not fit, UnknownNameError for unknown names.
     """
@@ -88,7 +90,8 @@ def register(
     one_of("register", (*KINDS, "none"), before=before)
     moving_mask, fixed_mask = _as_mask(moving_mask, "moving"), _as_mask(fixed_mask, "fixed")
     _check(moving, fixed, moving_mask, fixed_mask, levels, points, starts)
-    measure = similarity_of(similarity)
+    auto = similarity == "auto"
+    measure = similarity_of("cc" if auto else similarity)
     search = Search(measure, optimiser_of(optimiser), points, starts, generator(seed, "registration"))
     plan = Plan(smoothness, iterations, step, spacing_mm, regulariser, landmarks)
     check_plan(plan, transform, measure, initial, fixed.geometry.dimensions)
@@ -97,42 +100,25 @@ def register(
         pair_in_units(pair, unit)
         for pair in _pairs(moving, fixed, moving_mask, fixed_mask, measure, levels or suited_levels(fixed.geometry))
     ]
-    found, stages, against = _begun(images, transform, before, search, initial and stretched(initial, 1 / unit))
+    begin = initial and stretched(initial, 1 / unit)
+    found: Transform
+    if transform in DEFORMABLE and (begin is not None or before == "none"):
+        found = begin or Linear.identity(fixed.geometry.dimensions)
+        stages, agreeing, attempts = list[Stage](), agreement(images, found), list[Attempt]()
+        against = doubts(images, found, agreeing)
+    else:
+        assert begin is None or isinstance(begin, Linear)
+        best, attempts = Trials(images, transform if transform in KINDS else before, begin).surely(search, auto=auto)
+        found, stages, agreeing, against = best.found, best.stages, best.agreeing, best.against
+        search = best.search if auto else search
     if transform in DEFORMABLE:
         bent = deformed(images, levels, transform, search, found, plan.in_units(unit), against)
         found, stages, against = bent.transform, [*stages, *bent.stages], bent.doubts
-    found = stretched(found, unit)
-    record = _finished(moving, fixed, found, stages, against, outside, began)
+        agreeing = agreement(images, found)
+    record = _finished(moving, fixed, stretched(found, unit), stages, against, outside, began)
     given = tuple(image for image in (moving, fixed, moving_mask, fixed_mask) if image is not None)
-    return replace(record, used=Used(similarity_name(measure), landmarks, given))
-
-
-def _begun(
-    images: Sequence[Pair], transform: str, before: str, search: Search, initial: Transform | None
-) -> tuple[Transform, list[Stage], tuple[str, ...]]:
-    """The linear transform that is sought, or that a deformation is to follow, or what was given in its place."""
-    if transform in KINDS:
-        assert initial is None or isinstance(initial, Linear)
-        return _from_enough_starts(images, transform, search, initial)
-    if initial is not None or before == "none":
-        start = initial or Linear.identity(images[0].fixed.geometry.dimensions)
-        return start, [], doubts(images[0], start)
-    return _from_enough_starts(images, before, search, None)
-
-
-def _from_enough_starts(
-    images: Sequence[Pair], kind: str, search: Search, initial: Linear | None
-) -> tuple[Linear, list[Stage], tuple[str, ...]]:
-    """From as many starts as were asked for, and from all rotations of a cube where that ends in doubt."""
-    found, stages = register_linear(images, kind, search, initial)
-    against = doubts(images[0], found)
-    if initial is not None or search.starts >= ROTATIONS_OF_A_CUBE or not against:
-        return found, stages, against
-    other, more = register_linear(images, kind, replace(search, starts=ROTATIONS_OF_A_CUBE), None)
-    still = doubts(images[0], other)
-    if not still or min(more[-1].costs) < min(stages[-1].costs):
-        return other, more, still
-    return found, stages, against
+    used = Used(similarity_name(search.similarity), landmarks, given)
+    return replace(record, used=used, agreement=agreeing, tried=tuple(map(str, attempts)))
 
 
 def _finished(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,8 @@ from common.registration.used import Used
 from experiments.commands._register_page import page
 from experiments.whole_tables import print_whole
 
+DOUBTFUL = 4
+"""Exit code of a search that has probably failed, other than that of an error."""
 Files = tuple[Path, Path]
 
 
@@ -43,7 +46,7 @@ class Asked:
     """What a person asked for, as in the command's help."""
 
     transform: str = "affine"
-    similarity: str = "cc"
+    similarity: str = "auto"
     starts: int = 1
     seed: int = 0
     levels: int | None = None
@@ -59,6 +62,7 @@ class Asked:
     out: Path | None = None
     transform_out: Path | None = None
     pictures: Path | None = None
+    json_file: Path | None = None
     outside: float | None = None
 
 
@@ -77,6 +81,8 @@ def align(moving_file: Path, fixed_file: Path, console: Console, asked: Asked) -
         console.print(
             f"[bold red]This has probably failed:[/] {escape_markup(doubt)}.", soft_wrap=True, highlight=False
         )
+    for number, trial in enumerate(found.tried if len(found.tried) > 1 else (), start=1):
+        console.print(f"Search {number}, {escape_markup(trial)}.", style="dim", soft_wrap=True, highlight=False)
     print_whole(console, _table(found))
     for line in judged.lines(found.transform):
         console.print(line, soft_wrap=True, highlight=False)
@@ -84,6 +90,8 @@ def align(moving_file: Path, fixed_file: Path, console: Console, asked: Asked) -
         write_image(found.image, asked.out)
     if asked.transform_out is not None:
         _write(found, fixed, asked.transform_out)
+    if asked.json_file is not None:
+        write_to(asked.json_file, json.dumps(found.as_json(), indent=1) + "\n")
     if asked.pictures is not None:
         write_to(asked.pictures, page(moving, fixed, found))
     return not found.doubts
@@ -177,7 +185,8 @@ def _write(found: Registration, fixed: Image, path: Path) -> None:
 
 
 def _table(found: Registration) -> Table:
-    table = Table(title=f"{found.seconds:.2f} s, overlap {found.overlap:.1%}, folded {found.negative_jacobian:.2%}")
+    words = f"{found.seconds:.2f} s, {found.similarity}, overlap {found.overlap:.1%}"
+    table = Table(title=f"{words}, folded {found.negative_jacobian:.2%}")
     for column in ("stage", "fixed image", "cost before", "after", "evaluations", "seconds"):
         table.add_column(column, justify="left" if column == "stage" else "right")
     for stage in found.stages:

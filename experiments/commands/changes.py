@@ -31,14 +31,17 @@ def changes(
 
     The second image is registered to the first and brought onto its brightness; what is left is compared with noise
     of the same kind. A change is no diagnosis: movement, another sequence or shading can be one.
+
+    Exits with 4 where the registration has probably failed.
     """
     with spoken_errors():
         from common.registration.linear import KINDS
         from common.study.checks import one_of
         from experiments.commands._changes import Sought, compare_visits
+        from experiments.commands._register import DOUBTFUL
 
         one_of("changes", (*KINDS, "none"), transform=transform)
         files.demand_writable(out, csv_file, pictures)
         sought = Sought(transform, mask, rate, size, seed, out, csv_file, pictures)
         if not compare_visits(before, after, console, sought):
-            raise typer.Exit(1)
+            raise typer.Exit(DOUBTFUL)

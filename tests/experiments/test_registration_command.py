@@ -82,7 +82,8 @@ def test_a_search_that_failed_says_so_first_and_by_its_exit_code(files: tuple[Pa
     write_image(noise, tmp_path / "noise.nii.gz")
     page = tmp_path / "page.html"
     code, said = run(tmp_path / "noise.nii.gz", files[1], "--transform", "rigid", "--pictures", page)
-    assert code == 1
+    assert code == 4
+    assert "Search 2, " in said
     assert said.startswith("This has probably failed: ")
     assert "This has probably failed: " in page.read_text()
 
