@@ -36,7 +36,7 @@ class Group:
 def group_template(
     images: Sequence[Image],
     transform: str = "affine",
-    similarity: str = "cc",
+    similarity: str = "auto",
     rounds: int = 3,
     lattice: Geometry | None = None,
     seed: int = 0,

@@ -79,8 +79,7 @@ def _met(before: Image, after: Image, transform: Transform, mask: Image | None) 
     """Where to look: within the mask, or else the head, and at least a voxel within the second image's field."""
     still = after.geometry
     field = resample(Image(np.ones(still.shape, np.float32), still), before.geometry, transform, outside=0.0)
-    thick = np.array([size > 2 for size in before.geometry.shape])
-    near = np.ones(np.where(thick, 3, 1), np.bool_)
+    near = np.ones([3 if size > 2 else 1 for size in before.geometry.shape], np.bool_)
     looked = binary_erosion(field.values > WHOLLY, near) & (inner(before) if mask is None else mask.values != 0)
     return Image(looked, before.geometry)
 

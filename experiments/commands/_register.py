@@ -60,8 +60,8 @@ class Asked:
     out: Path | None = None
     transform_out: Path | None = None
     pictures: Path | None = None
-    outside: float | None = None
     json_file: Path | None = None
+    outside: float | None = None
 
 
 def align(moving_file: Path, fixed_file: Path, console: Console, asked: Asked) -> bool:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from common.files import access as files
-from experiments.commands._terminal import console, spoken_errors
+from experiments.commands._terminal import DOUBTFUL, console, spoken_errors
 
 
 def changes(
@@ -31,6 +31,8 @@ def changes(
 
     The second image is registered to the first and brought onto its brightness; what is left is compared with noise
     of the same kind. A change is no diagnosis: movement, another sequence or shading can be one.
+
+    Exits with 4 where the registration has probably failed.
     """
     with spoken_errors():
         from common.registration.linear import KINDS
@@ -41,4 +43,4 @@ def changes(
         files.demand_writable(out, csv_file, pictures)
         sought = Sought(transform, mask, rate, size, seed, out, csv_file, pictures)
         if not compare_visits(before, after, console, sought):
-            raise typer.Exit(1)
+            raise typer.Exit(DOUBTFUL)

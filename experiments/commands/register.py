@@ -23,7 +23,7 @@ def register(
             help="rigid, similarity, affine, bspline, displacement or velocity; if not given affine, of series rigid."
         ),
     ] = None,
-    similarity: Annotated[str, typer.Option(help="auto, or ssd, sad, cc, local_cc, mi, nmi, cr, mind.")] = "auto",
+    similarity: Annotated[str, typer.Option(help="auto, or ssd, sad, cc, local_cc, mi, nmi, cr or mind.")] = "auto",
     starts: Annotated[int, typer.Option(help="Rotations to begin from; more are tried in doubt.")] = 1,
     levels: Annotated[
         int | None, typer.Option(help="Of coarse to fine images; as many as suit the size if not given.")
@@ -57,11 +57,11 @@ def register(
         float | None,
         typer.Option(help="What --out holds beyond the moving image; its least value if not given: air, in CT too."),
     ] = None,
-    csv_file: Annotated[Path | None, typer.Option("--csv", help="Of a series: write its motion here.")] = None,
     json_file: Annotated[
         Path | None,
         typer.Option("--json", help="Write here whether it failed, why, what was tried, and the figures."),
     ] = None,
+    csv_file: Annotated[Path | None, typer.Option("--csv", help="Of a series: write its motion here.")] = None,
     pictures: Annotated[
         Path | None, typer.Option(help="Write a page of pictures, before and after, here; of a series its curves.")
     ] = None,
@@ -75,6 +75,8 @@ def register(
     Exits with 4 where the search has probably failed, and says why in its first lines; what was found is written.
     """
     with spoken_errors():
+        from experiments.commands._register import Asked, align
+
         files.demand_writable(out, transform_out, pictures, csv_file, json_file)
         if fixed is None:
             others = (mask, moving_mask, initial, landmarks, smoothness, iterations, levels, outside)
@@ -89,12 +91,10 @@ def register(
         else:
             if csv_file is not None:
                 raise ImageError("--csv is of a series in time, which is named alone.")
-            from experiments.commands._register import Asked, align
-
             asked = Asked(
                 transform or "affine", similarity, starts, seed, levels, mask, moving_mask, initial, landmarks,
-                smoothness, iterations, check_points, points_in, check_labels, out, transform_out, pictures, outside,
-                json_file,
+                smoothness, iterations, check_points, points_in, check_labels, out, transform_out, pictures,
+                json_file, outside,
             )  # fmt: skip
             good = align(moving, fixed, console, asked)
         if not good:

@@ -18,7 +18,7 @@ def template(
     transform: Annotated[
         str, typer.Option(help="rigid, similarity, affine, bspline, displacement or velocity.")
     ] = "affine",
-    similarity: Annotated[str, typer.Option(help="ssd, sad, cc, local_cc, mi, nmi, cr or mind.")] = "cc",
+    similarity: Annotated[str, typer.Option(help="auto, or ssd, sad, cc, local_cc, mi, nmi, cr or mind.")] = "auto",
     rounds: Annotated[int, typer.Option(help="How often all are brought onto their mean.")] = 3,
     seed: Annotated[int, typer.Option(help="Of the random places.")] = 0,
     transforms_out: Annotated[
@@ -27,7 +27,7 @@ def template(
 ) -> None:
     """Make the mean template of a group: all are registered to their mean, which favours none of them.
 
-    Exits with 1 where a search has probably failed, and says which; what was found is written.
+    Exits with 4 where a search has probably failed, and says which; what was found is written.
     """
     with spoken_errors():
         from rich.progress import track
@@ -58,4 +58,4 @@ def template(
             kept = one if linear else sampled(one, found.template.geometry)
             write_transform(kept, transforms_out / f"{name}{'.tfm' if linear else '.nii.gz'}")
         if found.doubts:
-            raise typer.Exit(1)
+            raise typer.Exit(DOUBTFUL)
