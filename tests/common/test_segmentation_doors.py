@@ -132,13 +132,14 @@ REFUSED: list[tuple[Callable[[], object], str]] = [
     (lambda: grow(PLAIN, [(1.0, 2.0)], 1, 2), "2 whole numbers each"),  # type: ignore[list-item]
     (lambda: grow(PLAIN, [(1.7, 2.2)], 1, 2), "2 whole numbers each"),  # type: ignore[list-item]
     (lambda: grow(PLAIN, [(1, 2, 3), (1, 2, 3)], 1, 2), "2 whole numbers each"),
-    (lambda: grow(PLAIN, [(1, 2), (3,)], 1, 2), "2 indices each"),
+    (lambda: grow(PLAIN, [(1, 2), (3,)], 1, 2), "2 whole numbers each"),
+    (lambda: grow(PLAIN, [(True, 2)], 1, 2), "2 whole numbers each"),
     (lambda: grow(PLAIN, [(-1, 0)], 1, 2), r"\(5, 6\); \[\(-1, 0\)\] came"),
     (lambda: grow(PLAIN, [(0, 6)], 1, 2), r"\(5, 6\); \[\(0, 6\)\] came"),
     (lambda: grow(PLAIN, [(10**30, 0)], 1, 2), "2 whole numbers each"),
     (lambda: grow(PLAIN, PLAIN > 3, 1, 2), "2 whole numbers each"),  # type: ignore[arg-type]
     (lambda: grow(PLAIN, [], 1, 2), "none came"),
-    (lambda: grow(PLAIN, None, 1, 2), "2 indices each; None came"),  # type: ignore[arg-type]
+    (lambda: grow(PLAIN, None, 1, 2), "2 whole numbers each; None came"),  # type: ignore[arg-type]
     (lambda: grow(PLAIN, ["a,b"], 1, 2), "whole numbers each"),  # type: ignore[list-item]
     (lambda: grow(np.zeros((0, 3)), [(0, 0)], 1, 2), r"image of shape \(0, 3\)"),
     (lambda: grow(PLAIN, [SEED], 2, 1), "must not lie above the upper one"),
