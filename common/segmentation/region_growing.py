@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import generate_binary_structure, label
 
 from common.errors import ImageError
-from common.segmentation.doors import real_values, whole_number
+from common.segmentation.doors import real_values
 from common.segmentation.threshold import Values, between
 
 CONNECTIVITIES = {2: {4: 1, 8: 2}, 3: {6: 1, 18: 2, 26: 3}}
@@ -48,15 +48,15 @@ def neighbourhood(shape: tuple[int, ...], connectivity: int | None = None) -> ND
         raise ImageError(f"the image needs two or three axes; it has {len(shape)}.")
     if sum(size > 1 for size in shape) < len(shape):
         known = {**CONNECTIVITIES[2], **known}
-    neighbours = min(known) if connectivity is None else whole_number("connectivity", connectivity, 1)
-    if neighbours not in known:
-        raise ImageError(f"in {len(shape)}D connectivity is one of {sorted(known)}; it is {connectivity}.")
+    neighbours = min(known) if connectivity is None else connectivity
+    if isinstance(neighbours, bool) or not isinstance(neighbours, (int, np.integer)) or neighbours not in known:
+        raise ImageError(f"in {len(shape)}D connectivity is one of {sorted(known)}; it is {connectivity!r}.")
     return np.asarray(generate_binary_structure(len(shape), known[neighbours]))
 
 
 def seed_places(seeds: object, shape: tuple[int, ...]) -> NDArray[np.int64]:
     """(N, D) voxel indices of seeds, N above 0. Raises ImageError where one is no voxel of an image of `shape`."""
-    said = f"seeds must be voxels, {len(shape)} whole numbers each; {seeds!r} came."
+    said = f"seeds must be (N, {len(shape)}) whole numbers, a voxel each; {seeds!r} came."
     try:
         given = seeds if isinstance(seeds, np.ndarray) else [*seeds]  # type: ignore[misc]
         places = np.asarray(given)
