@@ -42,6 +42,8 @@ OPACITY = 0.75
 PLAIN = T1_SCANNERS["ashford-general"]
 Mask = NDArray[np.bool_]
 Values = NDArray[np.float64]
+Pixels = NDArray[np.uint8]
+Row = tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -105,7 +107,8 @@ def outlined(method: Threshold | Otsu | Grow, values: Values) -> Mask:
 
 def noise_section() -> Section:
     """White matter is the brightest tissue in T1."""
-    rows, panels = [("noise, share of white matter's signal", "Dice", "parts", "Dice of the largest part")], []
+    rows: list[Row] = [("noise, share of white matter's signal", "Dice", "parts", "Dice of the largest part")]
+    panels: list[Pixels] = []
     limit = best_threshold(quiet().image, quiet().of(WHITE))
     for noise in (0.0, 0.03, 0.06, 0.10, 0.15):
         one = head(0, replace(PLAIN, noise=noise, bias=0.0))
@@ -128,10 +131,8 @@ def scanner_section() -> Section:
     """T1 of five hospitals."""
     heads = {site: head(0, replace(scanner, motion_mm=0.0)) for site, scanner in T1_SCANNERS.items()}
     first = best_threshold(quiet().image, quiet().of(WHITE))
-    rows, panels = (
-        [("hospital, T1 weighted", "best threshold", "Dice there", "Dice at one for all", "Dice, Otsu")],
-        [],
-    )
+    rows: list[Row] = [("hospital, T1 weighted", "best threshold", "Dice there", "Dice at one for all", "Dice, Otsu")]
+    panels: list[Pixels] = []
     for site, one in heads.items():
         truth, limit = one.of(WHITE), best_threshold(one.image, one.of(WHITE))
         theirs = outlined(Threshold(lower=first), one.image)
@@ -159,10 +160,10 @@ def leak_section() -> Section:
     """What is inside the skull, grown from the middle."""
     scanner = replace(PLAIN, noise=0.02, bias=0.0, pixel_mm=1.2, slice_mm=2.5)
     limits = (0.25, 0.3)
-    rows = [
+    rows: list[Row] = [
         ("gap in the skull, mm", *(f"{what}, limit {one:g}" for one in limits for what in ("Dice", "leaked pixels")))
     ]
-    panels = []
+    panels: list[Pixels] = []
     for gap_mm in (0.0, 2.0, 8.0):
         one = head(0, scanner, lambda fine, gap=gap_mm: opened(fine, gap), FINE_SIDE)  # type: ignore[misc]
         truth, white = one.of(CSF, GREY, WHITE, DEEP_GREY), np.argwhere(one.of(WHITE))
@@ -192,7 +193,8 @@ def seed_section() -> Section:
     truth = one.of(WHITE)
     places = generator(7, "segmentation page", "seeds").choice(np.argwhere(truth), 30, replace=False)
     step = float(one.image[truth].mean() - one.image[one.of(GREY)].mean())
-    rows, panels = [("tolerance, share of the step to grey matter", "worst Dice", "median", "best")], []
+    rows: list[Row] = [("tolerance, share of the step to grey matter", "worst Dice", "median", "best")]
+    panels: list[Pixels] = []
     for share in (0.25, 0.5, 0.75, 1.0):
         grown = [outlined(Grow(seeds=[place], tolerance=share * step), one.image) for place in places]
         scores = np.array([dice(truth, mask) for mask in grown])
@@ -224,7 +226,8 @@ def atlas_section(count: int = 3) -> Section:
     atlases = [_atlas(head(patient, scanner)) for patient in range(1, count + 1)]
     targets = {"healthy": head(0, scanner), "with a tumour": head(0, scanner, tumour)}
     structures = {"ventricles and CSF": CSF, "white matter": WHITE, "deep grey matter": DEEP_GREY, "tumour": LESION}
-    rows, panels = [("patient", *structures, "CPU s")], []
+    rows: list[Row] = [("patient", *structures, "CPU s")]
+    panels: list[Pixels] = []
     for name, one in targets.items():
         started = time.process_time()
         found = ByAtlas(tuple(atlases)).find(_image(one.image)).labels

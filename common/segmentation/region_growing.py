@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import generate_binary_structure, label
 
 from common.errors import ImageError
-from common.segmentation.doors import real_values, whole_number
+from common.segmentation.doors import real_values
 from common.segmentation.threshold import Values, between
 
 CONNECTIVITIES = {2: {4: 1, 8: 2}, 3: {6: 1, 18: 2, 26: 3}}
@@ -47,25 +48,34 @@ def neighbourhood(shape: tuple[int, ...], connectivity: int | None = None) -> ND
         raise ImageError(f"the image needs two or three axes; it has {len(shape)}.")
     if sum(size > 1 for size in shape) < len(shape):
         known = {**CONNECTIVITIES[2], **known}
-    neighbours = min(known) if connectivity is None else whole_number("connectivity", connectivity, 1)
-    if neighbours not in known:
-        raise ImageError(f"in {len(shape)}D connectivity is one of {sorted(known)}; it is {connectivity}.")
+    neighbours = min(known) if connectivity is None else connectivity
+    if isinstance(neighbours, bool) or not isinstance(neighbours, (int, np.integer)) or neighbours not in known:
+        raise ImageError(f"in {len(shape)}D connectivity is one of {sorted(known)}; it is {connectivity!r}.")
     return np.asarray(generate_binary_structure(len(shape), known[neighbours]))
 
 
 def seed_places(seeds: object, shape: tuple[int, ...]) -> NDArray[np.int64]:
     """(N, D) voxel indices of seeds, N above 0. Raises ImageError where one is no voxel of an image of `shape`."""
+    said = f"seeds must be (N, {len(shape)}) whole numbers, a voxel each; {seeds!r} came."
     try:
-        places = np.asarray(seeds if isinstance(seeds, np.ndarray) else [*seeds])  # type: ignore[misc]
+        given = seeds if isinstance(seeds, np.ndarray) else [*seeds]  # type: ignore[misc]
+        places = np.asarray(given)
     except (TypeError, ValueError) as error:
-        raise ImageError(f"seeds must be voxels, {len(shape)} indices each; {seeds!r} came.") from error
+        raise ImageError(said) from error
     if not places.size:
         raise ImageError(f"seeds must lie in the image of shape {shape}; none came.")
     if places.ndim == 1:
         places = places[None]
-    if places.ndim != 2 or places.shape[1] != len(shape) or places.dtype.kind not in "iu":
-        raise ImageError(f"seeds must be voxels, {len(shape)} whole numbers each; {seeds!r} came.")
+    if places.ndim != 2 or places.shape[1] != len(shape) or places.dtype.kind not in "iu" or _holds_bool(given):
+        raise ImageError(said)
     outside = [tuple(map(int, place)) for place in places if not ((place >= 0) & (place < shape)).all()]
     if outside:
         raise ImageError(f"seeds must lie in the image of shape {shape}; {outside} came.")
     return places.astype(np.int64)
+
+
+def _holds_bool(given: Any) -> bool:
+    """Whether a list of seeds has True among its numbers, which NumPy would take for 1."""
+    if isinstance(given, np.ndarray):
+        return False
+    return any(isinstance(index, (bool, np.bool_)) for seed in given for index in np.array(seed, object, ndmin=1))

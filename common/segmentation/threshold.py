@@ -43,7 +43,7 @@ def otsu(values: Values, classes: int = 2, bins: int = 256) -> tuple[float, ...]
     Raises ImageError for others, for values of fewer kinds than classes, and where they fall into fewer bins than
     that, as where one voxel lies far beyond the rest: such thresholds would say nothing.
     """
-    parts = whole_number("classes", classes, 2, MOST_CLASSES)
+    parts = whole_number("classes of Otsu's method", classes, 2, MOST_CLASSES)
     whole_number("bins", bins, 2, MOST_BINS)
     given = real_values(values)
     found = given[np.isfinite(given)].astype(np.float64)

@@ -47,6 +47,7 @@ def outline(asked: Asked, console: Console, out: Path, json_file: Path) -> bool:
     write_to(json_file, json.dumps(record, indent=1) + "\n")
     for doubt in found.doubts:
         console.print(f"[bold red]This has probably failed:[/] {visible(doubt)}.", highlight=False, soft_wrap=True)
+    console.print(visible(_said(record)), highlight=False, markup=False, soft_wrap=True)
     print_whole(console, _table(record))
     return not found.doubts
 
@@ -110,10 +111,13 @@ def _finite(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _table(record: dict[str, Any]) -> Table:
+def _said(record: dict[str, Any]) -> str:
     found = ", ".join(f"{name} {_words(value)}" for name, value in record["found"].items() if name != "voxels")
-    said = f"{record['method']}: {found}" if found else record["method"]
-    table = Table(title=f"{visible(said)}; {record['cpu_seconds']:.2f} s", title_justify="left")
+    return f"{record['method']}{': ' if found else ''}{found}; {record['cpu_seconds']:.2f} s"
+
+
+def _table(record: dict[str, Any]) -> Table:
+    table = Table()
     dice = ["Dice"] if record["truth"] is not None else []
     for column in ("label", "voxels", "ml", *dice):
         table.add_column(column, justify="right")

@@ -120,26 +120,27 @@ REFUSED: list[tuple[Callable[[], object], str]] = [
     (lambda: otsu(np.ones((3, 3))), "2 different values"),
     (lambda: otsu(np.array([])), "2 different values"),
     (lambda: otsu(np.full(4, np.nan)), "2 different values"),
-    (lambda: otsu(PLAIN, 2.0), "classes must be a whole number; it is 2.0"),  # type: ignore[arg-type]
-    (lambda: otsu(PLAIN, True), "classes must be a whole number; it is True"),
-    (lambda: otsu(PLAIN, 5), "classes must be at most 4"),
-    (lambda: otsu(PLAIN, 1), "classes must be at least 2"),
+    (lambda: otsu(PLAIN, 2.0), "classes of Otsu's method must be a whole number; it is 2.0"),  # type: ignore[arg-type]
+    (lambda: otsu(PLAIN, True), "classes of Otsu's method must be a whole number; it is True"),
+    (lambda: otsu(PLAIN, 5), "classes of Otsu's method must be at most 4"),
+    (lambda: otsu(PLAIN, 1), "classes of Otsu's method must be at least 2"),
     (lambda: otsu(PLAIN, bins=1), "bins must be at least 2"),
-    (lambda: grow(PLAIN, [SEED], 1, 2, "8"), "connectivity must be a whole number; it is '8'"),  # type: ignore[arg-type]
-    (lambda: grow(PLAIN, [SEED], 1, 2, 8.0), "connectivity must be a whole number"),  # type: ignore[arg-type]
+    (lambda: grow(PLAIN, [SEED], 1, 2, "8"), r"connectivity is one of \[4, 8\]; it is '8'"),  # type: ignore[arg-type]
+    (lambda: grow(PLAIN, [SEED], 1, 2, 8.0), "connectivity is one of"),  # type: ignore[arg-type]
     (lambda: grow(PLAIN, [SEED], 1, 2, 6), r"in 2D connectivity is one of \[4, 8\]; it is 6"),
     (lambda: grow(PLAIN[0], [(0,)], 1, 2), "needs two or three axes; it has 1"),
-    (lambda: grow(PLAIN, [(1.0, 2.0)], 1, 2), "2 whole numbers each"),  # type: ignore[list-item]
-    (lambda: grow(PLAIN, [(1.7, 2.2)], 1, 2), "2 whole numbers each"),  # type: ignore[list-item]
-    (lambda: grow(PLAIN, [(1, 2, 3), (1, 2, 3)], 1, 2), "2 whole numbers each"),
-    (lambda: grow(PLAIN, [(1, 2), (3,)], 1, 2), "2 indices each"),
+    (lambda: grow(PLAIN, [(1.0, 2.0)], 1, 2), r"must be \(N, 2\) whole numbers"),  # type: ignore[list-item]
+    (lambda: grow(PLAIN, [(1.7, 2.2)], 1, 2), r"must be \(N, 2\) whole numbers"),  # type: ignore[list-item]
+    (lambda: grow(PLAIN, [(1, 2, 3), (1, 2, 3)], 1, 2), r"must be \(N, 2\) whole numbers"),
+    (lambda: grow(PLAIN, [(1, 2), (3,)], 1, 2), r"must be \(N, 2\) whole numbers"),
+    (lambda: grow(PLAIN, [(True, 2)], 1, 2), r"must be \(N, 2\) whole numbers"),
     (lambda: grow(PLAIN, [(-1, 0)], 1, 2), r"\(5, 6\); \[\(-1, 0\)\] came"),
     (lambda: grow(PLAIN, [(0, 6)], 1, 2), r"\(5, 6\); \[\(0, 6\)\] came"),
-    (lambda: grow(PLAIN, [(10**30, 0)], 1, 2), "2 whole numbers each"),
-    (lambda: grow(PLAIN, PLAIN > 3, 1, 2), "2 whole numbers each"),  # type: ignore[arg-type]
+    (lambda: grow(PLAIN, [(10**30, 0)], 1, 2), r"must be \(N, 2\) whole numbers"),
+    (lambda: grow(PLAIN, PLAIN > 3, 1, 2), r"must be \(N, 2\) whole numbers"),  # type: ignore[arg-type]
     (lambda: grow(PLAIN, [], 1, 2), "none came"),
-    (lambda: grow(PLAIN, None, 1, 2), "2 indices each; None came"),  # type: ignore[arg-type]
-    (lambda: grow(PLAIN, ["a,b"], 1, 2), "whole numbers each"),  # type: ignore[list-item]
+    (lambda: grow(PLAIN, None, 1, 2), r"seeds must be \(N, 2\) whole numbers, a voxel each; None came"),  # type: ignore[arg-type]
+    (lambda: grow(PLAIN, ["a,b"], 1, 2), "whole numbers, a voxel each"),  # type: ignore[list-item]
     (lambda: grow(np.zeros((0, 3)), [(0, 0)], 1, 2), r"image of shape \(0, 3\)"),
     (lambda: grow(PLAIN, [SEED], 2, 1), "must not lie above the upper one"),
 ]
