@@ -9,7 +9,7 @@ import typer
 
 from common.errors import ImageError
 from common.files import access as files
-from experiments.commands._terminal import complaints, console, spoken_errors
+from experiments.commands._terminal import DOUBTFUL, complaints, console, spoken_errors
 
 
 def template(
