@@ -34,7 +34,18 @@ MOST_STATISTICS = 240
 NORMAL_95 = 1.959963984540054
 SMALLEST_CASES, LARGEST_CASES = 1e-9, 1e18
 PROPORTIONS = ("accuracy", "recall", "precision", "specificity", "jaccard", "f1")
-UNIT = (*PROPORTIONS, "dice", "sensitivity", "likelihood", "pooled", "surface_dice", "volume_similarity", "f")
+LESIONS = ("lesion", "panoptic", "segmentation")
+UNIT = (
+    *PROPORTIONS,
+    *LESIONS,
+    "dice",
+    "sensitivity",
+    "likelihood",
+    "pooled",
+    "surface_dice",
+    "volume_similarity",
+    "f",
+)
 """First words of scores that lie within 0 and 1."""
 
 Interval = tuple[float, float]

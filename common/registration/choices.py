@@ -16,6 +16,7 @@ from common.registration.optimisers import (
     Optimiser,
     StochasticGradientDescent,
 )
+from common.registration.self_similarity import SelfSimilarity
 from common.registration.similarity import (
     CorrelationCoefficient,
     Similarity,
@@ -32,6 +33,7 @@ SIMILARITIES: dict[str, type[Similarity]] = {
     "mi": MutualInformation,
     "nmi": NormalisedMutualInformation,
     "cr": CorrelationRatio,
+    "mind": SelfSimilarity,
 }
 
 
@@ -60,6 +62,12 @@ def similarity_of(given: str | Similarity) -> Similarity:
     if given not in SIMILARITIES:
         raise unknown("similarity", given, SIMILARITIES)
     return SIMILARITIES[given]()
+
+
+def similarity_name(similarity: Similarity) -> str:
+    """As `similarity_of` takes it, or its class's for one of somebody else."""
+    names = {kind: name for name, kind in SIMILARITIES.items()}
+    return names.get(type(similarity), type(similarity).__name__)
 
 
 def optimiser_of(given: str | Optimiser) -> Optimiser:

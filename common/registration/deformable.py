@@ -1,157 +1,140 @@
 """Dense registration by greedy updates: a smoothed Newton step, composed, and the whole smoothed a little.
 
 After Joshi et al. 2004 and Avants et al. 2008 (greedy diffeomorphic registration). Each update is smooth and
-no longer than a voxel, so it is invertible, and so is the composition of all. The stationary form adds updates to
-a velocity instead, whose flow has an exact inverse (Vercauteren et al. 2008).
+no longer than a voxel, so it is invertible, and so is the composition of all; what rounding folds is mended. The
+stationary form adds updates to a velocity instead, whose flow has an exact inverse (Vercauteren et al. 2008).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from time import perf_counter
-from typing import Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from common.data.geometry import Geometry
-from common.registration.compose import compose
+from common.registration.dense_measures import Measure, dense_measure
 from common.registration.displacement import DisplacementField, VelocityField
-from common.registration.forces import Force, LocalCorrelationForce, SquaredDifference
-from common.registration.linear import Linear
-from common.registration.local_correlation import LocalCorrelation
-from common.registration.newton import newton_step
+from common.registration.elasticity import Elastic
+from common.registration.flows import Flow, Free, Sliding, Smoother, Stationary, Step
+from common.registration.forces import Force
+from common.registration.landmarks import Pull
+from common.registration.newton import quadratic
 from common.registration.objective import Pair
+from common.registration.plan import Plan
 from common.registration.record import Stage
 from common.registration.sampling import Sampler, lattice_points
-from common.registration.similarity import Similarity, SumOfSquaredDifferences
+from common.registration.similarity import Similarity
+from common.registration.total_variation import Variation
 from common.registration.transform import Transform
 from common.registration.warping import Lattice, enlarged
 
+ITERATIONS = (6, 20, 30)
+UPDATE_SIGMA, FIELD_SIGMA = 2.2, 0.8
+"""Smoothing in voxels of each update and of the whole."""
+DAMPING = 0.1
+LEAST_FALL = 0.001
+"""A level ends when its cost falls by less than this of its fall so far."""
+ELASTIC_LENGTH = 1.0
+MENDED_EVERY = 5
 
-@dataclass(frozen=True)
-class Greedy:
-    """iterations: at the finest level, next coarser, ...; the last holds for all coarser ones.
 
-    update_sigma, field_sigma: smoothing in voxels of each update and of the whole. step: longest update, voxels.
-    damping: see newton_step. A level ends when its cost falls by less than `least_fall` of its fall so far.
-    """
+class Ground:
+    """What stays the same on one level: images on the fixed lattice, as the measure wants them, and a force."""
 
-    iterations: tuple[int, ...] = (6, 20, 30)
-    update_sigma: float = 2.2
-    field_sigma: float = 0.8
-    step: float = 1.0
-    damping: float = 0.1
-    least_fall: float = 0.001
+    def __init__(self, pair: Pair, measure: Measure, before: Transform, plan: Plan) -> None:
+        geometry = pair.fixed.geometry
+        self.lattice = Lattice(geometry.shape)
+        moving, weight = brought(pair, before)
+        described = measure.described(moving)
+        self._flat = described.ndim == moving.ndim
+        self.moving = described[None] if self._flat else described
+        self.force: Force = measure.force(measure.described(torch.from_numpy(pair.fixed.values).float()), weight)
+        given = plan.landmarks
+        self.pull = None if given is None or given.weight == 0 else Pull(given, geometry, before)
+
+    def warped(self, displacement: Tensor) -> Tensor:
+        """(*shape) or (C, *shape)."""
+        found = self.lattice.warped(self.moving, displacement)
+        return found[0] if self._flat else found
+
+    def cost(self, displacement: Tensor) -> float:
+        """Of images and landmarks."""
+        return self.force.derivatives(self.warped(displacement))[0] + self._pulled(displacement)
+
+    def _pulled(self, displacement: Tensor) -> float:
+        return 0.0 if self.pull is None else float(self.pull.cost(displacement))
+
+    def advance(self, flow: Flow, sigma: float, costs: list[float]) -> None:
+        """One update, unless the costs show that there is nothing to gain."""
+        displacement = flow.displacement()
+        warped = self.warped(displacement)
+        cost, slope, bend = self.force.derivatives(warped)
+        costs.append(cost + self._pulled(displacement))
+        if not _settled(costs):
+            springs = None if self.pull is None else self.pull.model(displacement)
+            flow.follow(quadratic(self.lattice, warped, slope, bend, sigma, springs))
 
 
 def register_dense(
-    pyramid: Sequence[Pair],
-    similarity: Similarity,
-    before: Transform,
-    *,
-    invertible: bool,
-    greedy: Greedy | None = None,
+    pairs: Sequence[Pair], similarity: Similarity, before: Transform, plan: Plan, *, invertible: bool
 ) -> tuple[Transform, list[Stage]]:
-    """x -> before(x + u(x)), or before(flow(x)) where `invertible`, and one record a level; pyramid: coarsest first.
+    """x -> x + u(x) to come before `before`, a flow where `invertible`, and a record a level; pairs: coarsest first.
 
-    similarity: SSD and local CC; any other one means local CC, which needs no equal intensities.
+    Raises StudyError for a similarity that no dense deformation follows.
     """
-    plan = greedy or Greedy()
-    stages = []
-    kind = "velocity" if invertible else "displacement"
+    measure, stages = dense_measure(similarity), []
+    kind = f"{'velocity' if invertible else 'displacement'}, {measure.name}"
     field: Tensor | None = None
-    for level, pair in enumerate(pyramid):
+    for level, pair in enumerate(pairs):
         began = perf_counter()
         shape = pair.fixed.geometry.shape
         field = torch.zeros(len(shape), *shape) if field is None else enlarged(field, shape)
-        from_finest = len(pyramid) - 1 - level
-        count = plan.iterations[min(from_finest, len(plan.iterations) - 1)]
-        flow: Flow = Stationary(Lattice(shape), field, plan) if invertible else Free(Lattice(shape), field, plan)
-        costs = _climb(flow, pair, similarity, before, plan, count)
+        ground = Ground(pair, measure, before, plan)
+        flow = _flow(ground.lattice, field, plan, invertible=invertible)
+        costs = _climb(ground, flow, plan, plan.count(ITERATIONS, len(pairs) - 1 - level))
         field = flow.field
         stages.append(Stage(kind, shape, costs, perf_counter() - began))
     assert field is not None
-    geometry = pyramid[-1].fixed.geometry
-    vectors = _in_mm(field, geometry)
-    found: Transform = VelocityField(vectors, geometry) if invertible else DisplacementField(vectors, geometry)
-    return (found if _is_identity(before) else compose(found, before)), stages
+    geometry = pairs[-1].fixed.geometry
+    vectors = in_mm(field, geometry)
+    return VelocityField(vectors, geometry) if invertible else DisplacementField(vectors, geometry), stages
 
 
-class Flow(Protocol):
-    """What updates accumulate in. field: (D, *shape) voxels."""
-
-    field: Tensor
-
-    def displacement(self) -> Tensor:
-        """(D, *shape) voxels."""
-        ...
-
-    def add(self, update: Tensor) -> None:
-        """One more update."""
-        ...
+def _flow(lattice: Lattice, field: Tensor, plan: Plan, *, invertible: bool) -> Flow:
+    step = Step(DAMPING, plan.step)
+    if plan.regulariser == "tv":
+        return Sliding(lattice, field, step, Variation(Variation.weight * plan.smoothness))
+    kind = Stationary if invertible else Free
+    return kind(lattice, field, step, _smoother(lattice, plan))
 
 
-class Free:
-    """A displacement, updates composed before it."""
-
-    def __init__(self, lattice: Lattice, field: Tensor, plan: Greedy) -> None:
-        self._lattice, self.field, self._plan = lattice, field, plan
-
-    def displacement(self) -> Tensor:
-        """Itself."""
-        return self.field
-
-    def add(self, update: Tensor) -> None:
-        """u <- smooth(v + u o (x + v))."""
-        self.field = self._lattice.smoothed(self._lattice.composed(self.field, update), self._plan.field_sigma)
+def _smoother(lattice: Lattice, plan: Plan) -> Smoother:
+    if plan.regulariser == "elastic":
+        return Elastic(lattice.shape, ELASTIC_LENGTH * plan.smoothness)
+    return lambda field: lattice.smoothed(field, FIELD_SIGMA * plan.smoothness)
 
 
-class Stationary:
-    """A velocity, updates added: the first order of the Baker-Campbell-Hausdorff formula."""
-
-    def __init__(self, lattice: Lattice, field: Tensor, plan: Greedy) -> None:
-        self._lattice, self.field, self._plan = lattice, field, plan
-
-    def displacement(self) -> Tensor:
-        """Scaling and squaring from steps below half a voxel."""
-        largest = float(self.field.norm(dim=0).max())
-        squarings = max(0, int(np.ceil(np.log2(max(largest, 1e-9) / 0.5))))
-        moved: Tensor = self.field / 2**squarings
-        for _ in range(squarings):
-            moved = self._lattice.composed(moved, moved)
-        return moved
-
-    def add(self, update: Tensor) -> None:
-        """v <- smooth(v + update)."""
-        self.field = self._lattice.smoothed(self.field + update, self._plan.field_sigma)
-
-
-def _climb(
-    flow: Flow, pair: Pair, similarity: Similarity, before: Transform, plan: Greedy, count: int
-) -> tuple[float, ...]:
-    lattice = Lattice(pair.fixed.geometry.shape)
-    moving, weight = _brought(pair, before)
-    force = _force(similarity, torch.from_numpy(pair.fixed.values), weight)
+def _climb(ground: Ground, flow: Flow, plan: Plan, count: int) -> tuple[float, ...]:
+    sigma = UPDATE_SIGMA * (plan.smoothness if plan.regulariser == "gaussian" else 1.0)
     costs: list[float] = []
-    for _ in range(count):
-        warped = lattice.warped(moving[None], flow.displacement())[0]
-        cost, pull, curvature = force.derivatives(warped)
-        costs.append(cost)
-        if _settled(costs, plan):
+    for done in range(count):
+        ground.advance(flow, sigma, costs)
+        if _settled(costs):
             break
-        update = newton_step(lattice, warped, pull, curvature, plan.update_sigma, plan.damping)
-        flow.add(update * (plan.step / update.norm(dim=0).clamp(min=plan.step)))
+        if done % MENDED_EVERY == MENDED_EVERY - 1:
+            flow.mend()
+    flow.mend()
     return tuple(costs)
 
 
-def _settled(costs: Sequence[float], plan: Greedy) -> bool:
-    return len(costs) > 3 and costs[-3] - costs[-1] < 2 * plan.least_fall * (costs[0] - min(costs))
+def _settled(costs: Sequence[float]) -> bool:
+    return len(costs) > 3 and costs[-3] - costs[-1] < 2 * LEAST_FALL * (costs[0] - min(costs))
 
 
-def _brought(pair: Pair, before: Transform) -> tuple[Tensor, Tensor]:
+def brought(pair: Pair, before: Transform) -> tuple[Tensor, Tensor]:
     """The moving image on the fixed lattice by the transform so far, and what counts there."""
     points = lattice_points(pair.fixed.geometry, torch.float32)
     with torch.no_grad():
@@ -165,19 +148,13 @@ def _brought(pair: Pair, before: Transform) -> tuple[Tensor, Tensor]:
     return values[0].contiguous(), weight
 
 
-def _force(similarity: Similarity, fixed: Tensor, weight: Tensor) -> Force:
-    if isinstance(similarity, SumOfSquaredDifferences):
-        return SquaredDifference(fixed, weight)
-    radius = similarity.radius if isinstance(similarity, LocalCorrelation) else LocalCorrelation().radius
-    return LocalCorrelationForce(fixed, weight, radius)
-
-
-def _in_mm(field: Tensor, geometry: Geometry) -> Tensor:
+def in_mm(field: Tensor, geometry: Geometry) -> Tensor:
+    """(D, *shape) voxels of a lattice to mm along the world's axes, float64."""
     axes = torch.tensor(geometry.affine[:-1, :-1])
     return torch.einsum("ij,j...->i...", axes, field.double()).contiguous()
 
 
-def _is_identity(transform: Transform) -> bool:
-    return isinstance(transform, Linear) and torch.equal(
-        transform.matrix, Linear.identity(transform.dimensions).matrix
-    )
+def in_voxels(vectors: Tensor, geometry: Geometry) -> Tensor:
+    """(D, *shape) mm to voxels of the lattice, float32."""
+    back = torch.tensor(np.linalg.inv(geometry.affine[:-1, :-1]))
+    return torch.einsum("ij,j...->i...", back, vectors).float()

@@ -12,9 +12,10 @@ from torch import Tensor
 from common.data.geometry import Geometry
 from common.errors import ImageError
 from common.registration.sampling import Sampler, lattice_points
-from common.registration.transform import NumericalInverse, Transform
+from common.registration.transform import LARGEST_ERROR_MM, NumericalInverse, Transform
 
 LARGEST_STEP_VOXELS = 0.25
+LARGEST_MISS_VOXELS = 0.1
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,8 +42,8 @@ class DisplacementField:
         return points + moved.movedim(0, -1)
 
     def inverse(self) -> Transform:
-        """Solved at each point when it is asked for."""
-        return NumericalInverse(self)
+        """Solved at each point when it is asked for, to a thousandth of a voxel, and of a mm at most."""
+        return NumericalInverse(self, LARGEST_ERROR_MM * min(1.0, *self.geometry.spacing_mm))
 
     @cached_property
     def _sampler(self) -> Sampler:
@@ -71,9 +72,17 @@ class VelocityField:
         """(..., D) -> (..., D)."""
         return self.displacement.map_points(points)
 
-    def inverse(self) -> VelocityField:
-        """The flow along -v."""
-        return VelocityField(-self.vectors, self.geometry)
+    def inverse(self) -> Transform:
+        """The flow along -v; solved numerically where that misses the way back by a tenth of a voxel somewhere."""
+        back, points = VelocityField(-self.vectors, self.geometry), lattice_points(self.geometry, self.vectors.dtype)
+        with torch.no_grad():
+            missed = float((back.map_points(self.map_points(points)) - points).norm(dim=-1).max())
+        smallest = min(self.geometry.spacing_mm)
+        return (
+            back
+            if missed <= LARGEST_MISS_VOXELS * smallest
+            else NumericalInverse(self, LARGEST_ERROR_MM * min(1.0, smallest))
+        )
 
     @cached_property
     def displacement(self) -> DisplacementField:

@@ -14,29 +14,44 @@ from common.errors import ImageError
 from common.metrics.maps import as_labels
 from common.metrics.overlap import Overlap, dice
 from common.registration.sampling import lattice_points, resample
-from common.registration.transform import Transform, jacobian_determinants
+from common.registration.transform import SLOPE_STEP_VOXELS, Transform, jacobian_determinants
+from common.registration.used import Used
 
 Distances = NDArray[np.float64]
 
 
-def target_registration_error_mm(transform: Transform, fixed: ArrayLike, moving: ArrayLike) -> Distances:
+def target_registration_error_mm(
+    transform: Transform, fixed: ArrayLike, moving: ArrayLike, used: Used | None = None
+) -> Distances:
     """(N,) distances between where the transform takes the fixed landmarks (N, D) and the moving ones, world mm.
 
-    TRE of Fitzpatrick et al. 1998, when the landmarks were not used to register. Raises ImageError for other shapes.
+    TRE of Fitzpatrick et al. 1998, when the landmarks were not used to register. Raises ImageError for other shapes,
+    and for landmarks that were `used`.
     """
     one, two = _landmarks(fixed, transform.dimensions), _landmarks(moving, transform.dimensions)
     if one.shape != two.shape:
         raise ImageError(f"there are {len(one)} fixed and {len(two)} moving landmarks; each needs its counterpart.")
+    if used is not None:
+        used.check_landmarks(one)
     with torch.no_grad():
         there = transform.map_points(torch.from_numpy(one)).numpy()
     return np.asarray(np.linalg.norm(there - two, axis=-1))
 
 
-def label_dice(transform: Transform, fixed: Image, moving: Image, labels: Sequence[int] | None = None) -> Distances:
+def label_dice(
+    transform: Transform,
+    fixed: Image,
+    moving: Image,
+    labels: Sequence[int] | None = None,
+    used: Used | None = None,
+) -> Distances:
     """(L,) Dice of fixed labels and moving labels brought there, nearest; by default all but 0, in order.
 
-    NaN where neither image has the label.
+    NaN where neither image has the label. Raises ImageError for labels that were `used` to register.
     """
+    if used is not None:
+        used.check_labels(fixed)
+        used.check_labels(moving)
     moving = Image(as_labels(moving.values, "the moving label map"), moving.geometry)
     brought = resample(moving, fixed.geometry, transform, labels=True).values
     truth = as_labels(fixed.values, "the fixed label map")
@@ -58,7 +73,8 @@ def endpoint_error_mm(found: Transform, true: Transform, geometry: Geometry, mas
 def negative_jacobian_share(transform: Transform, geometry: Geometry, mask: Image | None = None) -> float:
     """Share of a lattice's voxels, or of a mask's, where space folds: the Jacobian's determinant is 0 or less."""
     with torch.no_grad():
-        return float((jacobian_determinants(transform, _voxels(geometry, mask)) <= 0).double().mean())
+        step_mm = SLOPE_STEP_VOXELS * min(geometry.spacing_mm)
+        return float((jacobian_determinants(transform, _voxels(geometry, mask), step_mm) <= 0).double().mean())
 
 
 def _voxels(geometry: Geometry, mask: Image | None) -> torch.Tensor:

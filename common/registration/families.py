@@ -9,9 +9,6 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from common.data.geometry import Geometry
-from common.registration.compose import compose
-from common.registration.free_form import FreeForm, bending_energy, support
 from common.registration.linear import LinearFamily
 from common.registration.transform import Transform
 
@@ -69,40 +66,3 @@ class LinearMotion:
     def penalty(self, parameters: Tensor) -> Tensor:
         """None."""
         return torch.zeros((), dtype=parameters.dtype)
-
-
-@dataclass(frozen=True, eq=False)
-class FreeFormMotion:
-    """x -> linear(x + u(x)), u by B-splines. stiffness: weight of the bending energy, in cost a 1/mm^2."""
-
-    lattice: Geometry
-    before: Transform
-    start: Tensor
-    stiffness: float
-
-    @property
-    def parameters(self) -> Tensor:
-        """The control vectors, flat."""
-        return self.start.reshape(-1)
-
-    def transform(self, parameters: Tensor) -> Transform:
-        """Free form, then linear."""
-        return compose(FreeForm(parameters.reshape(self.start.shape), self.lattice), self.before)
-
-    def mapped(self, points: Tensor) -> Mapping:
-        """The splines' weights at the points are worked out once."""
-        indices, weights = support(points, self.lattice)
-
-        def map_points(parameters: Tensor) -> Tensor:
-            form = FreeForm(parameters.reshape(self.start.shape), self.lattice)
-            return self.before.map_points(form.displaced(points, indices, weights))
-
-        return map_points
-
-    def mapped_back(self, points: Tensor) -> Mapping | None:
-        """None: the inverse is found point by point."""
-        return None
-
-    def penalty(self, parameters: Tensor) -> Tensor:
-        """Bending energy."""
-        return self.stiffness * bending_energy(parameters.reshape(self.start.shape), self.lattice)

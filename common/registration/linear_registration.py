@@ -16,7 +16,7 @@ from common.registration.information import CorrelationRatio, MutualInformation,
 from common.registration.linear import KINDS, Linear, LinearFamily
 from common.registration.local_correlation import LocalCorrelation
 from common.registration.objective import Objective, Pair, Sample, random_sample, whole_sample
-from common.registration.optimisers import Found, Optimiser
+from common.registration.optimisers import Found, Lbfgs, Optimiser
 from common.registration.record import Stage
 from common.registration.second_look import rivals
 from common.registration.similarity import (
@@ -42,6 +42,12 @@ FINER_BINS = 3
 POINTS_FOR_FINER_BINS = 20_000
 """Fewer would leave too few in each bin."""
 POINTS_FOR_A_LOOK = 1500
+CLOSE = 0.25
+"""Share of the lowest cost by which another may lie above it and still be asked about."""
+MOST_UNLIKE = 3
+BRISK = Lbfgs(iterations=10, relative_change=1e-4)
+Judge = Callable[[Linear], float]
+Followed = tuple[Linear, Linear, Stage]
 STARTS_TO_FOLLOW = 3
 """Searches begun from the best of all starts, and one more for every three of them; the lowest cost wins."""
 
@@ -84,26 +90,34 @@ class Search:
 
 
 def register_linear(
-    pyramid: Sequence[Pair], kind: str, search: Search, start: Linear | None
+    pyramid: Sequence[Pair],
+    kind: str,
+    search: Search,
+    start: Linear | None,
+    judge: Judge | None = None,
+    *,
+    first: int = 0,
+    end: int | None = None,
 ) -> tuple[Linear, list[Stage]]:
     """The transform and one record a stage. pyramid: coarsest first; start: none to look for one.
 
     The coarsest level is searched rigidly first, then by similarity, then by affine as far as `kind` allows, the
-    finer ones by `kind` alone.
+    finer ones by `kind` alone. judge: chooses, the highest, among starts that end far apart at about the same cost;
+    by default the cost does. first, end: of the levels to search.
     """
     stages: list[Stage] = []
-    levels = _levels(pyramid, search)
-    kinds = KINDS[: KINDS.index(kind) + 1]
+    levels = _levels(pyramid, search)[first:end]
+    kinds = KINDS[: KINDS.index(kind) + 1] if first == 0 else (kind,)
     here = start
     if here is None:
-        here, stage = _best_start(levels[0], search)
+        here, stage = _best_start(levels[0], search, judge)
         stages.append(stage)
         kinds = kinds[1:]
     for level, pair in enumerate(levels):
         for freedom in kinds if level == 0 else (kind,):
             here, stage = _stage(pair, freedom, search, here)
             stages.append(stage)
-    if _worth_refining(pyramid[-1], search):
+    if end is None and _worth_refining(pyramid[-1], search):
         here, stage = _stage(pyramid[-1].refined(FINER), kind, _finer(search), here)
         stages.append(stage)
     return here, stages
@@ -129,25 +143,59 @@ def _levels(pyramid: Sequence[Pair], search: Search) -> list[Pair]:
     return [*coarser, finest.smoothed(FINEST_SIGMA_VOXELS) if isinstance(search.similarity, SMOOTHED) else finest]
 
 
-def _best_start(pair: Pair, search: Search) -> tuple[Linear, Stage]:
+def _best_start(pair: Pair, search: Search, judge: Judge | None) -> tuple[Linear, Stage]:
     began = perf_counter()
     sample = search.draw(pair)
     ranked = sorted(candidates(pair, search.starts, search.rng), key=_cost_of_places(pair, search.similarity, sample))
     followed = _followed(pair, search, ranked[: STARTS_TO_FOLLOW + search.starts // 3])
-    if search.starts < ROTATIONS_OF_A_CUBE:
-        start, best, _ = _lowest(followed)
-        followed += _followed(pair, search, _overlooked(pair, search, sample, start, best))
-    _, best, stage = _lowest(followed)
+    start, best, _ = _lowest(followed)
+    followed += _followed(pair, search, _overlooked(pair, search, sample, start, best))
+    best, stage = rigid_search(pair, search, _chosen(pair, followed, judge)[1])
     return best, replace(stage, seconds=perf_counter() - began)
 
 
-def _followed(pair: Pair, search: Search, starts: Sequence[Linear]) -> list[tuple[Linear, Linear, Stage]]:
-    """Start, end and record of the rigid search from each."""
-    return [(start, *_stage(pair, "rigid", search, start)) for start in starts]
+def rigid_search(pair: Pair, search: Search, start: Linear) -> tuple[Linear, Stage]:
+    """From one start, on one level."""
+    return _stage(pair, "rigid", search, start)
 
 
-def _lowest(followed: Sequence[tuple[Linear, Linear, Stage]]) -> tuple[Linear, Linear, Stage]:
-    return min(followed, key=lambda one: min(one[2].costs))
+def _followed(pair: Pair, search: Search, starts: Sequence[Linear]) -> list[Followed]:
+    """Start, end and record of a short rigid search from each: far enough to tell one valley from another."""
+    brisk = replace(search, optimiser=BRISK) if search.optimiser == Lbfgs() else search
+    return [(start, *rigid_search(pair, brisk, start)) for start in starts]
+
+
+def _lowest(followed: Sequence[Followed]) -> Followed:
+    return min(followed, key=_cost)
+
+
+def _cost(followed: Followed) -> float:
+    return min(followed[2].costs)
+
+
+def _chosen(pair: Pair, followed: Sequence[Followed], judge: Judge | None) -> Followed:
+    """The lowest, or which of the low ones far apart most parts of the images agree with."""
+    best, *others = sorted(followed, key=_cost)
+    unlike = [best]
+    for other in others:
+        close = _cost(other) - _cost(best) <= CLOSE * abs(_cost(best))
+        if close and len(unlike) < MOST_UNLIKE and all(_apart(pair, other, one) for one in unlike):
+            unlike.append(other)
+    if judge is None or len(unlike) == 1:
+        return best
+    return max(unlike, key=lambda one: judge(one[1]))
+
+
+def _apart(pair: Pair, one: Followed, other: Followed) -> bool:
+    """By a fifth of the image's radius at its corners."""
+    return corners_apart_mm(pair.fixed.geometry, one[1], other[1]) > radius_mm(pair.fixed.geometry) / 5
+
+
+def corners_apart_mm(geometry: Geometry, one: Linear, other: Linear) -> float:
+    """Mean distance of where two transforms take the corners of a lattice."""
+    ends = np.stack(np.meshgrid(*([0.0, size - 1.0] for size in geometry.shape)), axis=-1)
+    corners = torch.from_numpy(geometry.voxel_to_world(ends.reshape(-1, geometry.dimensions)))
+    return float((one.map_points(corners) - other.map_points(corners)).norm(dim=-1).mean())
 
 
 def _cost_of_places(pair: Pair, similarity: Similarity, sample: Sample) -> Callable[[Linear], float]:

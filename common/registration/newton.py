@@ -7,6 +7,7 @@ moves much where edges are strong and hardly elsewhere; this one is a length in 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from itertools import combinations_with_replacement
 
 import torch
@@ -15,25 +16,60 @@ from torch import Tensor
 from common.registration.warping import Lattice
 
 FAINT = 1e-12
+Symmetric = dict[tuple[int, int], Tensor]
+Springs = tuple[Tensor, Tensor]
+"""A slope (D, *shape) by the displacement and its curvature (*shape), of what pulls at places and not at values."""
+
+
+@dataclass(frozen=True)
+class Quadratic:
+    """N times the cost near a displacement: slope (D, *shape) and bends, (*shape) for each pair of axes in order."""
+
+    slope: Tensor
+    bends: Symmetric
+
+    def minimum(self, damping: float) -> Tensor:
+        """(D, *shape) voxels. damping: k as a share of the mean curvature, which holds still what has no edges."""
+        diagonal = [self.bends[axis, axis] for axis in range(len(self.slope))]
+        return -self.solved(self.slope, damping * float(sum(part.mean() for part in diagonal)) / len(diagonal))
+
+    def solved(self, wanted: Tensor, still: float) -> Tensor:
+        """(bends + still I)^-1 wanted, at every voxel."""
+        matrix = dict(self.bends)
+        for axis in range(len(self.slope)):
+            matrix[axis, axis] = matrix[axis, axis] + still + FAINT
+        return (_solved_flat if len(self.slope) == 2 else _solved_solid)(matrix, wanted)
+
+
+def quadratic(
+    lattice: Lattice, warped: Tensor, pull: Tensor, curvature: Tensor, sigma: float, springs: Springs | None = None
+) -> Quadratic:
+    """Smoothed by `sigma` voxels. warped, pull, curvature: (*shape), or (C, *shape), of which the mean is taken."""
+    channels = [(warped, pull, curvature)] if warped.ndim == len(lattice.shape) else list(
+        zip(warped, pull, curvature.expand_as(pull), strict=True)
+    )  # fmt: skip
+    pairs = list(combinations_with_replacement(range(len(lattice.shape)), 2))
+    total: list[Tensor] = []
+    for values, force, bend in channels:
+        slopes = lattice.gradient(values)
+        parts = [*(slope * force for slope in slopes), *(bend * slopes[one] * slopes[two] for one, two in pairs)]
+        total = [one + two for one, two in zip(total, parts, strict=True)] if total else parts
+    rough = torch.stack(total) / len(channels)
+    size = len(lattice.shape)
+    if springs is not None:
+        rough[:size] += springs[0]
+        for index, (one, two) in enumerate(pairs):
+            if one == two:
+                rough[size + index] += springs[1]
+    smooth = lattice.smoothed(rough, sigma)
+    return Quadratic(smooth[:size], dict(zip(pairs, smooth[size:], strict=True)))
 
 
 def newton_step(
     lattice: Lattice, warped: Tensor, pull: Tensor, curvature: Tensor, sigma: float, damping: float
 ) -> Tensor:
-    """(D, *shape) voxels. damping: k as a share of the mean curvature, which holds still what has no edges."""
-    slopes = lattice.gradient(warped)
-    pairs = list(combinations_with_replacement(range(len(slopes)), 2))
-    bends = [curvature * slopes[one] * slopes[two] for one, two in pairs]
-    smooth = lattice.smoothed(torch.stack([*(slope * pull for slope in slopes), *bends]), sigma)
-    force, matrix = smooth[: len(slopes)], dict(zip(pairs, smooth[len(slopes) :], strict=True))
-    diagonal = [matrix[axis, axis] for axis in range(len(slopes))]
-    still = damping * float(sum(part.mean() for part in diagonal)) / len(slopes) + FAINT
-    for axis, part in enumerate(diagonal):
-        matrix[axis, axis] = part + still
-    return -(_solved_flat if len(slopes) == 2 else _solved_solid)(matrix, force)
-
-
-Symmetric = dict[tuple[int, int], Tensor]
+    """(D, *shape) voxels: the minimum of the model."""
+    return quadratic(lattice, warped, pull, curvature, sigma).minimum(damping)
 
 
 def _solved_flat(m: Symmetric, b: Tensor) -> Tensor:

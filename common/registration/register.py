@@ -13,24 +13,27 @@ from numpy.typing import NDArray
 from common.data.image import Image
 from common.errors import ImageError, StudyError
 from common.metrics.maps import as_mask
-from common.registration.choices import optimiser_of, similarity_of
-from common.registration.deformable import register_dense
+from common.registration.attempts import Attempt, Trials
+from common.registration.choices import optimiser_of, similarity_name, similarity_of
+from common.registration.deformation import DEFORMABLE, check_plan, deformed
 from common.registration.doubts import doubts
-from common.registration.free_form_registration import register_free_form
+from common.registration.landmarks import Landmarks
 from common.registration.linear import KINDS, Linear
-from common.registration.linear_registration import Search, register_linear
+from common.registration.linear_registration import Search
+from common.registration.local_agreement import agreement
 from common.registration.objective import Pair, check_mask
 from common.registration.optimisers import Optimiser
+from common.registration.plan import Plan
 from common.registration.pyramid import pyramid, suited_levels
 from common.registration.record import Registration, Stage
 from common.registration.sampling import Sampler, lattice_points, least_value, resample
 from common.registration.similarity import Similarity
-from common.registration.starts import ROTATIONS_OF_A_CUBE
-from common.registration.transform import Transform, jacobian_determinants
+from common.registration.transform import SLOPE_STEP_VOXELS, Transform, jacobian_determinants
+from common.registration.units import pair_in_units, stretched, suited_unit_mm
+from common.registration.used import Used
 from common.seeding import generator
 from common.study.checks import one_of
 
-DEFORMABLE = ("bspline", "displacement", "velocity")
 POINTS_FOR_JACOBIANS = 50_000
 
 
@@ -38,7 +41,7 @@ def register(
     moving: Image,
     fixed: Image,
     transform: str = "affine",
-    similarity: str | Similarity = "cc",
+    similarity: str | Similarity = "auto",
     optimiser: str | Optimiser = "lbfgs",
     levels: int | None = None,
     seed: int = 0,
@@ -47,26 +50,38 @@ def register(
     fixed_mask: Image | None = None,
     points: int = 40_000,
     starts: int = 1,
-    initial: Linear | None = None,
+    initial: Transform | None = None,
     before: str = "affine",
-    spacing_mm: float = 12.0,
-    stiffness: float = 0.01,
+    smoothness: float = 1.0,
+    iterations: int | Sequence[int] | None = None,
+    step: float = 1.0,
+    regulariser: str = "gaussian",
+    spacing_mm: float | None = None,
+    landmarks: Landmarks | None = None,
     outside: float | None = None,
 ) -> Registration:
     """Find the transform that makes the moving image like the fixed one.
 
     transform: rigid, similarity, affine; bspline, displacement, velocity, which follow a linear one: `before`, or
-    none where that is "none" or `initial` is given. similarity: ssd, sad, cc, local_cc, mi, nmi, cr, or an object
-    of that role; displacement and velocity take local_cc or ssd (any other name than these means local_cc there).
+    none where that is "none" or `initial` is given, which may itself be a deformation. similarity: ssd, sad, cc,
+    local_cc, mi, nmi, cr, mind, or an object of that role, or auto: cc, or mi where a curve relates the intensities
+    better than a line. Deformations take cc in windows, as local_cc, and mi by structures, as mind, as their stages
+    say; displacement and velocity refuse all others but ssd.
     optimiser: lbfgs, adam, gradient_descent, sgd, simplex, discrete, bayesian (rigid and similarity at most), or an
     object, for all but displacement and velocity.
-    levels: of the pyramid, by default as many as suit the size. points: places the cost is taken at. starts:
-    rotations to begin from, for images turned far. spacing_mm and stiffness: of the B-splines' control points.
+    levels: of the pyramid, by default as many as suit the size. points: places the cost is taken at, for linear ones.
+    starts: rotations to begin from, for images turned far.
     Images need not share a lattice. Masks (what is not 0) lie on their image's lattice. outside: what the image has
     where the moving one does not reach; by default the moving image's least value, which is air in CT as in MR.
 
-    A search that ends in doubt is begun again from 24 rotations; what still speaks against the result is in its
-    `doubts`.
+    Of deformations: smoothness (1 is usual, .1 to 20, more is stiffer), iterations (finest level first), step
+    (longest update in voxels, up to 2; displacement and velocity), regulariser (gaussian, tv, elastic), spacing_mm
+    (of B-splines' control points; by default a share of the image), landmarks (a term of the cost). None folds space.
+    One that fits no better than what it began from, at any level, is dropped: that is returned, with a doubt.
+    Scaling both images' world by a number scales the answer by it.
+
+    A linear search that is not to be believed (see `attempts`) is followed by others, of another similarity and from
+    24 rotations. The best counts; what still speaks against it is in `doubts`, what was tried in `tried`.
 
     Raises ImageError where images or masks do not fit, UnknownNameError for unknown names.
     """
@@ -75,46 +90,35 @@ def register(
     one_of("register", (*KINDS, "none"), before=before)
     moving_mask, fixed_mask = _as_mask(moving_mask, "moving"), _as_mask(fixed_mask, "fixed")
     _check(moving, fixed, moving_mask, fixed_mask, levels, points, starts)
-    measure = similarity_of(similarity)
+    auto = similarity == "auto"
+    measure = similarity_of("cc" if auto else similarity)
     search = Search(measure, optimiser_of(optimiser), points, starts, generator(seed, "registration"))
-    images = _pairs(moving, fixed, moving_mask, fixed_mask, measure, levels or suited_levels(fixed.geometry))
+    plan = Plan(smoothness, iterations, step, spacing_mm, regulariser, landmarks)
+    check_plan(plan, transform, measure, initial, fixed.geometry.dimensions)
+    unit = suited_unit_mm(fixed.geometry)
+    images = [
+        pair_in_units(pair, unit)
+        for pair in _pairs(moving, fixed, moving_mask, fixed_mask, measure, levels or suited_levels(fixed.geometry))
+    ]
+    begin = initial and stretched(initial, 1 / unit)
     found: Transform
-    found, stages, against = _linear(images, transform, before, search, initial)
-    if transform == "bspline":
-        found, more = register_free_form(images, search, found, spacing_mm, stiffness)
-        stages += more
-    elif transform in DEFORMABLE:
-        found, more = register_dense(images, measure, found, invertible=transform == "velocity")
-        stages += more
+    if transform in DEFORMABLE and (begin is not None or before == "none"):
+        found = begin or Linear.identity(fixed.geometry.dimensions)
+        stages, agreeing, attempts = list[Stage](), agreement(images, found), list[Attempt]()
+        against = doubts(images, found, agreeing)
+    else:
+        assert begin is None or isinstance(begin, Linear)
+        best, attempts = Trials(images, transform if transform in KINDS else before, begin).surely(search, auto=auto)
+        found, stages, agreeing, against = best.found, best.stages, best.agreeing, best.against
+        search = best.search if auto else search
     if transform in DEFORMABLE:
-        against = doubts(images[0], found)
-    return _finished(moving, fixed, found, stages, against, outside, began)
-
-
-def _linear(
-    images: Sequence[Pair], transform: str, before: str, search: Search, initial: Linear | None
-) -> tuple[Linear, list[Stage], tuple[str, ...]]:
-    dimensions = images[0].fixed.geometry.dimensions
-    if transform in KINDS:
-        return _from_enough_starts(images, transform, search, initial)
-    if initial is not None or before == "none":
-        return initial or Linear.identity(dimensions), [], ()
-    return _from_enough_starts(images, before, search, None)
-
-
-def _from_enough_starts(
-    images: Sequence[Pair], kind: str, search: Search, initial: Linear | None
-) -> tuple[Linear, list[Stage], tuple[str, ...]]:
-    """From as many starts as were asked for, and from all rotations of a cube where that ends in doubt."""
-    found, stages = register_linear(images, kind, search, initial)
-    against = doubts(images[0], found)
-    if initial is not None or search.starts >= ROTATIONS_OF_A_CUBE or not against:
-        return found, stages, against
-    other, more = register_linear(images, kind, replace(search, starts=ROTATIONS_OF_A_CUBE), None)
-    still = doubts(images[0], other)
-    if not still or min(more[-1].costs) < min(stages[-1].costs):
-        return other, more, still
-    return found, stages, against
+        bent = deformed(images, levels, transform, search, found, plan.in_units(unit), against)
+        found, stages, against = bent.transform, [*stages, *bent.stages], bent.doubts
+        agreeing = agreement(images, found)
+    record = _finished(moving, fixed, stretched(found, unit), stages, against, outside, began)
+    given = tuple(image for image in (moving, fixed, moving_mask, fixed_mask) if image is not None)
+    used = Used(similarity_name(search.similarity), landmarks, given)
+    return replace(record, used=used, agreement=agreeing, tried=tuple(map(str, attempts)))
 
 
 def _finished(
@@ -129,9 +133,10 @@ def _finished(
     seconds = perf_counter() - began
     points = lattice_points(fixed.geometry).flatten(0, -2)
     some = points[:: max(1, len(points) // POINTS_FOR_JACOBIANS)]
+    step_mm = SLOPE_STEP_VOXELS * min(fixed.geometry.spacing_mm)
     with torch.no_grad():
         inside = Sampler.of(moving).at(found.map_points(some))[1]
-        folded = jacobian_determinants(found, some) <= 0
+        folded = jacobian_determinants(found, some, step_mm) <= 0
     image = resample(moving, fixed.geometry, found, outside=least_value(moving) if outside is None else outside)
     return Registration(found, image, tuple(stages), seconds, float(inside.double().mean()),
                         float(folded.double().mean()), against)  # fmt: skip

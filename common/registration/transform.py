@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -10,8 +9,11 @@ import torch
 from torch import Tensor
 
 from common.errors import ImageError
+from common.registration.inversion import solved
 
 LARGEST_ERROR_MM = 1e-3
+SLOPE_STEP_VOXELS = 0.01
+"""Of the smallest voxel: how far slopes are taken, so that they do not reach the next voxel."""
 
 
 class Transform(Protocol):
@@ -60,14 +62,12 @@ class Composition:
 
 @dataclass(frozen=True)
 class NumericalInverse:
-    """The mapping back, solved at every point by fixed-point iteration (Chen et al. 2008).
+    """The mapping back, solved at every point to within `tolerance_mm`: see `inversion`.
 
-    It converges where the displacement's Jacobian is smaller than 1 in norm, which the library's own deformable
-    results obey; map_points raises ImageError where some point is not found to within `tolerance_mm`.
+    map_points raises ImageError where some point is not found, as where the transform folds.
     """
 
     forward: Transform
-    iterations: int = 100
     tolerance_mm: float = LARGEST_ERROR_MM
 
     @property
@@ -77,7 +77,7 @@ class NumericalInverse:
 
     def map_points(self, points: Tensor) -> Tensor:
         """y with forward(y) = points."""
-        found, left = solved(self.forward.map_points, points, self.iterations, self.tolerance_mm)
+        found, left = solved(self.forward.map_points, points, self.tolerance_mm)
         if left > self.tolerance_mm:
             raise ImageError(f"the transform has no inverse at some point: {left:.3g} mm are left after all steps.")
         return found
@@ -85,20 +85,6 @@ class NumericalInverse:
     def inverse(self) -> Transform:
         """The transform itself."""
         return self.forward
-
-
-def solved(
-    forward: Callable[[Tensor], Tensor], points: Tensor, iterations: int, tolerance_mm: float
-) -> tuple[Tensor, float]:
-    """y with forward(y) = points by y <- y - (forward(y) - points), and the largest error in mm that is left."""
-    found, left = points, float("inf")
-    for _ in range(iterations):
-        error = forward(found) - points
-        left = float(error.detach().norm(dim=-1).max()) if error.numel() else 0.0
-        if left <= tolerance_mm:
-            break
-        found = found - error
-    return found, left
 
 
 def jacobian_determinants(transform: Transform, points: Tensor, step_mm: float = 0.01) -> Tensor:

@@ -51,9 +51,10 @@ def main(folder: Path, work: str, transform: str, similarity: str) -> None:
         if number == 0:
             search(*blobs(fixed.geometry.dimensions))
         began = process_time()
-        found = search(fixed, moving).transform
+        found = search(fixed, moving)
         seconds = process_time() - began
-        np.savez(place / "result.npz", **_described(found, fixed.geometry), seconds=seconds, settings="defaults")
+        told: dict[str, Any] = {"seconds": seconds, "settings": found.similarity, "doubted": bool(found.doubts)}
+        np.savez(place / "result.npz", **_described(found.transform, fixed.geometry), **told)
 
 
 def _described(found: Transform, geometry: Geometry) -> dict[str, Any]:

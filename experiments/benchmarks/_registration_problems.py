@@ -50,13 +50,14 @@ class Known:
 
     true: Transform
     points: NDArray[np.float64]
+    voxel_mm: float = 1.0
 
     def scores(self, found: Transform) -> Scores:
-        """Mean distance to where the points should be."""
+        """Mean distance to where the points should be, in voxels too."""
         points = torch.from_numpy(self.points)
         with torch.no_grad():
             errors = (found.map_points(points) - self.true.map_points(points)).norm(dim=-1)
-        return {"error mm": float(errors.mean())}
+        return {"error mm": float(errors.mean()), "voxels": float(errors.mean()) / self.voxel_mm}
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,7 +134,7 @@ def _problem(whole: Image, true: Transform, rng: np.random.Generator, factor: fl
     ]
     step = 20 if whole.geometry.dimensions == 3 else 3
     points = fixed.geometry.voxel_to_world(np.argwhere(fixed.values > BRIGHT)[::step])
-    return Problem(noisy[0], noisy[1], Known(true, points))
+    return Problem(noisy[0], noisy[1], Known(true, points, fixed.geometry.spacing_mm[0]))
 
 
 def _moved(image: Image, transform: Transform) -> Image:

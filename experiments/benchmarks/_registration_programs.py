@@ -41,10 +41,11 @@ class Program:
 
 @dataclass(frozen=True)
 class Outcome:
-    """scores, with "CPU s", and settings of one program on one problem."""
+    """scores, with "CPU s", and settings of one program on one problem. doubted: whether it said that it failed."""
 
     scores: Scores
     settings: str
+    doubted: bool = False
 
 
 def our_program(name: str, work: str, transform: str, similarity: str) -> Program:
@@ -93,13 +94,14 @@ def _read(folder: Path, problem: Problem) -> Outcome | None:
     try:
         with np.load(folder / "result.npz") as file:
             seconds, settings = float(file["seconds"]), str(file["settings"])
+            doubted = "doubted" in file and bool(file["doubted"])
             if "matrix" in file:
                 found = Linear(torch.from_numpy(file["matrix"]))
             else:
                 found = DisplacementField(torch.from_numpy(file["field"]), plain(problem.fixed.geometry))
     except (OSError, ImageError):
         return None
-    return Outcome(problem.judge.scores(found) | {"CPU s": seconds}, settings)
+    return Outcome(problem.judge.scores(found) | {"CPU s": seconds}, settings, doubted)
 
 
 def plain(geometry: Geometry) -> Geometry:

@@ -33,8 +33,6 @@ from common.metrics.strokes import stroke_intensity
 from common.metrics.subgroups import opened
 from common.metrics.surface import SurfaceDistances, surface_distances
 from common.segmentation.atlases import segment
-from common.segmentation.region_growing import grow
-from common.segmentation.threshold import between, otsu
 from wardround import imaging
 
 Form = Callable[[np.ndarray], Any]
@@ -144,11 +142,6 @@ REFUSED: list[tuple[Callable[[], object], str]] = [
     (lambda: psnr(IMAGE, IMAGE, data_range="1"), "data_range must"),
     (lambda: ssim(IMAGE, IMAGE, data_range=1, side_px=3.0001), "side_px of SSIM must"),
     (lambda: scores_of_each(IMAGE[None, None], IMAGE[None, None], data_range=1, names="psnr"), "names must"),
-    (lambda: between(IMAGE, math.nan), "the lower threshold must"),
-    (lambda: otsu(IMAGE, 2.5), "classes of Otsu's method must"),
-    (lambda: grow(IMAGE, [(1, 2, 3), (4, 5, 6)], 0, 1), r"seeds must be \(N, 2\)"),
-    (lambda: grow(IMAGE, [(1.7, 2.2)], 0, 1), "seeds must hold labels, whole"),
-    (lambda: grow(IMAGE, [(1, 2)], 0, 1, 4.5), "connectivity is one of"),
     (lambda: segment(None, [], "bogus"), "No fusion of atlases 'bogus'"),
     (lambda: Geometry.of((3, 4), (1, 1, 1)), "spacing must be numbers of shape"),
     (lambda: Geometry.of((3, 4), "wide"), "spacing must"),
@@ -177,7 +170,6 @@ def test_what_an_option_may_be_is_taken_as_it_is_meant() -> None:
     for labels in (1, np.uint8(1), [1.0], {1}, range(1, 2), (one for one in (1,))):
         assert Counts.of(MASK, MASK, labels).true_positives.tolist() == [6]
     assert FOUND.hausdorff_percentile_mm(np.float32(100)) == FOUND.hausdorff_mm
-    assert grow(IMAGE, np.array([[3, 3]], ">u2"), 1, 1).sum() == 9
     assert SurfaceDistances.of_many(np.zeros((0, 4, 4)), np.zeros((0, 4, 4))) == []
     assert box(np.ones(())) == ()
     by_bool = opened([MASK], 1)[0].tolist()

@@ -1,4 +1,4 @@
-"""Turned far, small, thin, mirrored, unlike: what one start finds, and what a failed search says of itself."""
+"""Turned far, small, thin, mirrored, unlike, round: what is found, and what a failed search says of itself."""
 
 from __future__ import annotations
 
@@ -12,6 +12,9 @@ from common.data.geometry import Geometry
 from common.data.image import Image
 from common.errors import ImageError
 from common.registration.linear import Linear
+from common.registration.local_agreement import agreement
+from common.registration.objective import Pair
+from common.registration.pyramid import coarser
 from common.registration.record import Registration
 from common.registration.register import register
 from common.registration.sampling import resample
@@ -28,6 +31,10 @@ def head() -> Image:
         inside = sum((axis - at) ** 2 for axis, at in zip((x, y, z), place, strict=True)) < size**2
         values[inside] += height
     return Image(gaussian_filter(values, 1.0) - 1000.0, LATTICE)
+
+
+def scaled(image: Image) -> Image:
+    return Image(((image.values - image.values.min()) / np.ptp(image.values)).astype(np.float32), image.geometry)
 
 
 def turned(degrees: tuple[float, float, float]) -> Linear:
@@ -66,10 +73,47 @@ def test_a_slice_and_a_small_block_find_their_place_in_a_volume() -> None:
     assert found.doubts == ()
 
 
-def test_images_that_share_nothing_are_in_doubt() -> None:
-    noise = Image(np.random.default_rng(0).normal(size=LATTICE.shape), LATTICE)
-    found = register(noise, head(), points=3000)
-    assert any("share next to nothing" in doubt or "lengths" in doubt for doubt in found.doubts)
+def test_images_that_share_nothing_are_in_doubt_and_what_was_tried_is_said() -> None:
+    fixed = coarser(head(), 2)
+    found = register(Image(np.random.default_rng(0).normal(size=(12, 12, 12)), Geometry.of((12, 12, 12), 2.0)), fixed)
+    assert found.doubts
+    assert [one.split(":")[0] for one in found.tried[:2]] == ["cc from 1 rotation", "mi from 1 rotation"]
+    assert found.as_json()["failed"] is True
+
+
+def test_parts_agree_where_the_right_place_was_found_and_nowhere_else() -> None:
+    """However the values of one image are changed, and asked of the small one where one is a part of the other."""
+    fixed, still = head(), Linear.identity(3)
+    inverted = Image(100 - 0.5 * fixed.values, LATTICE)
+    block = Image(fixed.values[12:24, 9:21, 8:20], Geometry.of((12, 12, 12), 1.0, (12, 9, 8)))
+    for moving in (fixed, inverted, block):
+        assert agreement([Pair(scaled(moving), scaled(fixed))], still).share == 1
+    for wrong in (Linear.of(np.eye(3), [4.0, 0.0, 0.0]), turned((0, 0, 90)), turned((40, -50, 110))):
+        found = agreement([Pair(scaled(inverted), scaled(fixed))], wrong)
+        assert found.share < 0.45
+        assert found.by_chance == pytest.approx(27 / 343, abs=0.06)
+
+
+def test_auto_goes_over_to_information_where_a_curve_explains_more_than_a_line() -> None:
+    fixed = Image(head().values[:, :, 15] + 1000, Geometry.of(LATTICE.shape[:2]))
+    true = Linear.of(
+        Rotation.from_euler("z", 10, degrees=True).as_matrix()[:2, :2], [1, -2], fixed.geometry.centre_mm
+    )
+    moved = resample(fixed, fixed.geometry, true.inverse())
+    assert register(moved, fixed, "rigid").similarity == "cc"
+    curved = Image(np.interp(moved.values, [0, 40, 100, 190], [0, 150, 90, 10]), fixed.geometry)
+    found = register(curved, fixed, "rigid")
+    assert found.similarity == "mi"
+    np.testing.assert_allclose(found.transform.matrix, true.matrix, atol=0.2)  # type: ignore[attr-defined]
+
+
+def test_a_ball_may_lie_either_way_round() -> None:
+    """Nothing tells how a thing is turned that looks the same from all sides."""
+    squared = sum((axis - 15.5) ** 2 for axis in np.indices((32, 32)))
+    ball = Image(gaussian_filter(np.where(squared < 100, 1.0, 0.0) + np.where(squared < 25, 1.0, 0.0), 1.0),
+                 Geometry.of((32, 32)))  # fmt: skip
+    (doubt,) = register(ball, ball, "rigid").doubts
+    assert "no telling which way round" in doubt
 
 
 def test_a_mirrored_image_is_said_to_be_mirrored() -> None:

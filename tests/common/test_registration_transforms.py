@@ -148,7 +148,7 @@ def test_equal_control_points_move_all_of_the_image_equally_and_do_not_bend() ->
     vectors = torch.full((int(np.prod(control.shape)), 3), 2.5, dtype=torch.float64)
     corners = torch.from_numpy(image.cube_to_world([[-1, -1, -1], [1, 1, 1], [1, -1, 0.3]]))
     torch.testing.assert_close(FreeForm(vectors, control).map_points(corners), corners + 2.5)
-    assert bending_energy(vectors, control) == 0
+    assert bending_energy(vectors.T.reshape(3, *control.shape)) == 0
 
 
 def test_a_displacement_is_linear_between_voxels_and_constant_beyond() -> None:
@@ -222,11 +222,20 @@ def test_what_cannot_be_is_refused() -> None:
 
 
 def test_an_inverse_that_is_not_found_is_an_error() -> None:
+    flat = NumericalInverse(Linear.of(np.diag([0.0, 1.0]), [0.0, 0.0]))
+    with pytest.raises(ImageError, match="no inverse"):
+        flat.map_points(lattice_points(Geometry.of((8, 8))))
+    assert isinstance(flat.inverse(), Linear)
+    assert Composition(Linear.identity(2), flat).dimensions == 2
+
+
+def test_an_inverse_is_found_where_a_displacement_is_steeper_than_a_fixed_point_can_bear() -> None:
     lattice = Geometry.of((8, 8))
     vectors = torch.zeros(2, 8, 8, dtype=torch.float64)
     vectors[0] = 3 * (torch.arange(8.0) - 3.5)[:, None]
-    steep = NumericalInverse(DisplacementField(vectors, lattice))
-    with pytest.raises(ImageError, match="no inverse"):
-        steep.map_points(lattice_points(lattice))
-    assert isinstance(steep.inverse(), DisplacementField)
-    assert Composition(Linear.identity(2), steep).dimensions == 2
+    points = lattice_points(lattice).requires_grad_()
+    back = DisplacementField(vectors, lattice).inverse().map_points(points)
+    wanted = 3.5 + (points[..., 0] - 3.5) / 4
+    torch.testing.assert_close(back[..., 0], wanted, atol=1e-3, rtol=0)
+    (slope,) = torch.autograd.grad(back[3:5, :, 0].sum(), points)
+    torch.testing.assert_close(slope[3:5, :, 0], torch.full((2, 8), 0.25, dtype=torch.float64), atol=1e-6, rtol=0)
