@@ -88,7 +88,7 @@ _NOTES = (
     "of the fastest of MONAI, SimpleITK, medpy and surface-distance, and ours without numba; of elements, "
     "surface-distance alone, whose definition that is.",
     "differs: largest difference of HD, HD95 and ASSD from MONAI's, of elements from surface-distance's, in mm. A "
-    "peer that refuses or misreads the numbers it is given has no figure. Libraries but ours are given each task's own numbers.",
+    "peer that refuses or misreads the numbers it is given has no figure. All are given each task's own numbers.",
     f"Other libraries run in the Python that {PEERS_PYTHON} names; without it they are not measured.",
 )
 
