@@ -88,7 +88,7 @@ _NOTES = (
     "of the fastest of MONAI, SimpleITK, medpy and surface-distance, and ours without numba; of elements, "
     "surface-distance alone, whose definition that is.",
     "differs: largest difference of HD, HD95 and ASSD from MONAI's, of elements from surface-distance's, in mm. A "
-    "peer that refuses the numbers it is given has no figure. Libraries but ours are given each task's own numbers.",
+    "peer that refuses or misreads the numbers it is given has no figure. All are given each task's own numbers.",
     f"Other libraries run in the Python that {PEERS_PYTHON} names; without it they are not measured.",
 )
 
@@ -200,7 +200,12 @@ def _peers(data: Mapping[str, Any]) -> Results:
         except (OSError, subprocess.SubprocessError) as error:
             raise EngineError(f"the Python that {PEERS_PYTHON} names could not measure: {error}") from error
         found: Results = json.loads(results.read_text(encoding="utf-8"))
-    return found
+    return {who: {name: one for name, one in of.items() if _is_right(one)} for who, of in found.items()}
+
+
+def _is_right(result: Mapping[str, Any]) -> bool:
+    """Whether the library read the numbers as masks: both are full, so that no figure is lacking."""
+    return bool(np.isfinite(result["figures"]).all())
 
 
 def _row(name: str, task: Task, ours: Results, peers: Results) -> dict[str, Cell]:
