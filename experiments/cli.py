@@ -45,6 +45,7 @@ from experiments.commands import (
     reconstruct,
     register,
     runs,
+    segment,
     server,
     studies,
     survey,
@@ -58,9 +59,9 @@ from experiments.commands import (
 
 EXIT_CODES = (
     "Exit codes:  0 all went well; 1 it failed, or was refused; 2 the command was not understood; 3 the run came to "
-    "its end, and a hospital, a round's reply or a step after the rounds was lost on the way; 4 a registration has "
-    "probably failed; 78 what no restart mends, of a node, a coordinator or doctor; 130 after Ctrl-C, 143 after "
-    "SIGTERM."
+    "its end, and a hospital, a round's reply or a step after the rounds was lost on the way; 4 a search for a "
+    "transform or an outline has probably failed; 78 what no restart mends, of a node, a coordinator or doctor; 130 "
+    "after Ctrl-C, 143 after SIGTERM."
 )
 
 cli = typer.Typer(
@@ -125,6 +126,7 @@ cli.command()(register.register)
 cli.command()(transform.transform)
 cli.command()(template.template)
 cli.command()(changes.changes)
+cli.command()(segment.segment)
 cli.command()(reconstruct.reconstruct)
 cli.command()(measures.bench)
 cli.add_typer(data.cli, name="data")

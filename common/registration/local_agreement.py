@@ -34,11 +34,11 @@ RADIUS = 2
 """Parts are of 5 voxels a side, one every 3."""
 REACH = {2: 4, 3: 3}
 """Voxels by which a part is shifted at most, in 2D and 3D."""
-ENOUGH_VOXELS = {2: 28, 3: 20}
+ENOUGH_VOXELS = {2: 28, 3: 18}
 """Of the longest axis, in 2D and 3D: fewer leave too few parts."""
-MOST_VOXELS = 28
+MOST_VOXELS = 24
 """Of the longest axis in 3D, beyond which images are made coarser."""
-SUITED_VOXELS = 24
+SUITED_VOXELS = 20
 LEAST_MET = 0.6
 """Share of a part that must have a counterpart."""
 STRUCTURED = 0.1

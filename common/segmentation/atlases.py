@@ -11,12 +11,13 @@ import numpy as np
 from common.data.image import Image
 from common.errors import ImageError
 from common.metrics.agreement import majority_vote
+from common.metrics.doors import as_choice
 from common.registration.register import register
 from common.registration.sampling import least_value, resample
 from common.registration.transform import Transform
 from common.segmentation.fusion import joint_vote, locally_weighted_vote
-from common.study.checks import one_of
 
+FUSIONS = ("majority", "locally_weighted", "joint")
 Register = Callable[[Image, Image], Transform]
 
 
@@ -48,7 +49,7 @@ def segment(
     fusion: joint is ahead of majority, and locally_weighted is behind it where atlases fit well or badly alike.
     registration: finds where each point of the target lies in an atlas. Raises ImageError where there is no atlas.
     """
-    one_of("atlases", ("majority", "locally_weighted", "joint"), fusion=fusion)
+    as_choice(fusion, "fusion of atlases", FUSIONS)
     if not atlases:
         raise ImageError("segmentation by atlases needs one atlas at least.")
     images, labels = [], []

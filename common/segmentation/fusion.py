@@ -10,11 +10,16 @@ from numpy.typing import NDArray
 from scipy.ndimage import uniform_filter
 
 from common.errors import ImageError
-from common.metrics.maps import Labels
+from common.metrics.doors import as_number, as_whole
+from common.metrics.images.pairs import as_values
+from common.metrics.maps import Labels, as_labels
 
 Values = NDArray[np.floating]
 Exact = NDArray[np.float64]
 SMALLEST_DIFFERENCE = 1e-6
+LARGEST_VALUE = 1e100
+"""Its square is a number."""
+LARGEST_POWER, LARGEST_RADIUS_VOXELS = 16.0, 1 << 10
 NUMBERS_AT_ONCE = 1 << 23
 
 
@@ -36,7 +41,10 @@ def joint_vote(
     does not count. Each voxel's weights vote for all within `voting_radius`.
     labels, images: one of each an atlas, of the target's shape. Raises ImageError where shapes or numbers differ.
     """
-    check_alike(labels, images, target)
+    radius_voxels = as_whole(radius_voxels, "radius_voxels", 0, LARGEST_RADIUS_VOXELS)
+    voting_radius = as_whole(voting_radius, "voting_radius", 0, LARGEST_RADIUS_VOXELS)
+    alpha, beta = as_number(alpha, "alpha", SMALLEST_DIFFERENCE), as_number(beta, "beta", 0.0, LARGEST_POWER)
+    labels, images, target = alike(labels, images, target)
     stacked = np.stack(labels)
     disputed = (stacked != stacked[0]).any(axis=0)
     weights = np.full((len(labels), *target.shape), 1 / len(labels))
@@ -59,7 +67,9 @@ def locally_weighted_vote(
     2009, equation 7), all images scaled to mean 0 and deviation 1 first. labels, images: one of each an atlas, of
     the target's shape. Raises ImageError where shapes or numbers differ.
     """
-    check_alike(labels, images, target)
+    power = as_number(power, "power", 0.0, LARGEST_POWER)
+    radius_voxels = as_whole(radius_voxels, "radius_voxels", 0, LARGEST_RADIUS_VOXELS)
+    labels, images, target = alike(labels, images, target)
     width = 2 * radius_voxels + 1
     weights = [
         (uniform_filter((_standard(image) - _standard(target)) ** 2, width) + SMALLEST_DIFFERENCE) ** -power
@@ -82,13 +92,21 @@ def heaviest(labels: Sequence[Labels], weights: Sequence[Values]) -> NDArray[np.
     return found
 
 
-def check_alike(labels: Sequence[Labels], images: Sequence[Values], target: Values) -> None:
-    """Raise ImageError unless each atlas has labels and an image of the target's shape."""
-    shapes = {array.shape for array in (*labels, *images)}
-    if len(labels) != len(images) or shapes != {target.shape}:
+def alike(
+    labels: Sequence[Labels], images: Sequence[Values], target: Values
+) -> tuple[list[Labels], list[Exact], Exact]:
+    """All of one kind. Raises ImageError unless each atlas has labels and an image of the target's shape."""
+    true = as_values(target, "the target")
+    parts = [as_labels(part, f"labels of atlas {number}") for number, part in enumerate(labels, 1)]
+    shown = [as_values(part, f"the image of atlas {number}") for number, part in enumerate(images, 1)]
+    shapes = {array.shape for array in (*parts, *shown)}
+    if len(parts) != len(shown) or shapes != {true.shape}:
         raise ImageError(
-            f"each atlas needs labels and an image of the target's shape {target.shape}; they are {shapes}."
+            f"each atlas needs labels and an image of the target's shape {true.shape}; they are {shapes}."
         )
+    if max(float(np.abs(image).max()) for image in (true, *shown)) > LARGEST_VALUE:
+        raise ImageError(f"values of images must lie within {LARGEST_VALUE:g}; some do not.")
+    return parts, shown, true
 
 
 def patch_offsets(dimensions: int, radius: int) -> NDArray[np.int64]:

@@ -36,8 +36,6 @@ from common.registration.used import Used
 from experiments.commands._register_page import page
 from experiments.whole_tables import print_whole
 
-DOUBTFUL = 4
-"""Exit code of a search that has probably failed, other than that of an error."""
 Files = tuple[Path, Path]
 
 

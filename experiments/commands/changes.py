@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from common.files import access as files
-from experiments.commands._terminal import console, spoken_errors
+from experiments.commands._terminal import DOUBTFUL, console, spoken_errors
 
 
 def changes(
@@ -38,7 +38,6 @@ def changes(
         from common.registration.linear import KINDS
         from common.study.checks import one_of
         from experiments.commands._changes import Sought, compare_visits
-        from experiments.commands._register import DOUBTFUL
 
         one_of("changes", (*KINDS, "none"), transform=transform)
         files.demand_writable(out, csv_file, pictures)

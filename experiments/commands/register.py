@@ -9,7 +9,7 @@ import typer
 
 from common.errors import ImageError
 from common.files import access as files
-from experiments.commands._terminal import console, spoken_errors
+from experiments.commands._terminal import DOUBTFUL, console, spoken_errors
 
 
 def register(
@@ -75,7 +75,7 @@ def register(
     Exits with 4 where the search has probably failed, and says why in its first lines; what was found is written.
     """
     with spoken_errors():
-        from experiments.commands._register import DOUBTFUL, Asked, align
+        from experiments.commands._register import Asked, align
 
         files.demand_writable(out, transform_out, pictures, csv_file, json_file)
         if fixed is None:

@@ -9,7 +9,7 @@ import typer
 
 from common.errors import ImageError
 from common.files import access as files
-from experiments.commands._terminal import complaints, console, spoken_errors
+from experiments.commands._terminal import DOUBTFUL, complaints, console, spoken_errors
 
 
 def template(
@@ -37,7 +37,6 @@ def template(
         from common.registration.groups import group_template
         from common.registration.itk_files import write_transform
         from common.registration.linear import Linear
-        from experiments.commands._register import DOUBTFUL
 
         if not out.name.endswith(SUFFIXES):
             raise ImageError(f"{out.name} must end with .nii or .nii.gz.")
