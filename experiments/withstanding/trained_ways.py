@@ -33,9 +33,8 @@ TRIALS = (
             Way("on images changed at every step (FGSM)", (0.822, 0.772, 0.713, 0.578)),
             Way("on images changed by five steps at every step (PGD)", (0.739, 0.714, 0.679, 0.599)),
         ),
-        "PneumoniaMNIST, 624 test images, changed by twenty steps of the model's slope from two starts; means of three "
-        "seeds. Images changed once made the model weaker on one seed of the three, and stronger on two "
-        "(docs/results.md).",
+        "PneumoniaMNIST, 624 test images, changed by twenty steps of the model's slope from two starts; means of "
+        "three seeds. Images changed once made the model weaker on one seed, and stronger on two (docs/results.md).",
     ),
     Trial(
         "A long second training",
