@@ -17,6 +17,7 @@ from experiments.commands import (
     ask,
     audits,
     causal,
+    changes,
     compare,
     consent,
     consortium,
@@ -42,11 +43,15 @@ from experiments.commands import (
     privacy,
     probe,
     reconstruct,
+    register,
     runs,
+    segment,
     server,
     studies,
     survey,
+    template,
     track,
+    transform,
     tune,
     views,
     withstand,
@@ -54,8 +59,9 @@ from experiments.commands import (
 
 EXIT_CODES = (
     "Exit codes:  0 all went well; 1 it failed, or was refused; 2 the command was not understood; 3 the run came to "
-    "its end, and a hospital, a round's reply or a step after the rounds was lost on the way; 78 what no restart "
-    "mends, of a node, a coordinator or doctor; 130 after Ctrl-C, 143 after SIGTERM."
+    "its end, and a hospital, a round's reply or a step after the rounds was lost on the way; 4 a search for a "
+    "transform or an outline has probably failed; 78 what no restart mends, of a node, a coordinator or doctor; 130 "
+    "after Ctrl-C, 143 after SIGTERM."
 )
 
 cli = typer.Typer(
@@ -116,7 +122,11 @@ cli.command()(counterfactual.counterfactual)
 cli.command()(explain.explain)
 cli.command()(export.export)
 cli.command()(measures.metrics)
-cli.command()(measures.register)
+cli.command()(register.register)
+cli.command()(transform.transform)
+cli.command()(template.template)
+cli.command()(changes.changes)
+cli.command()(segment.segment)
 cli.command()(reconstruct.reconstruct)
 cli.command()(measures.bench)
 cli.add_typer(data.cli, name="data")

@@ -112,7 +112,7 @@ def _flow(lattice: Lattice, field: Tensor, plan: Plan, *, invertible: bool) -> F
 
 
 def _smoother(lattice: Lattice, plan: Plan) -> Smoother:
-    if plan.regulariser == "elastic":
+    if plan.regulariser == "elastic" and min(lattice.shape) > 1:  # a lone slice has no elements
         return Elastic(lattice.shape, ELASTIC_LENGTH * plan.smoothness)
     return lambda field: lattice.smoothed(field, FIELD_SIGMA * plan.smoothness)
 

@@ -16,6 +16,7 @@ from common.registration.doubts import doubts
 from common.registration.free_form_registration import register_free_form
 from common.registration.linear import KINDS, Linear
 from common.registration.linear_registration import Search
+from common.registration.local_agreement import Agreement, agreement
 from common.registration.objective import Pair
 from common.registration.plan import Plan
 from common.registration.record import Stage
@@ -26,16 +27,19 @@ from common.registration.working_levels import working_levels
 DEFORMABLE = ("bspline", "displacement", "velocity")
 SLACK = 1e-3
 """Share of the cost by which a deformation may be worse: what stayed in place is not refused for rounding."""
+LOST_AGREEMENT = 0.1
+"""Share of the images' parts that may lie worse than before."""
 NO_BETTER = "a deformation fitted no better than what it began from, which is returned instead"
 
 
 @dataclass(frozen=True, eq=False)
 class Deformed:
-    """What came out; doubts: a sentence each."""
+    """What came out; doubts: a sentence each; agreeing: the images' parts."""
 
     transform: Transform
     stages: list[Stage]
     doubts: tuple[str, ...]
+    agreeing: Agreement
 
 
 def deformed(
@@ -46,18 +50,24 @@ def deformed(
     before: Transform,
     plan: Plan,
     against: tuple[str, ...],
+    agreed: Agreement,
 ) -> Deformed:
-    """x -> before(x + u(x)). images: coarsest first. against: what speaks against `before`."""
+    """x -> before(x + u(x)). images: coarsest first. against, agreed: what speaks against `before`, and for it.
+
+    Landmarks may ask for what the images speak against; then only the cost, of which they are a part, decides.
+    """
     pairs = working_levels(images, levels)
     if kind == "bspline":
         bend, stages = register_free_form(pairs, search.similarity, search.optimiser, before, plan)
     else:
         bend, stages = register_dense(pairs, search.similarity, before, plan, invertible=kind == "velocity")
     found = bend if _is_identity(before) else compose(bend, before)
-    still = doubts(images, found)
-    if (still and not against) or is_worse(pairs, search.similarity, bend, before, plan):
-        return Deformed(before, stages, (*against, NO_BETTER))
-    return Deformed(found, stages, still)
+    agreeing = agreement(images, found)
+    still = doubts(images, found, agreeing)
+    disagrees = (still and not against) or agreeing.share < agreed.share - LOST_AGREEMENT
+    if (disagrees and plan.landmarks is None) or is_worse(pairs, search.similarity, bend, before, plan):
+        return Deformed(before, stages, (*against, NO_BETTER), agreed)
+    return Deformed(found, stages, still, agreeing)
 
 
 def check_plan(plan: Plan, kind: str, similarity: Similarity, initial: Transform | None, dimensions: int) -> None:

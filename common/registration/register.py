@@ -112,9 +112,9 @@ def register(
         found, stages, agreeing, against = best.found, best.stages, best.agreeing, best.against
         search = best.search if auto else search
     if transform in DEFORMABLE:
-        bent = deformed(images, levels, transform, search, found, plan.in_units(unit), against)
-        found, stages, against = bent.transform, [*stages, *bent.stages], bent.doubts
-        agreeing = agreement(images, found)
+        bent = deformed(images, levels, transform, search, found, plan.in_units(unit), against, agreeing)
+        found, stages = bent.transform, [*stages, *bent.stages]
+        against, agreeing = bent.doubts, bent.agreeing
     record = _finished(moving, fixed, stretched(found, unit), stages, against, outside, began)
     given = tuple(image for image in (moving, fixed, moving_mask, fixed_mask) if image is not None)
     used = Used(similarity_name(search.similarity), landmarks, given)

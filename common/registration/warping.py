@@ -30,8 +30,10 @@ class Lattice:
         return update + self.warped(displacement, update)
 
     def gradient(self, values: Tensor) -> Tensor:
-        """(D, *shape) central differences a voxel of values (*shape), one-sided at the faces."""
-        return torch.stack(torch.gradient(values))
+        """(D, *shape) central differences a voxel of values (*shape), one-sided at faces; 0 along a lone slice."""
+        along = [axis for axis, size in enumerate(values.shape) if size > 1]
+        found = dict(zip(along, torch.gradient(values, dim=along), strict=True))
+        return torch.stack([found.get(axis, torch.zeros_like(values)) for axis in range(values.ndim)])
 
     def smoothed(self, vectors: Tensor, sigma: float) -> Tensor:
         """Gaussian of `sigma` voxels."""

@@ -22,6 +22,8 @@ complaints = Console(stderr=True)
 
 
 INTERRUPTED = "Interrupted; every process was ended, and the run folder can be used and resumed."
+DOUBTFUL = 4
+"""Exit code of a search for a transform or an outline that has probably failed, other than that of an error."""
 
 
 @contextmanager

@@ -217,6 +217,19 @@ def test_large_images_are_searched_at_levels_that_they_can_use() -> None:
     assert max(shapes[0]) < 60
 
 
+@pytest.mark.parametrize(
+    ("kind", "regulariser"),
+    [("displacement", "gaussian"), ("velocity", "elastic"), ("displacement", "tv"), ("bspline", "gaussian")],
+)
+def test_a_lone_slice_is_deformed_as_the_image_that_it_is(kind: str, regulariser: str) -> None:
+    geometry = Geometry.of((*FLAT.shape, 1), (1.0, 1.25, 3.0))
+    moving, fixed = (Image(image.values[..., None], geometry) for image in (bent()[0], texture()))
+    found = register(moving, fixed, kind, "ssd", before="none", regulariser=regulariser, iterations=4)
+    before = np.abs(moving.values - fixed.values)[8:-8, 8:-8].mean()
+    assert np.abs(found.image.values - fixed.values)[8:-8, 8:-8].mean() < 0.5 * before
+    assert found.negative_jacobian == 0
+
+
 def test_what_cannot_be_is_refused_before_any_work() -> None:
     for options, said in (
         ({"smoothness": 0.0}, "smoothness must lie between"),
