@@ -5,13 +5,17 @@
 torch comes apart: its builds (for the CPU, for a GPU) share a version, pip chooses among them as this machine has set
 it, and the file that it chose must be in the lock. NVIDIA's libraries are in the lock too and are installed where the
 build asks for them. A torch of the locked version that is there already is kept, whatever build it is.
+
+Modules are compiled when all are there, on all cores; pip would use one, and compile their tests too.
 """
 
 from __future__ import annotations
 
+import compileall
 import re
 import subprocess
 import sys
+import sysconfig
 import tomllib
 from hashlib import file_digest
 from importlib.metadata import PackageNotFoundError, requires, version
@@ -22,6 +26,7 @@ ROOT = Path(__file__).resolve().parents[1]
 LOCK = ROOT / "requirements.lock"
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 BUILD = ("hatchling", "editables")
+NEVER_IMPORTED = re.compile(r"/tests?/")
 OF_A_GPU = re.compile(r"(nvidia|cuda)-|triton\b")
 
 
@@ -35,6 +40,7 @@ def main(extras: list[str]) -> None:
     if any(OF_A_GPU.match(one) for one in requires("torch") or ()):
         install(packages, for_gpu)
     pip("install", "--quiet", "--no-deps", "--no-build-isolation", "--editable", str(ROOT))
+    compileall.compile_dir(sysconfig.get_path("platlib"), quiet=2, workers=0, rx=NEVER_IMPORTED)
     pip("check")
 
 
@@ -89,7 +95,7 @@ def install(packages: dict[str, tuple[str, set[str]]], names: list[str]) -> None
     """Install exactly the files that the lock knows of `names`."""
     chosen = Path(sys.prefix) / "chosen.lock"
     chosen.write_text("".join(packages[name][0] for name in names), encoding="utf-8")
-    pip("install", "--quiet", "--no-deps", "--require-hashes", "--requirement", str(chosen))
+    pip("install", "--quiet", "--no-compile", "--no-deps", "--require-hashes", "--requirement", str(chosen))
 
 
 def install_torch(lines: str) -> None:
@@ -101,7 +107,7 @@ def install_torch(lines: str) -> None:
     except PackageNotFoundError:
         pass
     with TemporaryDirectory(dir=sys.prefix) as folder:
-        pip("install", "--quiet", "--no-deps", str(checked_torch(lines, Path(folder))))
+        pip("install", "--quiet", "--no-compile", "--no-deps", str(checked_torch(lines, Path(folder))))
 
 
 def checked_torch(lines: str, folder: Path) -> Path:

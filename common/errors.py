@@ -73,6 +73,10 @@ class ImageError(WardroundError):
     """An image, a label map or a transform cannot be read, or does not fit another."""
 
 
+class LayerSizeError(WardroundError, ValueError):
+    """A layer or an image cannot be of such a size."""
+
+
 class WireError(WardroundError):
     """Something that arrived failed a check. The text is ours: it never quotes what arrived."""
 

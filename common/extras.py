@@ -21,6 +21,7 @@ EXTRAS: Mapping[str, tuple[str, str]] = {
     "pydicom": ("pydicom", "dicom"),
     "pywt": ("PyWavelets", "reconstruction"),
     "ray": ("Ray", "simulation"),
+    "skimage": ("scikit-image", "skeletons"),
     "sklearn": ("scikit-learn", "registration"),
     "tenseal": ("TenSEAL", "encrypted"),
     "zuko": ("zuko", "flows"),

@@ -17,6 +17,7 @@ from experiments.commands import (
     ask,
     audits,
     causal,
+    changes,
     compare,
     consent,
     consortium,
@@ -42,11 +43,15 @@ from experiments.commands import (
     privacy,
     probe,
     reconstruct,
+    register,
     runs,
+    segment,
     server,
     studies,
     survey,
+    template,
     track,
+    transform,
     tune,
     views,
     withstand,
@@ -116,7 +121,11 @@ cli.command()(counterfactual.counterfactual)
 cli.command()(explain.explain)
 cli.command()(export.export)
 cli.command()(measures.metrics)
-cli.command()(measures.register)
+cli.command()(register.register)
+cli.command()(transform.transform)
+cli.command()(template.template)
+cli.command()(changes.changes)
+cli.command()(segment.segment)
 cli.command()(reconstruct.reconstruct)
 cli.command()(measures.bench)
 cli.add_typer(data.cli, name="data")

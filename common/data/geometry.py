@@ -11,6 +11,7 @@ Three kinds of points, each an array (..., D) of float64 with D = 2 or 3, axes i
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -18,6 +19,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from common.errors import ImageError
+from common.metrics.maps import as_array
 
 Points = NDArray[np.float64]
 Matrix = NDArray[np.float64]
@@ -39,16 +41,20 @@ class Geometry:
     affine: Matrix
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "shape", _checked(self.shape))
         size = len(self.shape)
-        if size not in (2, 3) or min(self.shape) < 1:
-            raise ImageError(f"an image must have 2 or 3 axes, none of them empty; its shape is {self.shape}.")
-        affine = np.array(self.affine, np.float64)
+        affine = np.array(as_array(self.affine, "the affine", may_be_nan=True), np.float64)
         if affine.shape != (size + 1, size + 1) or not np.isfinite(affine).all():
             raise ImageError(f"the affine of a {size}D image must be {size + 1} x {size + 1} finite numbers.")
         if not np.array_equal(affine[-1], np.eye(size + 1)[-1]):
             raise ImageError(f"the last row of an affine must be zeros and a one; it is {affine[-1].tolist()}.")
-        lengths = np.linalg.norm(affine[:-1, :-1], axis=0)
-        if not lengths.all() or abs(np.linalg.det(affine[:-1, :-1] / lengths)) < SMALLEST_DETERMINANT:
+        with np.errstate(over="ignore"):
+            lengths = np.linalg.norm(affine[:-1, :-1], axis=0)
+        if (
+            not np.isfinite(lengths).all()
+            or not lengths.all()
+            or abs(np.linalg.det(affine[:-1, :-1] / lengths)) < SMALLEST_DETERMINANT
+        ):
             raise ImageError("the affine cannot be inverted: an axis has no length, or two run the same way.")
         affine.flags.writeable = False
         object.__setattr__(self, "affine", affine)
@@ -62,14 +68,16 @@ class Geometry:
         direction: ArrayLike | None = None,
     ) -> Geometry:
         """From spacing (D,) or one number, origin (D,), the world point of voxel zero, and direction (D, D)."""
+        shape = _checked(shape)
         size = len(shape)
-        spacing = np.broadcast_to(np.asarray(spacing_mm, np.float64), (size,))
+        spacing = _fitting(spacing_mm, "spacing", (size,))
         if not (np.isfinite(spacing) & (spacing > 0)).all():
             raise ImageError(f"spacing must be above 0 mm; it is {spacing.tolist()}.")
         affine = np.eye(size + 1)
-        affine[:-1, :-1] = (np.eye(size) if direction is None else np.asarray(direction, np.float64)) * spacing
-        affine[:-1, -1] = origin_mm
-        return cls(tuple(shape), affine)
+        turned = np.eye(size) if direction is None else _fitting(direction, "direction", (size, size))
+        affine[:-1, :-1] = turned * spacing
+        affine[:-1, -1] = _fitting(origin_mm, "origin", (size,))
+        return cls(shape, affine)
 
     @property
     def dimensions(self) -> int:
@@ -137,6 +145,9 @@ class Geometry:
 
     def resized(self, shape: tuple[int, ...]) -> Geometry:
         """The same cube in the same place, divided into `shape` voxels: what a pyramid's coarser level is."""
+        shape = _checked(shape)
+        if len(shape) != self.dimensions:
+            raise ImageError(f"an image of {self.dimensions} axes keeps them; {shape} has {len(shape)}.")
         ratio = np.array(self.shape, np.float64) / np.array(shape, np.float64)
         change = np.diag([*ratio, 1.0])
         change[:-1, -1] = (ratio - 1) / 2
@@ -151,8 +162,24 @@ class Geometry:
         return self.shape == other.shape and bool(np.allclose(self.affine, other.affine, rtol=0, atol=least))
 
 
+def _checked(shape: Sequence[int]) -> tuple[int, ...]:
+    """The sizes of two or three axes. Raises ImageError."""
+    sizes = tuple(shape) if isinstance(shape, Iterable) and getattr(shape, "ndim", True) else ()
+    if len(sizes) not in (2, 3) or not all(isinstance(one, (int, np.integer)) and one >= 1 for one in sizes):
+        raise ImageError(f"an image must have 2 or 3 axes, none of them empty; its shape is {shape}.")
+    return tuple(map(int, sizes))
+
+
+def _fitting(given: ArrayLike, name: str, shape: tuple[int, ...]) -> Points:
+    """Numbers of this shape; of a row one number stands for all. Raises ImageError."""
+    values = np.asarray(as_array(given, name), np.float64)
+    if values.shape != shape and (values.shape not in ((), (1,)) or len(shape) > 1):
+        raise ImageError(f"{name} must be numbers of shape {shape}; its shape is {values.shape}.")
+    return np.broadcast_to(values, shape)
+
+
 def _apply(affine: Matrix, points: ArrayLike) -> Points:
-    given = np.asarray(points, np.float64)
+    given = np.asarray(as_array(points, "points", may_be_nan=True), np.float64)
     if given.shape[-1:] != (len(affine) - 1,):
         raise ImageError(f"points must be (..., {len(affine) - 1}); they are {given.shape}.")
     return np.asarray(given @ affine[:-1, :-1].T + affine[:-1, -1])

@@ -29,6 +29,8 @@ class Image:
     geometry: Geometry
 
     def __post_init__(self) -> None:
+        if not isinstance(self.values, np.ndarray):
+            raise ImageError(f"values of an image must be an array; they are of type {type(self.values).__name__}.")
         if self.values.shape != self.geometry.shape:
             raise ImageError(f"values are {self.values.shape} and the geometry is {self.geometry.shape}.")
 
@@ -82,7 +84,7 @@ def write_image(image: Image, path: Path) -> None:
     if not path.name.endswith(SUFFIXES):
         raise ImageError(f"{path.name} must end with .nii or .nii.gz.")
     values = image.values
-    stored = {"b": np.uint8, "f": np.float32, "i": _smallest(values)}.get(values.dtype.kind, values.dtype)
+    stored = {"b": np.uint8, "f": np.float32, "i": smallest_dtype(values)}.get(values.dtype.kind, values.dtype)
     affine = np.eye(4)
     rows = (0, 1, 3) if values.ndim == 2 else (0, 1, 2, 3)
     affine[np.ix_(rows, rows)] = image.geometry.affine
@@ -110,7 +112,8 @@ def _values(file: Any, path: Path) -> NDArray[np.float64]:
     return values
 
 
-def _smallest(values: NDArray[Any]) -> Any:
+def smallest_dtype(values: NDArray[Any]) -> Any:
+    """Of uint8, int16, int32 and int64 the first that holds whole numbers; uint8 for all that are none."""
     low, high = (int(values.min()), int(values.max())) if values.dtype.kind == "i" else (0, 0)
     return next((kind for kind in (np.uint8, np.int16, np.int32) if _fits(low, high, kind)), np.int64)
 

@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 Flags = NDArray[np.bool_]
 Places = NDArray[np.int64]
 Lengths = NDArray[np.float64]
+MOST_AT_ONCE = 4096
+"""Voxels: many steps of few places are looked at together, where single ones would cost more to begin than to do."""
+
 Search = Callable[[Flags, Places, Places, Lengths], Lengths]
 
 
@@ -18,14 +21,18 @@ def search_with_numpy(target: Flags, places: Places, steps: Places, lengths: Len
 
     target: (V,) bool, flattened with a margin that no step leaves. places: (M,); steps, lengths: (S,), sorted.
     """
-    found = np.full(len(places), np.nan)
-    waiting = np.arange(len(places))
-    for step, length in zip(steps.tolist(), lengths.tolist(), strict=True):
-        if not len(waiting):
-            break
-        hit = target[places[waiting] + step]
-        found[waiting[hit]] = length
-        waiting = waiting[~hit]
+    found, waiting, at = np.full(len(places), np.nan), np.arange(len(places)), places
+    number = 0
+    while len(at) and number < len(steps):
+        together = min(MOST_AT_ONCE // len(at) or 1, len(steps) - number)
+        if together == 1:
+            hit = target.take(at + steps[number])
+            found[waiting[hit]] = lengths[number]
+        else:
+            hits = target.take(at[:, None] + steps[number : number + together])
+            hit = hits.any(axis=1)
+            found[waiting[hit]] = lengths[number + hits[hit].argmax(axis=1)]
+        waiting, at, number = waiting[~hit], at[~hit], number + together
     return found
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Literal
 
 import numpy as np
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from common.errors import ImageError
 from common.metrics.classification import confusion_matrix
 from common.metrics.counts import Counts, f_beta
+from common.metrics.doors import as_choice
 from common.metrics.maps import Labels, as_labels
 
 Matrix = NDArray[np.float64]
@@ -33,15 +34,15 @@ def cohen_kappa(first: Labels, second: Labels, weights: Literal["equal", "linear
     1 - sum w o / sum w e: o the share of cases with labels (i, j), e what chance would give from each rater's own
     shares, w how much a disagreement weighs: 1 ("equal", Cohen 1960), |i - j| or (i - j)^2 (Cohen 1968) with i, j the
     places of the labels among all that were given, in order. NaN where both always gave one and the same label: there
-    is nothing to agree on. Raises ImageError for two shapes, for no case, and for other words.
+    is nothing to agree on. Raises ImageError for two shapes and for no case, UnknownNameError for other
+    weights.
     """
+    power = WEIGHTS[as_choice(weights, "weights of kappa", WEIGHTS)]
     first, second = alike([first, second])
     labels, codes = np.unique(np.concatenate([first.reshape(-1), second.reshape(-1)]), return_inverse=True)
-    if weights not in WEIGHTS or not labels.size:
-        raise ImageError(f"kappa needs a case, and weights one of {', '.join(WEIGHTS)}; {weights!r} was given.")
     observed = confusion_matrix(codes[: first.size], codes[first.size :], len(labels)) / first.size
     distance = np.abs(np.subtract.outer(np.arange(len(labels)), np.arange(len(labels))))
-    apart = np.where(distance > 0, distance ** WEIGHTS[weights], 0)
+    apart = np.where(distance > 0, distance**power, 0)
     by_chance = float((apart * np.outer(observed.sum(axis=1), observed.sum(axis=0))).sum())
     return 1 - float((apart * observed).sum()) / by_chance if by_chance else float("nan")
 
@@ -81,10 +82,13 @@ def majority_vote(raters: Sequence[Labels]) -> NDArray[np.int64]:
 
 
 def alike(raters: Sequence[Labels]) -> list[Labels]:
-    """The raters' maps, checked: two or more, of one shape, of whole numbers. Raises ImageError."""
-    if len(raters) < 2:
-        raise ImageError(f"agreement needs two raters or more; {len(raters)} came.")
-    maps = [as_labels(rater, f"rater {number}") for number, rater in enumerate(raters, 1)]
+    """The raters' maps, checked: two or more, of one shape, of whole numbers and a case. Raises ImageError."""
+    given = list(raters) if isinstance(raters, Iterable) and getattr(raters, "ndim", True) else [raters]
+    if len(given) < 2:
+        raise ImageError(f"agreement needs the maps of two raters or more; {len(given)} came.")
+    maps = [as_labels(rater, f"rater {number}") for number, rater in enumerate(given, 1)]
     if len({rater.shape for rater in maps}) != 1:
         raise ImageError(f"raters must outline the same image; their shapes are {[r.shape for r in maps]}.")
+    if not maps[0].size:
+        raise ImageError(f"agreement needs a voxel or a case; the raters' maps have the shape {maps[0].shape}.")
     return maps

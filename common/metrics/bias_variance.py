@@ -18,6 +18,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from common.errors import ImageError
+from common.metrics.doors import as_reals
+from common.metrics.maps import as_array, as_labels
+
 Floats = NDArray[np.float64]
 
 
@@ -41,21 +45,26 @@ def of_numbers(answers: ArrayLike, targets: ArrayLike, inputs: ArrayLike | None 
 
     answers: (B, N); targets: (N,); inputs: (N, ...), by which cases are alike; None: no two are.
     """
-    return _parts(np.asarray(answers, np.float64)[..., None], np.asarray(targets, np.float64)[:, None], inputs)
+    given, true = as_reals(answers, "answers"), as_reals(targets, "targets")
+    return _parts(given[..., None], true[..., None], inputs)
 
 
 def of_classes(answers: ArrayLike, targets: ArrayLike, inputs: ArrayLike | None = None) -> Parts:
     """Parts of the zero-one loss. answers: (B, N) indices of classes; targets: (N,); inputs as in `of_numbers`."""
-    given, true = np.asarray(answers, np.int64), np.asarray(targets, np.int64)
-    indicators = np.eye(int(max(given.max(initial=0), true.max(initial=0))) + 1)
-    whole = _parts(indicators[given], indicators[true], inputs)
+    given, true = as_labels(answers, "answers"), as_labels(targets, "targets")
+    known, codes = np.unique(np.concatenate([given.reshape(-1), true.reshape(-1)]), return_inverse=True)
+    indicators = np.eye(len(known))[codes]
+    of_answers, of_targets = indicators[: given.size], indicators[given.size :]
+    whole = _parts(of_answers.reshape(*given.shape, len(known)), of_targets.reshape(*true.shape, len(known)), inputs)
     return Parts(whole.bias_squared / 2, whole.variance / 2, whole.noise / 2, whole.repeated)
 
 
 def _parts(answers: Floats, targets: Floats, inputs: ArrayLike | None) -> Parts:
     """answers: (B, N, K), targets: (N, K)."""
-    if answers.ndim != 3 or answers.shape[1:] != targets.shape or not len(targets) or not len(answers):
-        raise ValueError(f"answers of shape {answers.shape[:2]} are not of {len(targets)} cases.")
+    if answers.ndim != 3 or answers.shape[1:] != targets.shape or not answers.size:
+        raise ImageError(f"answers (models, cases) of shape {answers.shape[:-1]} are not of {len(targets)} cases.")
+    if not (np.isfinite(answers).all() and np.isfinite(targets).all()):
+        raise ImageError("answers and targets must be finite numbers; some are infinite.")
     group = _groups(inputs, len(targets))
     counts = np.bincount(group)
     mean_target = _sums(targets, group) / counts[:, None]
@@ -69,7 +78,10 @@ def _parts(answers: Floats, targets: Floats, inputs: ArrayLike | None) -> Parts:
 def _groups(inputs: ArrayLike | None, count: int) -> NDArray[np.int64]:
     if inputs is None:
         return np.arange(count)
-    _, group = np.unique(np.asarray(inputs).reshape(count, -1), axis=0, return_inverse=True)
+    given = as_array(inputs, "inputs")
+    if given.shape[:1] != (count,):
+        raise ImageError(f"inputs must be (cases, ...) of {count} cases; their shape is {given.shape}.")
+    _, group = np.unique(given.reshape(count, -1), axis=0, return_inverse=True)
     return np.asarray(group, np.int64).reshape(-1)
 
 

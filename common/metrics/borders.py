@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from common.errors import ImageError
 from common.metrics.maps import Mask, as_mask, flattened
 
 
@@ -14,7 +15,7 @@ def border(mask: Mask) -> Mask:
     lone slice the outline is that in its plane. Raises ImageError for NaN and for what is no numbers.
     """
     given = as_mask(mask)
-    plane = flattened(given)
+    plane = flattened(np.atleast_1d(given))
     padded = np.pad(plane, 1)
     kept = flat_border(padded.reshape(-1), strides(padded.shape)).reshape(padded.shape)
     return np.asarray(kept[(slice(1, -1),) * plane.ndim]).reshape(given.shape)
@@ -41,7 +42,12 @@ def strides(shape: tuple[int, ...]) -> tuple[int, ...]:
 
 def box(mask: Mask) -> tuple[slice, ...] | None:
     """The smallest block of voxels that holds all of the mask, what is not 0; None where it is empty."""
-    mask = as_mask(mask)
+    return _box(as_mask(mask))
+
+
+def _box(mask: Mask) -> tuple[slice, ...] | None:
+    if not mask.ndim:
+        return () if mask else None
     if not mask.size:
         return None
     found = np.flatnonzero(mask.reshape(len(mask), -1).any(axis=1))
@@ -50,13 +56,21 @@ def box(mask: Mask) -> tuple[slice, ...] | None:
     kept = slice(int(found[0]), int(found[-1]) + 1)
     if mask.ndim == 1:
         return (kept,)
-    rest = box(np.asarray(mask[kept].any(axis=0)))
+    rest = _box(np.asarray(mask[kept].any(axis=0)))
     return None if rest is None else (kept, *rest)
 
 
 def box_of_both(first: Mask, second: Mask) -> tuple[slice, ...] | None:
-    """The smallest block that holds two masks of one shape; None where both are empty."""
-    boxes = [found for found in (box(first), box(second)) if found is not None]
+    """The smallest block that holds two masks of one shape; None where both are empty. Raises ImageError."""
+    first, second = as_mask(first, "the first mask"), as_mask(second, "the second mask")
+    if first.shape != second.shape:
+        raise ImageError(f"two masks must have one shape; theirs are {first.shape} and {second.shape}.")
+    return box_of_both_checked(first, second)
+
+
+def box_of_both_checked(first: Mask, second: Mask) -> tuple[slice, ...] | None:
+    """The same of bool masks of one shape."""
+    boxes = [found for found in (_box(first), _box(second)) if found is not None]
     if not boxes:
         return None
     return tuple(slice(min(s.start for s in axis), max(s.stop for s in axis)) for axis in zip(*boxes, strict=True))

@@ -14,9 +14,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from common.errors import ImageError
+from common.metrics.doors import as_number, as_reals
 from common.sums.mean import Mean, Statistics
 
 BINS = 10
+LARGEST = 1e30
+"""Of a prediction: float32 holds it."""
 _NAME = re.compile(r"calibration_(predicted|observed)_(\d)")
 
 Numbers = NDArray[np.floating]
@@ -35,9 +39,15 @@ def calibration_statistics(predicted: Numbers, observed: Numbers, low: float = 0
     """calibration_predicted_0, calibration_observed_0, ..., of (N,) predictions and what happened.
 
     Bins are of equal width from `low` to `high`; the first and last hold all that lies beyond. Both are rounded to
-    float32 before they are added, since how a product rounds depends on the processor.
+    float32 before they are added, since how a product rounds depends on the processor. Raises ImageError.
     """
-    given, true = predicted.astype(np.float32), observed.astype(np.float32)
+    given, true = _checked(predicted, "predictions"), _checked(observed, "what happened")
+    low, high = as_number(low, "low", -LARGEST, LARGEST), as_number(high, "high", -LARGEST, LARGEST)
+    if given.shape != true.shape or not high - low > 1 / LARGEST:
+        raise ImageError(
+            f"each prediction needs what happened, and low must be below high; shapes are {given.shape} and "
+            f"{true.shape}, low {low:g} and high {high:g}."
+        )
     places = np.clip(np.floor((given - low) * BINS / (high - low)), 0, BINS - 1).astype(np.int64)
     found: dict[str, Mean] = {}
     for place in range(BINS):
@@ -45,6 +55,13 @@ def calibration_statistics(predicted: Numbers, observed: Numbers, low: float = 0
         found[f"calibration_predicted_{place}"] = Mean.of(given[here].tolist())
         found[f"calibration_observed_{place}"] = Mean.of(true[here].tolist())
     return found
+
+
+def _checked(given: Numbers, name: str) -> NDArray[np.float32]:
+    values = as_reals(given, name)
+    if values.ndim != 1 or not (np.abs(values) <= LARGEST).all():
+        raise ImageError(f"{name} must be (N,) finite numbers; their shape is {values.shape}.")
+    return values.astype(np.float32)
 
 
 def is_of_calibration(name: str) -> bool:

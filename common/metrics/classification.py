@@ -5,23 +5,31 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from common.errors import ImageError
+from common.metrics.doors import as_whole
 from common.metrics.maps import Labels, as_labels
 
 Counts = NDArray[np.int64]
+
+MOST_CLASSES = 1 << 14
+"""The table of so many takes 2 GB."""
 
 
 def confusion_matrix(truth: Labels, prediction: Labels, classes: int) -> Counts:
     """(classes, classes) int64: how often the truth of the row was answered by the prediction of the column.
 
-    truth, prediction: class indices, of any equal shape. Raises ValueError for other shapes and indices, ImageError
-    for what is no map of whole numbers.
+    truth, prediction: class indices, of any equal shape. Raises ImageError for other shapes and indices, and for what
+    is no map of whole numbers.
     """
     truth, prediction = as_labels(truth, "the truth"), as_labels(prediction, "the prediction")
+    classes = as_whole(classes, "classes", 1, MOST_CLASSES)
     if truth.shape != prediction.shape:
-        raise ValueError(f"truth {truth.shape} and prediction {prediction.shape} differ in shape.")
+        raise ImageError(f"truth {truth.shape} and prediction {prediction.shape} differ in shape.")
     for name, labels in (("truth", truth), ("prediction", prediction)):
         if labels.size and not 0 <= labels.min() <= labels.max() < classes:
-            raise ValueError(f"{name} holds {labels.min()} to {labels.max()}; class indices end at {classes - 1}.")
+            raise ImageError(
+                f"the {name} holds {labels.min()} to {labels.max()}; class indices end at {classes - 1}."
+            )
     cells = truth.reshape(-1).astype(np.int64) * classes + prediction.reshape(-1).astype(np.int64)
     return np.bincount(cells, minlength=classes**2).reshape(classes, classes).astype(np.int64, copy=False)
 

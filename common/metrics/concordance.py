@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from common.errors import ImageError
+from common.metrics.doors import as_reals
+from common.metrics.maps import as_mask
 from common.sums.mean import Mean
 
 PAIRS_A_BLOCK = 1 << 22
@@ -68,11 +70,9 @@ class Concordance:
 def _checked(
     risks: ArrayLike, times: ArrayLike, events: ArrayLike
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:
-    risk, time, event = np.asarray(risks, np.float64), np.asarray(times, np.float64), np.asarray(events) != 0
+    risk, time, event = as_reals(risks, "risks"), as_reals(times, "times"), as_mask(events, "events")
     if risk.ndim != 1 or not risk.shape == time.shape == event.shape:
         raise ImageError(
             f"a risk, a time and an event for each case are needed: shapes {risk.shape}, {time.shape}, {event.shape}."
         )
-    if np.isnan(risk).any() or np.isnan(time).any():
-        raise ImageError("a risk or a time is NaN: no pair can be ordered by it.")
     return risk, time, event

@@ -13,16 +13,19 @@ Counts add up, over slices, patients and hospitals, before a figure is taken of 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from common.errors import ImageError
+from common.metrics.doors import as_number, as_wanted
 from common.metrics.maps import Labels, as_labels
 
 FEW_LABELS = 8
+LARGEST_BETA = 1e6
+"""With which F is sensitivity to more digits than anybody shows."""
 
 Numbers = NDArray[np.int64]
 Figures = NDArray[np.float64]
@@ -39,12 +42,12 @@ class Counts:
     true_negatives: Numbers
 
     @classmethod
-    def of(cls, truth: Labels, prediction: Labels, labels: Sequence[int]) -> Counts:
+    def of(cls, truth: Labels, prediction: Labels, labels: Iterable[int] | int) -> Counts:
         """Of two maps of whole numbers of one shape. Raises ImageError for two shapes, and for other numbers."""
         truth, prediction = as_labels(truth, "the truth"), as_labels(prediction, "the prediction")
         if truth.shape != prediction.shape:
             raise ImageError(f"truth {truth.shape} and prediction {prediction.shape} must be maps of one shape.")
-        wanted = [int(label) for label in labels]
+        wanted = as_wanted(labels)
         agreed, of_truth, of_prediction = (
             _counted_singly(truth, prediction, wanted)
             if len(wanted) <= FEW_LABELS
@@ -83,7 +86,10 @@ def accuracy(counts: Counts) -> Figures:
 
 
 def f_beta(counts: Counts, beta: float = 1.0) -> Figures:
-    """(L,) (1 + b^2) TP / ((1 + b^2) TP + FP + b^2 FN); Dice for b = 1 (van Rijsbergen 1979)."""
+    """(L,) (1 + b^2) TP / ((1 + b^2) TP + FP + b^2 FN); Dice for b = 1 (van Rijsbergen 1979).
+
+    Raises ImageError for a beta below 0 or beyond LARGEST_BETA.
+    """
     return _ratio(*f_beta_parts(counts, beta))
 
 
@@ -121,6 +127,7 @@ def accuracy_parts(counts: Counts) -> Parts:
 
 def f_beta_parts(counts: Counts, beta: float) -> Parts:
     """(L,) (1 + b^2) TP and (1 + b^2) TP + FP + b^2 FN."""
+    beta = as_number(beta, "beta", 0.0, LARGEST_BETA)
     hits: Figures = (1.0 + beta**2) * counts.true_positives.astype(np.float64)
     return hits, np.asarray(hits + counts.false_positives + beta**2 * counts.false_negatives)
 

@@ -18,6 +18,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from math import isfinite, nan, sqrt
 
+from common.metrics.doors import as_number
 from common.metrics.roc import is_structure
 from common.sums.mean import UNITS_PER_ONE, Mean, Statistics
 
@@ -31,8 +32,20 @@ LARGEST_PRODUCT = 1 << 20
 MOST_STATISTICS = 240
 """Of a split: beyond it scores of single classes have no interval, so that a reply stays small."""
 NORMAL_95 = 1.959963984540054
+SMALLEST_CASES, LARGEST_CASES = 1e-9, 1e18
 PROPORTIONS = ("accuracy", "recall", "precision", "specificity", "jaccard", "f1")
-UNIT = (*PROPORTIONS, "dice", "sensitivity", "likelihood", "pooled", "surface_dice", "volume_similarity", "f")
+LESIONS = ("lesion", "panoptic", "segmentation")
+UNIT = (
+    *PROPORTIONS,
+    *LESIONS,
+    "dice",
+    "sensitivity",
+    "likelihood",
+    "pooled",
+    "surface_dice",
+    "volume_similarity",
+    "f",
+)
 """First words of scores that lie within 0 and 1."""
 
 Interval = tuple[float, float]
@@ -91,7 +104,8 @@ def intervals_of(statistics: Statistics) -> dict[str, Interval]:
 
 
 def wilson(share: float, cases: float) -> Interval:
-    """95 % score interval of a share of so many independent cases (Wilson 1927)."""
+    """95 % score interval of a share of so many independent cases (Wilson 1927). Raises ImageError."""
+    share, cases = as_number(share, "share", 0, 1), as_number(cases, "cases", SMALLEST_CASES, LARGEST_CASES)
     square = NORMAL_95**2
     middle = (share + square / (2 * cases)) / (1 + square / cases)
     half = NORMAL_95 * sqrt(share * (1 - share) / cases + square / (4 * cases**2)) / (1 + square / cases)

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from common.errors import ImageError
+from common.metrics.doors import as_spacing_mm
 from common.metrics.maps import Mask, as_mask
 from common.metrics.surface import SurfaceDistances
 
@@ -60,11 +61,7 @@ def _pair(prediction: ArrayLike, truth: ArrayLike) -> tuple[Mask, Mask]:
 
 def _distances(prediction: ArrayLike, truth: ArrayLike, spacing_mm: float | Sequence[float]) -> SurfaceDistances:
     predicted, true = _pair(prediction, truth)
-    given = np.asarray(spacing_mm)
-    if given.dtype.kind not in "iuf" or given.ndim > 1:
-        raise ImageError(f"spacing_mm must be a number of mm, or one an axis; it is {spacing_mm!r}.")
-    spacing = tuple(given.tolist()) if given.ndim else (float(given),) * true.ndim
-    return SurfaceDistances.of(true, predicted, spacing)
+    return SurfaceDistances.of(true, predicted, as_spacing_mm(spacing_mm, true.shape))
 
 
 def _count(mask: Mask) -> int:

@@ -26,10 +26,12 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from common.errors import ImageError
 from common.metrics import counts as figures
 from common.metrics.counts import Counts, Figures, Parts
+from common.metrics.doors import as_spacing_mm, as_tolerance_mm, as_wanted
 from common.metrics.maps import Labels, as_labels
-from common.metrics.nearest import Outline
+from common.metrics.nearest import Outline, as_outline
 from common.metrics.surface import SurfaceDistances
 from common.sums.mean import Mean, Statistics
 
@@ -86,6 +88,7 @@ def overlap_statistics(
     have, for they were cut away before: not found, whatever the prediction. Raises ImageError for two shapes.
     """
     wanted = [name for name in dict.fromkeys(scores) if name in OVERLAPS or name in POOLED]
+    labels = as_wanted(labels)
     counts = Counts.of(truths, predictions, labels)
     if removed is not None:
         counts = replace(counts, false_negatives=counts.false_negatives + removed.sum(axis=0))
@@ -123,11 +126,19 @@ def surface_statistics(
     if not wanted:
         return {}
     true, predicted = as_labels(truths, "the truth"), as_labels(predictions, "the prediction")
+    if true.shape != predicted.shape or true.ndim < 2:
+        raise ImageError(
+            f"truth {true.shape} and prediction {predicted.shape} must be maps of one shape, (N, *S): slices, or "
+            "one volume."
+        )
+    labels, tolerance_mm, outline = as_wanted(labels), as_tolerance_mm(tolerance_mm), as_outline(outline)
+    is_known = not (spacing_mm is None or (isinstance(spacing_mm, (tuple, list)) and not spacing_mm))
+    spacing = as_spacing_mm(spacing_mm if is_known else None, true.shape[1:])
     of_labels = [
-        _of_label(true == label, predicted == label, cut, spacing_mm or None, wanted, tolerance_mm, outline)
-        for label, cut in zip(labels, _cut(removed, len(truths), len(labels)), strict=True)
+        _of_label(true == label, predicted == label, cut, spacing, wanted, tolerance_mm, outline)
+        for label, cut in zip(labels, _cut(removed, len(true), len(labels)), strict=True)
     ]
-    names = {name: name if spacing_mm else f"{name}_voxels" for name in wanted}
+    names = {name: name if is_known else f"{name}_voxels" for name in wanted}
     found = {names[name]: _mean([one[name] for one in of_labels]) for name in wanted}
     if set(wanted) & set(DISTANCES):
         found["missed"] = _mean([one["missed"] for one in of_labels])
@@ -155,7 +166,7 @@ def _of_label(
     truths: NDArray[np.bool_],
     predictions: NDArray[np.bool_],
     cut: NDArray[np.bool_],
-    spacing_mm: tuple[float, ...] | None,
+    spacing_mm: tuple[float, ...],
     scores: Sequence[str],
     tolerance_mm: float,
     outline: Outline,

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from common.errors import ImageError
 from common.metrics.calibration import curve_of, expected_error, is_of_calibration
-from common.metrics.maps import as_mask
+from common.metrics.doors import as_reals
+from common.metrics.maps import as_array, as_mask
 from common.sums.mean import UNITS_PER_ONE, Mean, Statistics
 
 BINS = 64
@@ -40,10 +41,15 @@ class ScoreHistogram:
 
     @classmethod
     def of(cls, log_odds: NDArray[np.floating], truth: NDArray[np.bool_]) -> ScoreHistogram:
-        """Of (N,) log-odds of being positive, log p / (1 - p), and whether each case truly is, as bool or not 0."""
-        positive, odds = as_mask(truth, "the truth"), np.asarray(log_odds, np.float64)
-        if odds.shape != positive.shape or np.isnan(odds).any():
-            raise ImageError(f"log-odds {odds.shape} must be a number for each of {positive.shape} cases, none NaN.")
+        """Of (N,) log-odds of being positive, log p / (1 - p), and whether each case truly is, as bool or not 0.
+
+        Raises ImageError where they do not fit, and for a truth of -1 and 1, of which all would be positive.
+        """
+        positive, odds = as_mask(truth, "the truth"), as_reals(log_odds, "log-odds")
+        if odds.shape != positive.shape:
+            raise ImageError(f"log-odds {odds.shape} must be a number for each of {positive.shape} cases.")
+        if positive.size and positive.all() and np.min(given := as_array(truth, "the truth")) < 0 < np.max(given):
+            raise ImageError("the truth must be 0 where a case is negative; it holds numbers below and above 0.")
         bins = np.clip(np.floor((odds + FARTHEST) * BINS / (2 * FARTHEST)), 0, BINS - 1).astype(np.int64)
         return cls(np.bincount(bins[positive], minlength=BINS), np.bincount(bins[~positive], minlength=BINS))
 

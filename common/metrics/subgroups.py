@@ -21,12 +21,16 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from common.errors import ImageError
+from common.metrics.doors import as_whole
 from common.metrics.intervals import PATIENTS, SPREAD
+from common.metrics.maps import as_mask
 from common.sums.mean import Mean, Statistics
 
 PREFIX, PERSONS = "subgroup_", "persons"
 MOST_SCORES, MOST_SUMS = 6, 720
 UNIONS_AT_ONCE = 256
+MOST_PERSONS = 1 << 40
 _NAME = re.compile(r"subgroup_(\d+)_(\d+)_(.+)")
 
 Masks = NDArray[np.bool_]
@@ -73,7 +77,9 @@ def opened(columns: Sequence[Masks], least: int) -> list[NDArray[np.bool_]]:
     """
     told: list[NDArray[np.bool_]] = []
     before: list[NDArray[np.int64]] = []
-    for masks in columns:
+    least = as_whole(least, "least", 0, MOST_PERSONS)
+    for number, column in enumerate(columns):
+        masks = _checked(column, number)
         kept = masks.sum(axis=1) >= least
         _hide_remainder(masks, kept, least)
         while kept.any() and _gives_away(_parts(masks, kept), before, least):
@@ -82,6 +88,14 @@ def opened(columns: Sequence[Masks], least: int) -> list[NDArray[np.bool_]]:
         told.append(kept)
         before.append(_parts(masks, kept))
     return told
+
+
+def _checked(column: Masks, number: int) -> Masks:
+    """As bool: whole numbers would choose persons by their places."""
+    masks = as_mask(column, f"column {number}")
+    if masks.ndim != 2:
+        raise ImageError(f"column {number} must be (cells, persons); its shape is {masks.shape}.")
+    return masks
 
 
 def _hide_remainder(masks: Masks, kept: NDArray[np.bool_], least: int) -> None:

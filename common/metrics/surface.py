@@ -30,10 +30,13 @@ import numpy as np
 
 from common.errors import ImageError
 from common.metrics._weighted import mean, percentile, share_within
-from common.metrics.borders import box_of_both
+from common.metrics.borders import box_of_both_checked
+from common.metrics.doors import as_choice, as_percent, as_spacing_mm, as_tolerance_mm, as_wanted
 from common.metrics.elements import DIMENSIONS, Sizes, sizes
 from common.metrics.maps import Labels, Mask, as_labels, as_mask, true_axes
-from common.metrics.nearest import Distances, Outline, Points, nearest_mm
+from common.metrics.nearest import Distances, Outline, Points, as_outline, nearest_mm
+
+Spacing = float | Sequence[float]
 
 
 @dataclass(frozen=True)
@@ -51,31 +54,33 @@ class SurfaceDistances:
 
     @classmethod
     def of(
-        cls, truth: Mask, prediction: Mask, spacing_mm: tuple[float, ...] | None = None, outline: Outline = "border"
+        cls, truth: Mask, prediction: Mask, spacing_mm: Spacing | None = None, outline: Outline = "border"
     ) -> SurfaceDistances:
         """truth, prediction: of one shape, 2D or 3D (any number of axes works); what is not 0 is in the mask.
 
-        spacing_mm: one number an axis. An axis of one voxel is no axis: a slice stored as (X, Y, 1) has the figures
-        of (X, Y), and a line those along it. Raises ImageError where shapes or spacing do not fit, for NaN and for
-        what is no numbers, and for elements in anything but 2D and 3D.
+        spacing_mm: one number an axis, or one for all. An axis of one voxel is no axis: a slice stored as (X, Y, 1)
+        has the figures of (X, Y), and a line those along it. Raises ImageError where shapes or spacing do not fit,
+        for NaN and for what is no numbers, and for elements in anything but 2D and 3D; UnknownNameError for another
+        outline.
         """
-        true, predicted = as_mask(truth, "the truth")[None], as_mask(prediction, "the prediction")[None]
-        true, predicted, spacing = _prepared(true, predicted, spacing_mm)
-        cut = (slice(None), *(box_of_both(true[0], predicted[0]) or ()))
+        true, predicted = as_mask(truth, "the truth"), as_mask(prediction, "the prediction")
+        true, predicted, spacing = _prepared(true[None], predicted[None], spacing_mm)
+        cut = (slice(None), *(box_of_both_checked(true[0], predicted[0]) or ()))
         return cls._of_prepared(true[cut], predicted[cut], spacing, outline)[0]
 
     @classmethod
     def of_many(
-        cls, truths: Mask, predictions: Mask, spacing_mm: tuple[float, ...] | None = None, outline: Outline = "border"
+        cls, truths: Mask, predictions: Mask, spacing_mm: Spacing | None = None, outline: Outline = "border"
     ) -> list[SurfaceDistances]:
         """As `of`, for N pairs at once: (N, *S) each. For many small masks this is far faster than one by one."""
-        return cls._of_prepared(*_prepared(truths, predictions, spacing_mm), outline)
+        true, predicted = as_mask(truths, "the truth"), as_mask(predictions, "the prediction")
+        return cls._of_prepared(*_prepared(true, predicted, spacing_mm), outline)
 
     @classmethod
     def _of_prepared(
         cls, truths: Mask, predictions: Mask, spacing: tuple[float, ...], outline: Outline
     ) -> list[SurfaceDistances]:
-        if outline == "elements" and len(spacing) not in DIMENSIONS:
+        if as_outline(outline) == "elements" and len(spacing) not in DIMENSIONS:
             raise ImageError(
                 f"elements are of masks with 2 or 3 axes of several voxels; these are {truths.shape[1:]}."
             )
@@ -87,7 +92,12 @@ class SurfaceDistances:
 
     @classmethod
     def pooled(cls, parts: Sequence[SurfaceDistances]) -> SurfaceDistances:
-        """Of several pairs measured with one kind of outline, as if all their outlines were one: slices, patients."""
+        """Of several pairs measured with one kind of outline, as if all their outlines were one: slices, patients.
+
+        Raises ImageError for no pair, and where only some have sizes.
+        """
+        if not parts or len({part.truth_sizes is None for part in parts}) != 1:
+            raise ImageError(f"one pair or more of one kind of outline can be pooled; {len(parts)} came.")
         return cls(
             np.concatenate([part.to_truth_mm for part in parts]),
             np.concatenate([part.to_prediction_mm for part in parts]),
@@ -101,10 +111,14 @@ class SurfaceDistances:
         return self._or_empty(lambda: max(self.to_truth_mm.max(), self.to_prediction_mm.max()))
 
     def hausdorff_percentile_mm(self, percent: float = 95.0, of: Literal["larger", "pooled"] = "larger") -> float:
-        """HD95: the percentile of each direction and the larger of both, or of all distances pooled."""
-        if of == "pooled":
-            return self._or_empty(lambda: percentile(*self._all(), percent))
-        return self._or_empty(lambda: max(percentile(*way, percent) for way in self._ways()))
+        """HD95: the percentile of each direction and the larger of both, or of all distances pooled.
+
+        percent: 0, or from 1 to 100. Raises ImageError for another, UnknownNameError for another word.
+        """
+        share = as_percent(percent)
+        if as_choice(of, "percentile of both directions", ("larger", "pooled")) == "pooled":
+            return self._or_empty(lambda: percentile(*self._all(), share))
+        return self._or_empty(lambda: max(percentile(*way, share) for way in self._ways()))
 
     @property
     def average_symmetric_mm(self) -> float:
@@ -123,16 +137,19 @@ class SurfaceDistances:
         return self._or_empty(lambda: mean(*from_truth)), self._or_empty(lambda: mean(*from_prediction))
 
     def surface_dice(self, tolerance_mm: float) -> float:
-        """The share of both outlines within the tolerance of the other (Nikolov et al. 2021)."""
+        """The share of both outlines within the tolerance of the other (Nikolov et al. 2021).
+
+        Raises ImageError for a tolerance below 0.
+        """
+        near_mm = as_tolerance_mm(tolerance_mm)
         if self._lacking():
             return float("nan") if self._lacking() == 2 else 0.0
-        return share_within(*self._all(), tolerance_mm)
+        return share_within(*self._all(), near_mm)
 
     def surface_overlap(self, tolerance_mm: float) -> tuple[float, float]:
         """The share of the truth's outline within the tolerance of the prediction's, and of the prediction's."""
-        of_truth, of_prediction = (
-            share_within(*way, tolerance_mm) if len(way[0]) else math.nan for way in self._ways()
-        )
+        near_mm = as_tolerance_mm(tolerance_mm)
+        of_truth, of_prediction = (share_within(*way, near_mm) if len(way[0]) else math.nan for way in self._ways())
         return of_truth, of_prediction
 
     def _ways(self) -> tuple[tuple[Distances, Sizes | None], ...]:
@@ -157,13 +174,22 @@ class SurfaceDistances:
 def surface_distances(
     truth: Labels,
     prediction: Labels,
-    labels: Iterable[int],
-    spacing_mm: tuple[float, ...] | None = None,
+    labels: Iterable[int] | int,
+    spacing_mm: Spacing | None = None,
     outline: Outline = "border",
 ) -> Mapping[int, SurfaceDistances]:
     """Of each of `labels` in two maps of class indices of one shape. Raises what SurfaceDistances.of raises."""
     true, predicted = as_labels(truth, "the truth"), as_labels(prediction, "the prediction")
-    return {label: SurfaceDistances.of(true == label, predicted == label, spacing_mm, outline) for label in labels}
+    _check_alike(true, predicted)
+    return {
+        label: SurfaceDistances.of(true == label, predicted == label, spacing_mm, outline)
+        for label in as_wanted(labels)
+    }
+
+
+def _check_alike(truth: Labels, prediction: Labels) -> None:
+    if truth.shape != prediction.shape:
+        raise ImageError(f"truth {truth.shape} and prediction {prediction.shape} must be masks of one shape.")
 
 
 def _sizes_parted(points: Points, spacing_mm: tuple[float, ...]) -> list[Sizes] | list[None]:
@@ -178,17 +204,13 @@ def _joined(parts: Sequence[Sizes | None]) -> Sizes | None:
     return np.concatenate(held) if held else None
 
 
-def _prepared(
-    truths: Mask, predictions: Mask, spacing_mm: tuple[float, ...] | None
-) -> tuple[Mask, Mask, tuple[float, ...]]:
+def _prepared(truth: Mask, prediction: Mask, spacing_mm: Spacing | None) -> tuple[Mask, Mask, tuple[float, ...]]:
     """(N, *S) as bool and the spacing, both without axes of one voxel. Raises ImageError where they do not fit."""
-    truth, prediction = as_mask(truths, "the truth"), as_mask(predictions, "the prediction")
     shape = truth.shape[1:]
     if truth.shape != prediction.shape or truth.ndim < 2:
-        raise ImageError(f"truth {shape} and prediction {prediction.shape[1:]} must be masks of one shape.")
-    given = (1.0,) * len(shape) if spacing_mm is None else tuple(map(float, spacing_mm))
-    axes = true_axes(shape)
-    if len(given) != len(shape) or not all(0 < given[axis] < math.inf for axis in axes):
-        raise ImageError(f"spacing must be {len(shape)} numbers of mm above 0; it is {given}.")
+        raise ImageError(
+            f"truth {shape} and prediction {prediction.shape[1:]} must be masks of one shape, of one axis at least."
+        )
+    given, axes = as_spacing_mm(spacing_mm, shape), true_axes(shape)
     kept = (len(truth), *(shape[axis] for axis in axes))
     return truth.reshape(kept), prediction.reshape(kept), tuple(given[axis] for axis in axes)

@@ -13,7 +13,7 @@ from functools import lru_cache
 from math import ceil, exp, isfinite, log
 
 from common.errors import StudyError
-from common.privacy.losses import composed, gaussians, interval, is_beyond, renyi_epsilon
+from common.privacy.losses import composed, epsilon_at, gaussians, interval, is_beyond, renyi_epsilon
 from common.privacy.release import Noise, Release
 from common.privacy.variation import charged, price, variation_of
 
@@ -80,7 +80,7 @@ def _bound(merged: tuple[Release, ...], delta: float) -> Bound:
     if is_beyond(merged, by_renyi):
         return Bound(by_renyi, by_renyi, delta)
     found = composed(merged, interval(merged, by_renyi))
-    return Bound(float(found.get_epsilon_for_delta(delta)), by_renyi, delta)
+    return Bound(epsilon_at(found, delta), by_renyi, delta)
 
 
 def delta_of(releases: Iterable[Release], epsilon: float) -> float:
@@ -118,7 +118,7 @@ def _curve(releases: tuple[Release, ...], rounds: int, delta: float, after: tupl
 
     def epsilon_after(count: int) -> float:
         found = composed(_times(releases, count), width)
-        return charged(lambda left: float(found.get_epsilon_for_delta(left)), delta, count * variation)
+        return charged(lambda left: epsilon_at(found, left), delta, count * variation)
 
     return tuple(map(epsilon_after, after))
 

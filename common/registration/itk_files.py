@@ -1,51 +1,50 @@
-"""Transforms of ITK on disk: linear ones as .tfm text, dense ones as NIfTI files of vectors.
+"""Transforms of ITK on disk: text (.tfm, .txt), HDF5 (.h5), and NIfTI files of displacements.
 
-ITK maps fixed to moving points as we do, but in LPS: the first two axes run the other way. They are turned here
-and nowhere else.
+Text and HDF5 hold one transform or a composite of several, see `itk_records`; a NIfTI file holds one field.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-import nibabel as nib
 import numpy as np
-import torch
-from numpy.typing import NDArray
-from scipy.spatial.transform import Rotation
 
-from common.data.geometry import Geometry
-from common.data.image import MOST_VOXELS
-from common.data.nifti_files import UNREADABLE, read_nifti, write_nifti
-from common.errors import FileError, ImageError
-from common.files.access import read_all, write_to
+from common.data.array_files import UNREADABLE
+from common.errors import FileError, ImageError, WardroundError
+from common.files.access import opened, read_all, write_to
 from common.registration.displacement import DisplacementField, VelocityField
+from common.registration.itk_fields import read_field, write_field
+from common.registration.itk_hdf5 import read_records, written_records
+from common.registration.itk_records import COMPOSITE, Numbers, Record, records_of, transform_of
 from common.registration.linear import Linear
-from common.registration.transform import Transform
+from common.registration.transform import Composition, Transform
 
 HEADER = "#Insight Transform File V1.0"
-VECTOR_INTENT = 1007
-LARGEST_TEXT_BYTES = 1 << 16
+LARGEST_TEXT_BYTES = 1 << 27
 FIELD_SUFFIXES = (".nii", ".nii.gz")
 LINEAR_SUFFIXES = (".tfm", ".txt")
+HDF5_SUFFIXES = (".h5", ".hdf5")
+WANTED = {"Transform", "Parameters", "FixedParameters"}
 
 
 def write_transform(transform: Transform, path: Path) -> None:
-    """A Linear as .tfm or .txt, a displacement or velocity field as .nii or .nii.gz; raises ImageError for others."""
-    if isinstance(transform, Linear) and path.name.endswith(LINEAR_SUFFIXES):
-        text = linear_as_text(transform)
-        write_to(path, text)
-        return
+    """As .tfm, .txt or .h5 a Linear, a displacement or velocity field or a composition; as .nii or .nii.gz a field.
+
+    Raises ImageError for others, and StudyError for .h5 where h5py is not installed.
+    """
     field = transform.displacement if isinstance(transform, VelocityField) else transform
     if isinstance(field, DisplacementField) and path.name.endswith(FIELD_SUFFIXES):
-        _write_field(field, path)
+        write_field(field, path)
         return
-    raise ImageError(
-        f"{path.name} cannot hold this transform: linear ones are written as .tfm or .txt, "
-        "displacement fields as .nii or .nii.gz; sample any other as a displacement field first."
-    )
+    kept = isinstance(field, (Linear, DisplacementField, Composition))
+    if not kept or not path.name.endswith(LINEAR_SUFFIXES + HDF5_SUFFIXES):
+        raise ImageError(
+            f"{path.name} cannot hold this transform: linear ones, fields and their compositions are written as "
+            ".tfm, .txt or .h5, displacement fields as .nii or .nii.gz; sample any other one as a field."
+        )
+    records = records_of(field)
+    write_to(path, written_records(records) if path.name.endswith(HDF5_SUFFIXES) else _as_text(records))
 
 
 def read_transform(path: Path) -> Transform:
@@ -53,125 +52,75 @@ def read_transform(path: Path) -> Transform:
     if not path.is_file():
         raise ImageError(f"there is no file {path}.")
     if path.name.endswith(FIELD_SUFFIXES):
-        return _read_field(path)
-    if path.stat().st_size > LARGEST_TEXT_BYTES:
-        raise ImageError(f"{path} is too long for a linear transform.")
+        return read_field(path)
     try:
-        return linear_from_text(read_all(path, LARGEST_TEXT_BYTES).decode("ascii"))
+        return transform_of(_records(path))
     except FileError as error:
         raise ImageError(str(error)) from error
-    except ValueError as error:
-        raise ImageError(f"{path} is not a readable linear transform of ITK.") from error
+    except WardroundError:
+        raise
+    except UNREADABLE as error:
+        raise ImageError(f"{path} is not a readable transform of ITK.") from error
 
 
 def linear_as_text(transform: Linear) -> str:
     """An AffineTransform about the origin, in LPS."""
-    size = transform.dimensions
-    turned = _turned(transform.matrix.detach().numpy())
-    numbers = [*turned[:-1, :-1].ravel(), *turned[:-1, -1]]
-    return (
-        f"{HEADER}\n#Transform 0\nTransform: AffineTransform_double_{size}_{size}\n"
-        f"Parameters: {_spelled(numbers)}\nFixedParameters: {_spelled([0.0] * size)}\n"
-    )
+    return _as_text(records_of(transform))
 
 
 def linear_from_text(text: str) -> Linear:
-    """AffineTransform, MatrixOffsetTransformBase, Euler2D, Euler3D or TranslationTransform; one in a file.
+    """One linear transform. Raises ValueError or ImageError where the text is no such transform."""
+    found = transform_of(_from_text(text))
+    if not isinstance(found, Linear):
+        raise ImageError("the text holds a transform that is not linear.")
+    return found
 
-    Raises ValueError or ImageError where the text is no such transform.
-    """
+
+def _records(path: Path) -> list[Record]:
+    if path.name.endswith(HDF5_SUFFIXES):
+        with opened(path) as file:
+            return read_records(file)
+    if path.stat().st_size > LARGEST_TEXT_BYTES:
+        raise ImageError(f"{path} is too long for a transform as text; ITK writes large ones as .h5.")
+    return _from_text(read_all(path, LARGEST_TEXT_BYTES).decode("ascii"))
+
+
+def _as_text(records: Sequence[Record]) -> str:
+    lines = [HEADER]
+    for index, record in enumerate(records):
+        lines += [f"#Transform {index}", f"Transform: {record.name}"]
+        if record.kind != COMPOSITE:
+            lines += [f"Parameters: {_spelled(record.parameters)}", f"FixedParameters: {_spelled(record.fixed)}"]
+    return "\n".join([*lines, ""])
+
+
+def _from_text(text: str) -> list[Record]:
     if not text.startswith(HEADER.rsplit(" ", 1)[0]):
         raise ValueError("no header")
-    lines = [line.partition(":") for line in text.splitlines() if ":" in line]
-    fields = {name.strip(): value.strip() for name, _, value in lines}
-    if text.count("Transform:") != 1 or {"Transform", "Parameters", "FixedParameters"} - fields.keys():
-        raise ValueError("not one transform with its parameters")
-    name, size = fields["Transform"].split("_")[0], int(fields["Transform"].split("_")[-1])
-    parameters, fixed = (_numbers(fields[key]) for key in ("Parameters", "FixedParameters"))
-    matrix, translation = _itk_matrix(name, size, parameters, fixed)
-    centre = fixed[:size] if name != "TranslationTransform" else [0.0] * size
-    turned = _turned(Linear.of(matrix, translation, centre).matrix.numpy())
-    return Linear(torch.from_numpy(turned))
+    found: list[dict[str, str]] = []
+    for line in text.splitlines():
+        name, colon, value = (part.strip() for part in line.partition(":"))
+        if not colon or name not in WANTED:
+            continue
+        if name == "Transform":
+            found.append({})
+        if not found or name in found[-1]:
+            raise ValueError("parameters of no transform, or twice")
+        found[-1][name] = value
+    return [_record(fields) for fields in found]
 
 
-def _itk_matrix(
-    name: str, size: int, parameters: Sequence[float], fixed: Sequence[float]
-) -> tuple[NDArray[np.float64], Sequence[float]]:
-    """The matrix (D, D) and the translation (D,), in LPS."""
-    if size not in (2, 3):
-        raise ImageError(f"a transform must have 2 or 3 dimensions; this one has {size}.")
-    wanted = {
-        "AffineTransform": size * size + size,
-        "MatrixOffsetTransformBase": size * size + size,
-        "TranslationTransform": size,
-        "Euler2DTransform": 3,
-        "Euler3DTransform": 6,
-    }
-    if name not in wanted:
-        raise ImageError(f"no transform of the kind {name[:40]!r} is read here; there are: {', '.join(wanted)}.")
-    if len(parameters) != wanted[name] or (name != "TranslationTransform" and len(fixed) < size):
-        raise ValueError("another number of parameters")
-    if name == "TranslationTransform":
-        return np.eye(size), parameters
-    if name == "Euler2DTransform":
-        return np.asarray(Rotation.from_euler("z", parameters[0]).as_matrix()[:2, :2]), parameters[1:]
-    if name == "Euler3DTransform":
-        # ITK turns about y first, then x, then z; its last fixed parameter asks for x, then y, then z instead.
-        order = "xyz" if len(fixed) > 3 and fixed[3] else "yxz"
-        angles = dict(zip("xyz", parameters[:3], strict=True))
-        turn = Rotation.from_euler(order, [angles[axis] for axis in order])
-        return np.asarray(turn.as_matrix()), parameters[3:]
-    return np.reshape(parameters[: size * size], (size, size)), parameters[size * size :]
+def _record(fields: dict[str, str]) -> Record:
+    if fields["Transform"].startswith(COMPOSITE):
+        return Record.named(fields["Transform"], np.zeros(0), np.zeros(0))
+    if WANTED - fields.keys():
+        raise ValueError("a transform without its parameters")
+    return Record.named(fields["Transform"], *(_numbers(fields[key]) for key in ("Parameters", "FixedParameters")))
 
 
-def _write_field(field: DisplacementField, path: Path) -> None:
-    """(X, Y, Z, 1, D) float32 in LPS mm with the vector intent, as ITK writes it."""
-    size = field.dimensions
-    vectors = np.moveaxis(field.vectors.detach().numpy(), 0, -1) * _signs(size)
-    shape = (*field.geometry.shape, *[1] * (4 - size), size)
-    affine = np.eye(4)
-    rows = (0, 1, 3) if size == 2 else (0, 1, 2, 3)
-    affine[np.ix_(rows, rows)] = field.geometry.affine
-    file: Any = nib.Nifti1Image(vectors.astype(np.float32).reshape(shape), affine)  # type: ignore[no-untyped-call]
-    file.header.set_intent(VECTOR_INTENT)
-    file.header.set_xyzt_units("mm")
-    write_nifti(file, path)
-
-
-def _read_field(path: Path) -> DisplacementField:
-    try:
-        file = read_nifti(path, 3 * MOST_VOXELS, of_lengths=True)
-        shape, affine = tuple(map(int, file.shape)), np.asarray(file.affine, np.float64)
-        values = np.asarray(file.dataobj, dtype=np.float64)
-    except FileError as error:
-        raise ImageError(str(error)) from error
-    except UNREADABLE as error:
-        raise ImageError(f"{path} is not a readable NIfTI file.") from error
-    size = shape[-1] if len(shape) == 5 else 0
-    if size not in (2, 3) or shape[3] != 1 or (size == 2 and shape[2] != 1):
-        raise ImageError(f"{path} must hold vectors, X x Y x Z x 1 x 3 or X x Y x 1 x 1 x 2; it is {shape}.")
-    vectors = values.reshape(*shape[:size], size) * _signs(size)
-    rows = (0, 1, 3) if size == 2 else (0, 1, 2, 3)
-    geometry = Geometry(shape[:size], affine[np.ix_(rows, rows)])
-    return DisplacementField(torch.from_numpy(np.moveaxis(vectors, -1, 0).copy()), geometry)
-
-
-def _turned(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Between RAS and LPS, either way."""
-    signs = np.append(_signs(len(matrix) - 1), 1.0)
-    return np.asarray(signs[:, None] * matrix * signs)
-
-
-def _signs(size: int) -> NDArray[np.float64]:
-    return np.array([-1.0, -1.0, 1.0][:size])
-
-
-def _spelled(numbers: Sequence[float]) -> str:
+def _spelled(numbers: Numbers) -> str:
     return " ".join(repr(float(number) + 0.0) for number in numbers)
 
 
-def _numbers(text: str) -> list[float]:
-    numbers = [float(part) for part in text.split()]
-    if not np.isfinite(numbers).all():
-        raise ValueError("not finite")
-    return numbers
+def _numbers(text: str) -> Numbers:
+    return np.array(text.split(), np.float64)

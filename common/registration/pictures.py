@@ -1,4 +1,4 @@
-"""Two images in one picture: fields of a checkerboard in turn, or their difference."""
+"""Two images in one picture: fields of a checkerboard in turn, colours, halves, or their difference."""
 
 from __future__ import annotations
 
@@ -34,3 +34,20 @@ def scaled(values: NDArray[np.float64]) -> NDArray[np.float64]:
 def _same_shape(one: NDArray[np.float64], two: NDArray[np.float64]) -> None:
     if one.shape != two.shape:
         raise ImageError(f"pictures of {one.shape} and {two.shape} cannot be compared: resample one of them first.")
+
+
+def fused(one: NDArray[np.float64], two: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(*shape, 3) colours of [0, 1] after scaling: grey where both agree, magenta where `one` has more, green `two`.
+
+    Magenta and green are told apart with every common colour blindness, for they differ in brightness too.
+    """
+    _same_shape(one, two)
+    first, second = scaled(one), scaled(two)
+    return np.stack([first, second, first], axis=-1)
+
+
+def split(one: NDArray[np.float64], two: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Values of `one` in the first half of the first axis, of `two` in the other: outlines run on over the cut."""
+    _same_shape(one, two)
+    half = np.arange(one.shape[0]).reshape(-1, *[1] * (one.ndim - 1)) < one.shape[0] / 2
+    return np.asarray(np.where(half, one, two))

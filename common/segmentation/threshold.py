@@ -2,38 +2,92 @@
 
 from __future__ import annotations
 
+import math
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 from common.errors import ImageError
+from common.segmentation.doors import real_number, real_values, whole_number
 
-Values = NDArray[np.floating]
+Values = NDArray[np.floating] | NDArray[np.integer] | NDArray[np.bool_]
+MOST_CLASSES, MOST_BINS = 4, 2048
 
 
 def between(values: Values, lower: float = -np.inf, upper: float = np.inf) -> NDArray[np.bool_]:
-    """Where lower <= value <= upper. Raises ImageError where the limits are the wrong way round."""
-    if not lower <= upper:
+    """Where lower <= value <= upper; NaN lies nowhere. Of every real dtype, compared as exact numbers.
+
+    Raises ImageError where the limits are the wrong way round or no numbers, or the values are not real.
+    """
+    given = real_values(values)
+    low, high = real_number("the lower threshold", lower), real_number("the upper threshold", upper)
+    if not low <= high:
         raise ImageError(f"the lower threshold must not lie above the upper one; they are {lower} and {upper}.")
-    return np.asarray((values >= lower) & (values <= upper))
+    if given.dtype.kind == "f":
+        exact = (
+            given.astype(np.float64, copy=False) if given.dtype.itemsize < np.dtype(np.float64).itemsize else given
+        )
+        return np.asarray((exact >= low) & (exact <= high))
+    whole = given.astype(np.uint8) if given.dtype.kind == "b" else given
+    return np.asarray((whole >= _whole(low, math.ceil)) & (whole <= _whole(high, math.floor)))
 
 
 def otsu(values: Values, classes: int = 2, bins: int = 256) -> tuple[float, ...]:
     """classes - 1 thresholds that maximise the variance between classes (Otsu 1979, equation 18).
 
-    Looks at a histogram of equal bins; a threshold is the upper edge of its class's last bin, so that the class
-    above starts beyond it. 2 to 4 classes. Raises ImageError
-    for others, and for values of fewer kinds than classes.
+    Looks at a histogram of equal bins. A threshold lies between the largest value of its class and the upper edge of
+    that value's bin, so that no value equals it, and > and >= give the same parts. NaN and infinite values are left
+    out. classes: 2 to 4. bins: 2 to 2048.
+
+    Raises ImageError for others, for values of fewer kinds than classes, and where they fall into fewer bins than
+    that, as where one voxel lies far beyond the rest: such thresholds would say nothing.
     """
-    if not 2 <= classes <= 4:
-        raise ImageError(f"Otsu's method parts an image into 2 to 4 classes here; {classes} were asked for.")
-    found = values[np.isfinite(values)].astype(np.float64)
-    if found.size == 0 or len(np.unique(found)) < classes:
-        raise ImageError(f"an image needs {classes} different values to be parted into {classes} classes.")
-    counts, edges = np.histogram(found, bins)
+    parts = whole_number("classes", classes, 2, MOST_CLASSES)
+    whole_number("bins", bins, 2, MOST_BINS)
+    given = real_values(values)
+    found = given[np.isfinite(given)].astype(np.float64)
+    if found.size == 0 or len(np.unique(found)) < parts:
+        raise ImageError(f"an image needs {parts} different values to be parted into {parts} classes.")
+    shares = _shares(found)
+    counts, edges = np.histogram(shares, bins, (0.0, 1.0))
+    if np.count_nonzero(counts) < parts:
+        raise ImageError(
+            f"the image's values fall into {np.count_nonzero(counts)} of {bins} equal bins, too few for {parts} "
+            "classes: a few lie far from the rest. Clip them first, or ask for more bins."
+        )
     middles = (edges[:-1] + edges[1:]) / 2
     mass = np.concatenate([[0], np.cumsum(counts)])
     moment = np.concatenate([[0], np.cumsum(counts * middles)])
-    return tuple(float(edges[cut]) for cut in _best_cuts(mass, moment, classes))
+    return tuple(_threshold(found, shares, float(edges[cut])) for cut in _best_cuts(mass, moment, parts))
+
+
+def classes_of(values: Values, thresholds: tuple[float, ...]) -> NDArray[np.int64]:
+    """(*S) number of thresholds that a value reaches: 0 below all of them. NaN is 0."""
+    given = real_values(values)
+    return np.asarray(sum((between(given, one) for one in thresholds), np.zeros(given.shape, np.int64)), np.int64)
+
+
+def _whole(limit: float, rounded: Any) -> float:
+    return int(rounded(limit)) if math.isfinite(limit) else limit
+
+
+def _shares(found: NDArray[np.float64]) -> NDArray[np.float64]:
+    """From 0, the least value, to 1; neither the largest numbers nor the smallest differences break it."""
+    low, high = float(found.min()), float(found.max())
+    half = 1.0 if math.isfinite(high - low) else 0.5
+    return np.asarray((half * found - half * low) / (half * high - half * low))
+
+
+def _threshold(found: NDArray[np.float64], shares: NDArray[np.float64], edge: float) -> float:
+    below = shares < edge
+    lower, upper = float(found[below].max()), float(found[~below].min())
+    low, high = float(found.min()), float(found.max())
+    for above in (low * (1 - edge) + high * edge, upper):
+        middle = lower / 2 + above / 2
+        if lower < middle < upper:
+            return middle
+    return upper
 
 
 def _best_cuts(mass: NDArray[np.float64], moment: NDArray[np.float64], classes: int) -> tuple[int, ...]:

@@ -13,14 +13,17 @@ max_unpooling        x at the place its maximum was pooled from, 0 elsewhere (Ze
 from __future__ import annotations
 
 from math import prod
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from common.errors import LayerSizeError
 from common.learning.layers import convolution
 from common.segmentation.arithmetic import Layer
+from common.segmentation.doors import whole_number
+from common.study.checks import one_of
 
 Upsampling = Literal["transposed", "nearest", "linear", "fixed_linear", "average_unpooling", "max_unpooling"]
 LINEAR = {2: "bilinear", 3: "trilinear"}
@@ -33,8 +36,13 @@ def enlarging(kind: Upsampling, dimensions: int, channels_in: int, channels_out:
     """(N, channels_in, ...) -> (N, channels_out, ...), every side `factor` times as long.
 
     "transposed" changes the channels while it enlarges, the others by a 1x1 convolution before. The module of
-    "max_unpooling" takes the switches as a second argument, the others take none.
+    "max_unpooling" takes the switches as a second argument, the others take none. Raises UnknownNameError for another
+    kind, and LayerSizeError for dimensions, channels or a factor that cannot be.
     """
+    one_of("enlarging", get_args(Upsampling), kind=str(kind))
+    for name, value in (("channels_in", channels_in), ("channels_out", channels_out), ("factor", factor)):
+        whole_number(name, value, 1, error=LayerSizeError)
+    whole_number("dimensions", dimensions, 2, 3, LayerSizeError)
     if kind == "transposed":
         return TRANSPOSED[dimensions](channels_in, channels_out, factor, stride=factor)
     narrow = convolution(dimensions, channels_in, channels_out, 1)
@@ -51,13 +59,16 @@ def enlarging(kind: Upsampling, dimensions: int, channels_in: int, channels_out:
 
 def layer_of(kind: Upsampling, factor: int = 2) -> Layer:
     """The enlargement as a layer of `common.segmentation.arithmetic`."""
-    smooth = kind in ("linear", "fixed_linear")
-    return Layer(linear_kernel(factor) if smooth else factor, factor, transposed=True)
+    one_of("layer_of", get_args(Upsampling), kind=str(kind))
+    if kind in ("linear", "fixed_linear"):
+        return Layer(linear_kernel(factor), factor, padding=factor // 2, transposed=True)
+    return Layer(_factor(factor), factor, transposed=True)
 
 
 def linear_kernel(factor: int) -> int:
     """Width of the triangle that interpolates linearly by `factor`: 2f, or 2f - 1 where f is odd."""
-    return 2 * factor - factor % 2
+    whole = _factor(factor)
+    return 2 * whole - whole % 2
 
 
 class Interpolation(nn.Module):
@@ -65,7 +76,7 @@ class Interpolation(nn.Module):
 
     def __init__(self, mode: str, factor: int) -> None:
         super().__init__()
-        self.mode, self.factor = mode, factor
+        self.mode, self.factor = mode, _factor(factor)
 
     def forward(self, features: Tensor) -> Tensor:
         """(N, C, ...) -> (N, C, factor * ...)."""
@@ -86,7 +97,7 @@ class FixedLinear(nn.Module):
 
     def __init__(self, dimensions: int, factor: int) -> None:
         super().__init__()
-        self.dimensions, self.factor = dimensions, factor
+        self.dimensions, self.factor = dimensions, _factor(factor)
         self.register_buffer("weights", _triangles(dimensions, factor), persistent=False)
 
     def forward(self, features: Tensor) -> Tensor:
@@ -104,7 +115,7 @@ class AverageUnpooling(nn.Module):
 
     def __init__(self, factor: int) -> None:
         super().__init__()
-        self.factor = factor
+        self.factor = _factor(factor)
 
     def forward(self, features: Tensor) -> Tensor:
         """(N, C, ...) -> (N, C, factor * ...)."""
@@ -118,7 +129,7 @@ class NarrowedMaxUnpooling(nn.Module):
 
     def __init__(self, narrow: nn.Module, factor: int) -> None:
         super().__init__()
-        self.narrow, self.factor = narrow, factor
+        self.narrow, self.factor = narrow, _factor(factor)
 
     def forward(self, features: Tensor, switches: Tensor) -> Tensor:
         """(N, C, ...) -> (N, channels of `switches`, factor * ...); switches as `max_pooled` returns them."""
@@ -141,6 +152,10 @@ def max_unpooled(features: Tensor, switches: Tensor, factor: int = 2) -> Tensor:
     empty = features.new_zeros(*features.shape[:2], prod(sides))
     filled = empty.scatter(2, switches.flatten(2), features.flatten(2))
     return filled.reshape(*features.shape[:2], *sides)
+
+
+def _factor(factor: int) -> int:
+    return whole_number("factor", factor, 1, error=LayerSizeError)
 
 
 def _triangles(dimensions: int, factor: int) -> Tensor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import types
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from common.errors import StudyError
@@ -57,13 +58,19 @@ def build(cls: type[T], given: Mapping[str, Any], where: str) -> T:
 def _hints(cls: type, fields: Mapping[str, dataclasses.Field[Any]]) -> dict[str, Any]:
     """The type of every option. Raises StudyError where an annotation names what its module does not know."""
     try:
-        hints = get_type_hints(cls)
+        hints = _type_hints(cls)
     except (NameError, TypeError, AttributeError, SyntaxError) as error:
         raise StudyError(
             f"{cls.__qualname__}: an annotation of its fields cannot be read ({error}); import what it names at the "
             "top of the file, outside of `if TYPE_CHECKING`."
         ) from error
     return {name: hints[field.name] for name, field in fields.items()}
+
+
+@lru_cache(maxsize=1024)
+def _type_hints(cls: type) -> Mapping[str, Any]:
+    """Kept: every message to a hospital has its study read anew, and annotations are compiled at each look."""
+    return get_type_hints(cls)
 
 
 def convert(value: Any, hint: Any, where: str) -> Any:

@@ -53,7 +53,7 @@ def main(folder: Path, work: str, transform: str, similarity: str) -> None:
         began = process_time()
         found = search(fixed, moving)
         seconds = process_time() - began
-        told = {"seconds": seconds, "settings": found.similarity, "doubted": bool(found.doubts)}
+        told: dict[str, Any] = {"seconds": seconds, "settings": found.similarity, "doubted": bool(found.doubts)}
         np.savez(place / "result.npz", **_described(found.transform, fixed.geometry), **told)
 
 

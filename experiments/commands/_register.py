@@ -2,65 +2,81 @@
 
 from __future__ import annotations
 
-import base64
-import io
 import json
-from html import escape
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from PIL import Image as Picture
 from rich.console import Console
 from rich.markup import escape as escape_markup
 from rich.table import Table
 
-from common.data.image import Image, read_image, write_image
+from common.data.geometry import Points
+from common.data.image import Image, read_image, read_labels, write_image
 from common.errors import ImageError
 from common.files.access import write_to
 from common.registration.displacement import sampled
-from common.registration.itk_files import FIELD_SUFFIXES, LINEAR_SUFFIXES, write_transform
+from common.registration.evaluation import label_dice, target_registration_error_mm
+from common.registration.itk_files import (
+    FIELD_SUFFIXES,
+    HDF5_SUFFIXES,
+    LINEAR_SUFFIXES,
+    read_transform,
+    write_transform,
+)
+from common.registration.landmarks import Landmarks
 from common.registration.linear import Linear
-from common.registration.pictures import checkerboard, difference, scaled
+from common.registration.points_files import read_points
 from common.registration.record import Registration
 from common.registration.register import register
-from common.registration.sampling import least_value, resample
+from common.registration.transform import Transform
+from common.registration.used import Used
+from experiments.commands._register_page import page
 from experiments.whole_tables import print_whole
 
+Files = tuple[Path, Path]
 DOUBTFUL = 4
 """Exit code of a search that has probably failed, other than that of an error."""
-SIDE = 280
-STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 62rem; padding: 0 1rem; color: #1b1f24; }
-figure { display: inline-block; margin: 0 1rem 1rem 0; } figcaption { color: #57606a; font-size: 13px; }
-img { image-rendering: pixelated; display: block; border: 1px solid #d0d7de; }
-"""
 
 
-def align(
-    moving_file: Path,
-    fixed_file: Path,
-    console: Console,
-    transform: str,
-    similarity: str,
-    starts: int,
-    seed: int,
-    out: Path | None,
-    transform_out: Path | None,
-    pictures: Path | None,
-    outside: float | None = None,
-    json_file: Path | None = None,
-) -> bool:
+@dataclass(frozen=True)
+class Asked:
+    """What a person asked for, as in the command's help."""
+
+    transform: str = "affine"
+    similarity: str = "auto"
+    starts: int = 1
+    seed: int = 0
+    levels: int | None = None
+    mask: Path | None = None
+    moving_mask: Path | None = None
+    initial: Path | None = None
+    landmarks: Files | None = None
+    smoothness: float | None = None
+    iterations: int | None = None
+    check_points: Files | None = None
+    points_in: str = ""
+    check_labels: Files | None = None
+    out: Path | None = None
+    transform_out: Path | None = None
+    pictures: Path | None = None
+    outside: float | None = None
+    json_file: Path | None = None
+
+
+def align(moving_file: Path, fixed_file: Path, console: Console, asked: Asked) -> bool:
     """Register, print what came out, write what was asked for; whether nothing speaks against the result.
 
-    outside: what --out holds beyond the moving image; by default that image's least value. Raises ImageError before
-    any work for bad names.
+    Raises ImageError before any work for bad names.
     """
-    _check_names(transform, out, transform_out)
+    _check_names(asked)
     moving, fixed = read_image(moving_file), read_image(fixed_file)
+    options = _options(asked, fixed.geometry.dimensions)
+    judged = _Judged.read(asked, fixed.geometry.dimensions, _used(asked, moving, fixed, options))
     torch.set_num_threads(1)  # two fight over a busy machine, and gain little on a quiet one
-    found = register(moving, fixed, transform, similarity, starts=starts, seed=seed, outside=outside)
+    found = register(moving, fixed, asked.transform, asked.similarity, **options)
     for doubt in found.doubts:
         console.print(
             f"[bold red]This has probably failed:[/] {escape_markup(doubt)}.", soft_wrap=True, highlight=False
@@ -68,30 +84,104 @@ def align(
     for number, trial in enumerate(found.tried if len(found.tried) > 1 else (), start=1):
         console.print(f"Search {number}, {escape_markup(trial)}.", style="dim", soft_wrap=True, highlight=False)
     print_whole(console, _table(found))
-    if out is not None:
-        write_image(found.image, out)
-    if transform_out is not None:
-        _write(found, fixed, transform_out)
-    if json_file is not None:
-        write_to(json_file, json.dumps(found.as_json(), indent=1) + "\n")
-    if pictures is not None:
-        write_to(pictures, page(moving, fixed, found))
+    for line in judged.lines(found.transform):
+        console.print(line, soft_wrap=True, highlight=False)
+    if asked.out is not None:
+        write_image(found.image, asked.out)
+    if asked.transform_out is not None:
+        _write(found, fixed, asked.transform_out)
+    if asked.json_file is not None:
+        write_to(asked.json_file, json.dumps(found.as_json(), indent=1) + "\n")
+    if asked.pictures is not None:
+        write_to(asked.pictures, page(moving, fixed, found))
     return not found.doubts
 
 
-def _check_names(transform: str, out: Path | None, transform_out: Path | None) -> None:
-    linear = transform in ("rigid", "similarity", "affine")
-    suffixes = LINEAR_SUFFIXES + FIELD_SUFFIXES if linear else FIELD_SUFFIXES
-    if out is not None and not out.name.endswith(FIELD_SUFFIXES):
-        raise ImageError(f"{out.name} must end with .nii or .nii.gz.")
-    if transform_out is not None and not transform_out.name.endswith(suffixes):
-        raise ImageError(f"{transform_out.name} must end with {' or '.join(suffixes)} for a transform '{transform}'.")
+def _options(asked: Asked, dimensions: int) -> dict[str, Any]:
+    """Of `register`, read from files where they are named."""
+    options: dict[str, Any] = {
+        "starts": asked.starts, "seed": asked.seed, "levels": asked.levels, "outside": asked.outside,
+        "fixed_mask": None if asked.mask is None else read_image(asked.mask),
+        "moving_mask": None if asked.moving_mask is None else read_image(asked.moving_mask),
+    }  # fmt: skip
+    if asked.initial is not None:
+        options["initial"] = read_transform(asked.initial)
+    if asked.landmarks is not None:
+        options["landmarks"] = Landmarks(*_pair_of_points(asked.landmarks, asked.points_in, dimensions))
+    if asked.smoothness is not None:
+        options["smoothness"] = asked.smoothness
+    if asked.iterations is not None:
+        options["iterations"] = asked.iterations
+    return options
+
+
+def _pair_of_points(files: Files, world: str, dimensions: int) -> tuple[Points, Points]:
+    one, two = (read_points(path, world, dimensions).points for path in files)
+    return one, two
+
+
+def _used(asked: Asked, moving: Image, fixed: Image, options: dict[str, Any]) -> Used:
+    """What the search will be driven by, known before it begins."""
+    masks = [options[name] for name in ("moving_mask", "fixed_mask") if options[name] is not None]
+    kept = (Image(mask.values != 0, mask.geometry) for mask in masks)
+    return Used(asked.similarity, options.get("landmarks"), (moving, fixed, *kept))
+
+
+@dataclass(frozen=True)
+class _Judged:
+    """What no search used, read before it so that a bad file costs no time. points, labels: of fixed and moving."""
+
+    points: tuple[Points, Points] | None
+    labels: tuple[Image, Image] | None
+
+    @classmethod
+    def read(cls, asked: Asked, dimensions: int, used: Used) -> _Judged:
+        """Raises ImageError where something was used."""
+        points = labels = None
+        if asked.check_points is not None:
+            points = _pair_of_points(asked.check_points, asked.points_in, dimensions)
+            target_registration_error_mm(Linear.identity(dimensions), *points, used)
+        if asked.check_labels is not None:
+            first, second = map(read_labels, asked.check_labels)
+            label_dice(Linear.identity(dimensions), first, second, used=used)
+            labels = first, second
+        return cls(points, labels)
+
+    def lines(self, transform: Transform) -> list[str]:
+        """Before and after, of each."""
+        still, found = Linear.identity(transform.dimensions), []
+        if self.points is not None:
+            before, after = (target_registration_error_mm(one, *self.points) for one in (still, transform))
+            found.append(
+                f"Distance of {len(before)} pairs of points that were not used: mean {before.mean():.2f} mm before, "
+                f"{after.mean():.2f} after; the largest {before.max():.2f} and {after.max():.2f}."
+            )
+        if self.labels is not None:
+            dices = [label_dice(one, *self.labels) for one in (still, transform)]
+            means = [float(np.nanmean(one)) if np.isfinite(one).any() else float("nan") for one in dices]
+            found.append(
+                f"Dice of {len(dices[0])} labels that were not used: mean {means[0]:.3f} before, {means[1]:.3f} "
+                f"after; after, label by label: {', '.join(f'{one:.3f}' for one in dices[1])}."
+            )
+        return found
+
+
+def _check_names(asked: Asked) -> None:
+    if (asked.check_points is None and asked.landmarks is None) != (not asked.points_in):
+        raise ImageError("--landmarks and --check-points need --points-in LPS or RAS, the world of x, y and z.")
+    linear = asked.transform in ("rigid", "similarity", "affine")
+    suffixes = (*LINEAR_SUFFIXES, *HDF5_SUFFIXES, *FIELD_SUFFIXES) if linear else (*FIELD_SUFFIXES, *HDF5_SUFFIXES)
+    if asked.out is not None and not asked.out.name.endswith(FIELD_SUFFIXES):
+        raise ImageError(f"{asked.out.name} must end with .nii or .nii.gz.")
+    name = "" if asked.transform_out is None else asked.transform_out.name
+    if name and not name.endswith(suffixes):
+        raise ImageError(f"{name} must end with {' or '.join(suffixes)} for a transform '{asked.transform}'.")
 
 
 def _write(found: Registration, fixed: Image, path: Path) -> None:
-    """Linear as text where the name says so, anything else as its displacements on the fixed lattice."""
-    as_text = isinstance(found.transform, Linear) and path.name.endswith(LINEAR_SUFFIXES)
-    write_transform(found.transform if as_text else sampled(found.transform, fixed.geometry), path)
+    """Linear as text or HDF5 where the name says so, anything else as its displacements on the fixed lattice."""
+    as_matrix = isinstance(found.transform, Linear) and not path.name.endswith(FIELD_SUFFIXES)
+    write_transform(found.transform if as_matrix else sampled(found.transform, fixed.geometry), path)
 
 
 def _table(found: Registration) -> Table:
@@ -104,55 +194,3 @@ def _table(found: Registration) -> Table:
         shape = " x ".join(map(str, stage.shape))
         table.add_row(stage.kind, shape, *costs, str(len(stage.costs)), f"{stage.seconds:.2f}")
     return table
-
-
-def page(moving: Image, fixed: Image, found: Registration) -> str:
-    """Self-contained HTML: checkerboards and differences, before and after, through the middle of each axis."""
-    still = Linear.identity(fixed.geometry.dimensions)
-    before = resample(moving, fixed.geometry, still, outside=least_value(moving))
-    figures = "".join(
-        f"<h2>{name}</h2>{_figures(scaled(fixed.values.astype(float)), scaled(image.values.astype(float)), fixed)}"
-        for name, image in (("Before", before), ("After", found.image))
-    )
-    failed = "".join(f"<p><b>This has probably failed: {escape(doubt)}.</b></p>" for doubt in found.doubts)
-    words = f"overlap {found.overlap:.1%}, folded {found.negative_jacobian:.2%}, cost {found.cost:.5f}"
-    return (
-        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Registration</title>'
-        f"<style>{STYLE}</style></head><body><h1>Registration</h1>{failed}<p>{escape(words)}. "
-        f"In a checkerboard, edges run on where images agree; a difference is grey there.</p>"
-        f"{figures}</body></html>\n"
-    )
-
-
-def _figures(fixed: NDArray[np.float64], moving: NDArray[np.float64], image: Image) -> str:
-    axes = range(3) if fixed.ndim == 3 else (None,)
-    return "".join(
-        _figure(checkerboard(one, two), spacing, "checkerboard")
-        + _figure(0.5 + difference(one, two) / 2, spacing, "difference")
-        for one, two, spacing in (_slices(fixed, moving, image, axis) for axis in axes)
-    )
-
-
-def _slices(
-    fixed: NDArray[np.float64], moving: NDArray[np.float64], image: Image, axis: int | None
-) -> tuple[NDArray[np.float64], NDArray[np.float64], tuple[float, ...]]:
-    if axis is None:
-        return fixed, moving, image.geometry.spacing_mm
-    middle = fixed.shape[axis] // 2
-    left = tuple(size for other, size in enumerate(image.geometry.spacing_mm) if other != axis)
-    return fixed.take(middle, axis), moving.take(middle, axis), left
-
-
-def _figure(values: NDArray[np.float64], spacing_mm: tuple[float, ...], caption: str) -> str:
-    """First axis to the right, second axis up, in true proportions."""
-    grey = np.round(255 * np.clip(values, 0, 1)).astype(np.uint8)
-    lengths = np.array(values.shape) * spacing_mm
-    width, height = np.maximum(1, np.round(SIDE * lengths / lengths.max())).astype(int)
-    buffer = io.BytesIO()
-    Picture.fromarray(grey.T[::-1].copy()).resize((int(width), int(height)), Picture.Resampling.NEAREST).save(
-        buffer, "PNG"
-    )
-    data = base64.b64encode(buffer.getvalue()).decode()
-    return (
-        f'<figure><img alt="{caption}" src="data:image/png;base64,{data}"><figcaption>{caption}</figcaption></figure>'
-    )

@@ -1,4 +1,4 @@
-"""Commands that measure: benchmarks, outlines, and one image brought onto another."""
+"""Commands that measure: benchmarks, outlines and images."""
 
 from __future__ import annotations
 
@@ -49,13 +49,43 @@ def bench(
 
 
 def metrics(
-    prediction: Annotated[Path, typer.Argument(help="A NIfTI label map or image, or a folder of them.")],
-    truth: Annotated[Path, typer.Argument(help="The true one, or a folder with files of the same names.")],
-    tolerance: Annotated[float, typer.Option(help="Of surface Dice, in mm.")] = 1.0,
+    paths: Annotated[
+        list[Path],
+        typer.Argument(
+            help="A predicted NIfTI label map or image and the true one, or two folders of files of the same names. "
+            "Of answers about whole cases two CSV files: case and label, or chance_CLASS. With --raters: the raters' "
+            "files or folders, two or more, written NAME=PATH to name an observer.",
+        ),
+    ],
+    chosen: Annotated[
+        str | None,
+        typer.Option(
+            "--metrics",
+            help="Which figures, as dice,hd95,lesion_f1,cldice, or all: docs/metrics.md lists them. Those of chances "
+            "(auroc, average_precision, brier, ece) want a prediction of chances within 0 and 1.",
+        ),
+    ] = None,
+    raters: Annotated[
+        bool,
+        typer.Option(
+            "--raters",
+            help="Compare raters with each other, within and between observers, and with their consensus (STAPLE). "
+            "Two paths of one NAME are one observer twice.",
+        ),
+    ] = False,
+    tolerance: Annotated[float, typer.Option(help="Of surface Dice and boundary IoU, in mm.")] = 1.0,
     surface: Annotated[
         str, typer.Option(help="Outlines as voxels of the border, or as elements that count by length or area.")
     ] = "voxels",
+    connectivity: Annotated[
+        str, typer.Option(help="What joins voxels into a lesion: corners (26 in 3D) or faces (6).")
+    ] = "corners",
+    iou: Annotated[float, typer.Option(help="The overlap from which on two lesions are one and the same.")] = 0.5,
     label: Annotated[list[int] | None, typer.Option(help="Measure this label; all but 0 if none is given.")] = None,
+    patients: Annotated[
+        Path | None,
+        typer.Option(help="A CSV with the columns case and patient: intervals then are over patients, not cases."),
+    ] = None,
     data_range: Annotated[
         float | None,
         typer.Option(
@@ -63,71 +93,50 @@ def metrics(
             "too; complex ones by magnitude."
         ),
     ] = None,
-    csv_file: Annotated[Path | None, typer.Option("--csv", help="Write the table here too.")] = None,
-    json_file: Annotated[Path | None, typer.Option("--json", help="Write the table here too.")] = None,
+    csv_file: Annotated[
+        Path | None, typer.Option("--csv", help="Write the table here too, and its summary beside it.")
+    ] = None,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write table and summary here too.")] = None,
     figure: Annotated[Path | None, typer.Option(help="Write a page here that shows where the errors lie.")] = None,
 ) -> None:
-    """Compare predicted with true outlines, label by label: overlap and distances in mm.
+    """Compare predicted with true outlines, label by label: overlap, distances in mm, lesions, topology, chances.
 
-    With --data-range, images with true ones: PSNR, SSIM, NMSE, HFEN, sharpness and mean absolute error.
+    Of several cases also mean, median, spread, 95 % intervals and the worst. With --raters, outlines of several
+    raters with each other. With --data-range, images with true ones: PSNR, SSIM, NMSE, HFEN, sharpness and mean
+    absolute error.
     """
     with spoken_errors():
         files.demand_writable(csv_file, json_file, figure)
+        of_maps = (chosen, raters, label, patients, surface, connectivity, tolerance, iou)
         if data_range is not None:
-            if label or surface != "voxels" or tolerance != 1.0:
-                raise ImageError("--label, --surface and --tolerance are of label maps; --data-range is of images.")
+            if of_maps != (None, False, None, None, "voxels", "corners", 1.0, 0.5):
+                raise ImageError(
+                    "--metrics, --raters, --label, --patients, --surface, --connectivity, --tolerance and --iou are "
+                    "of label maps; --data-range is of images."
+                )
             from experiments.measuring.image_quality import compare_images
+            from experiments.measuring.metrics_table import two_of
 
-            compare_images(prediction, truth, console, data_range, csv_file, json_file, figure)
+            compare_images(*two_of(paths), console, data_range, csv_file, json_file, figure)
             return
-        from experiments.measuring.command import compare
+        from experiments.measuring.command import Outputs, compare
+        from experiments.measuring.metrics_table import names_of, settings_of, two_of
 
-        compare(prediction, truth, console, tolerance, label, csv_file, json_file, figure, surface)
+        settings, outputs = settings_of(tolerance, surface, connectivity, iou), Outputs(csv_file, json_file, figure)
+        if raters:
+            from experiments.measuring.rater_command import compare_raters
 
+            if chosen is not None or patients is not None:
+                raise ImageError("--metrics and --patients are of a prediction and its truth; --raters has neither.")
+            compare_raters(paths, console, settings, label, outputs)
+            return
+        if all(path.name.lower().endswith(".csv") for path in paths):
+            from experiments.measuring.answer_command import compare_answers
 
-def register(
-    moving: Annotated[Path, typer.Argument(help="The NIfTI file to bring over.")],
-    fixed: Annotated[Path, typer.Argument(help="The NIfTI file to bring it onto.")],
-    transform: Annotated[
-        str, typer.Option(help="rigid, similarity, affine, bspline, displacement or velocity.")
-    ] = "affine",
-    similarity: Annotated[str, typer.Option(help="auto, or ssd, sad, cc, local_cc, mi, nmi or cr.")] = "auto",
-    starts: Annotated[int, typer.Option(help="Rotations to begin from; more are tried in doubt.")] = 1,
-    seed: Annotated[int, typer.Option(help="Of the random places.")] = 0,
-    out: Annotated[Path | None, typer.Option(help="Write the moving image on the fixed lattice here.")] = None,
-    transform_out: Annotated[
-        Path | None, typer.Option(help="Write the transform here for ITK: .tfm, or .nii.gz of displacements.")
-    ] = None,
-    outside: Annotated[
-        float | None,
-        typer.Option(help="What --out holds beyond the moving image; its least value if not given: air, in CT too."),
-    ] = None,
-    pictures: Annotated[Path | None, typer.Option(help="Write a page of checkerboards and differences here.")] = None,
-    json_file: Annotated[
-        Path | None,
-        typer.Option("--json", help="Write here whether it failed, why, what was tried, and the figures."),
-    ] = None,
-) -> None:
-    """Register one image to another: the transform, the resampled image, and how it went.
-
-    Exits with 4 where the search has probably failed, and says why in its first lines; what was found is written.
-    """
-    with spoken_errors():
-        from experiments.commands._register import DOUBTFUL, align
-
-        files.demand_writable(out, transform_out, pictures, json_file)
-        if not align(
-            moving,
-            fixed,
-            console,
-            transform,
-            similarity,
-            starts,
-            seed,
-            out,
-            transform_out,
-            pictures,
-            outside,
-            json_file,
-        ):
-            raise typer.Exit(DOUBTFUL)
+            if of_maps != (chosen, False, None, patients, "voxels", "corners", 1.0, 0.5):
+                raise ImageError(
+                    "of answers in CSV only --metrics and --patients can be said; the others are of images."
+                )
+            compare_answers(*two_of(paths), console, chosen, patients, outputs)
+            return
+        compare(*two_of(paths), console, settings, label, outputs, names_of(chosen), patients)

@@ -13,7 +13,7 @@ from common.data.array_files import SUFFIXES as ARRAYS
 from common.data.array_files import read_array, write_array
 from common.data.geometry import Geometry
 from common.data.image import SUFFIXES as NIFTI
-from common.data.image import Image, as_plane, read_image, write_image
+from common.data.image import Image, as_plane, read_image, smallest_dtype, write_image
 from common.data.nifti_files import write_beside
 from common.errors import ImageError
 
@@ -81,6 +81,21 @@ def write_picture(values: NDArray[Any], path: Path, like: Stored) -> None:
         write_beside(real.reshape(_stored_shape(like.path, real.shape)), like.path, path, "reconstruction")
     else:
         write_image(Image(real, like.geometry.resized(real.shape)), path)
+
+
+def write_labels(labels: Image, path: Path, like: Path) -> None:
+    """Write a label map that was made of the image in the file `like`, in as few bytes as its numbers need.
+
+    NIfTI of NIfTI lies where `like` says, in its unit. Raises ImageError or FileError.
+    """
+    check_name(path)
+    values = labels.values.astype(smallest_dtype(labels.values))
+    if not is_nifti(path):
+        write_array(values, path)
+    elif is_nifti(like):
+        write_beside(values, like, path, "segmentation")
+    else:
+        write_image(Image(values, labels.geometry), path)
 
 
 def _stored_shape(path: Path, shape: tuple[int, ...]) -> tuple[int, ...]:

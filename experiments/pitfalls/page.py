@@ -13,10 +13,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from common.metrics.boundary_overlap import boundary_iou
 from common.metrics.counts import Counts, accuracy, f_beta, jaccard, volume_similarity
-from common.metrics.surface import SurfaceDistances
+from common.metrics.pair import Pair
 from common.seeding import generator
-from experiments.pitfalls import noise_curve, raters
+from experiments.pitfalls import noise_curve, raters, references
 from experiments.pitfalls.masks import PIXELS_A_SIDE, Mask, block, disc, of_pair
 
 FOLDER = Path("docs")
@@ -26,7 +27,7 @@ Each picture shows a truth and a prediction: blue where both agree, orange where
 structure (false positive), violet where only the truth has it (false negative). The figures are computed by the code
 of this project on just these pixels of 1 mm, by `python -m experiments.pitfalls.page`, which writes this page.
 Distances are in mm; a dash means not defined, "inf" that one of the two masks is empty. Which metric suits which
-task: Maier-Hein et al. 2024, Metrics Reloaded.
+task: Maier-Hein et al. 2024, Metrics Reloaded. What each figure is, and whose: [Metrics](metrics.md).
 """
 
 
@@ -51,7 +52,7 @@ class Pitfall:
 
 def pitfalls() -> tuple[Pitfall, ...]:
     """All that the page shows, in its order."""
-    return (_size(), _shape(), _noise(), _resolution(), _empty())
+    return (_size(), _shape(), _several(), _noise(), _resolution(), _empty())
 
 
 def _size() -> Pitfall:
@@ -75,10 +76,30 @@ def _shape() -> Pitfall:
         "shape",
         "Structure shape",
         "One pixel off along its width halves the Dice of a thin vessel and hardly touches a round organ. For thin "
-        "structures a surface Dice at the tolerance that matters, or a centre-line metric, says more.",
+        "structures a surface Dice at the tolerance that matters says more. clDice, which asks whether a centre line "
+        "lies within the other outline, is of no help in a vessel of two pixels, and of use in wider ones, which it "
+        "tells broken from whole.",
         (
             Example("round, one pixel off", organ, np.roll(organ, 1, axis=0)),
             Example("thin, one pixel off", vessel, np.roll(vessel, 1, axis=0)),
+        ),
+    )
+
+
+def _several() -> Pitfall:
+    large, small = disc((24, 24), 15), [disc(centre, 2.5) for centre in ((10, 54), (52, 12), (54, 50), (34, 54))]
+    truth = np.asarray(np.any([large, *small], axis=0))
+    broken = large.copy()
+    broken[:, 23:25] = False
+    return Pitfall(
+        "several",
+        "Several structures",
+        "Of five lesions four are missed, and Dice hardly falls, for the large one has nearly all of the pixels. "
+        "Lesion F1 counts lesions. A lesion cut in two is split: as many pixels are right, and there is one piece "
+        "more than there should be, which the Betti error counts.",
+        (
+            Example("four of five are missed", truth, large),
+            Example("all are found, the large one is split", truth, np.asarray(np.any([broken, *small], axis=0))),
         ),
     )
 
@@ -136,7 +157,9 @@ def _empty() -> Pitfall:
 
 def page(all_of_them: tuple[Pitfall, ...]) -> str:
     """The page in Markdown."""
-    return "\n".join([HEADING, *map(_section, all_of_them), raters.section(), noise_curve.section()])
+    return "\n".join(
+        [HEADING, *map(_section, all_of_them), references.section(), raters.section(), noise_curve.section()]
+    )
 
 
 def pictures(all_of_them: tuple[Pitfall, ...]) -> Iterator[tuple[str, str]]:
@@ -144,6 +167,7 @@ def pictures(all_of_them: tuple[Pitfall, ...]) -> Iterator[tuple[str, str]]:
     for pitfall in all_of_them:
         for index, example in enumerate(pitfall.examples):
             yield f"{pitfall.name}-{index}.svg", of_pair(example.truth, example.prediction)
+    yield from references.pictures()
     yield from raters.pictures()
     yield noise_curve.PICTURE, noise_curve.picture()
 
@@ -163,7 +187,7 @@ def _section(pitfall: Pitfall) -> str:
 
 def _figures(example: Example) -> dict[str, float]:
     counts = Counts.of(example.truth, example.prediction, [1])
-    surface = SurfaceDistances.of(example.truth, example.prediction, (1.0, 1.0))
+    pair = Pair.of(example.truth, example.prediction)
     overlaps: dict[str, Callable[[Counts], NDArray[np.float64]]] = {
         "Dice": f_beta,
         "Jaccard": jaccard,
@@ -171,10 +195,15 @@ def _figures(example: Example) -> dict[str, float]:
         "volume similarity": volume_similarity,
     }
     return {name: float(figure(counts)[0]) for name, figure in overlaps.items()} | {
-        "HD": surface.hausdorff_mm,
-        "HD95": surface.hausdorff_percentile_mm(),
-        "ASSD": surface.average_symmetric_mm,
-        "surface Dice, 1 mm": surface.surface_dice(1.0),
+        "HD": pair.surface.hausdorff_mm,
+        "HD95": pair.surface.hausdorff_percentile_mm(),
+        "ASSD": pair.surface.average_symmetric_mm,
+        "surface Dice, 1 mm": pair.surface.surface_dice(1.0),
+        "boundary IoU, 2 mm": boundary_iou(example.truth, example.prediction, width_mm=2.0),
+        "clDice": pair.centre_lines.cl_dice,
+        "lesion F1": pair.detection.f1,
+        "lesions split": float(pair.detection.split),
+        "Betti error": float(sum(pair.betti_errors)),
     }
 
 

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from common.errors import ImageError
 from common.metrics.bias_variance import of_classes, of_numbers
 
 
@@ -42,5 +43,5 @@ def test_parts_add_up_to_the_mean_error(models: int, cases: int, seed: int) -> N
 
 
 def test_answers_of_other_cases_are_refused() -> None:
-    with pytest.raises(ValueError, match="not of 3 cases"):
+    with pytest.raises(ImageError, match="not of 3 cases"):
         of_numbers([[1, 2]], [1, 2, 3])

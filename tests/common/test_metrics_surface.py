@@ -13,7 +13,9 @@ from scipy.spatial.distance import cdist
 
 from common.errors import ImageError
 from common.metrics import _rings
+from common.metrics._columns import FARTHER, is_exact, search_along_columns
 from common.metrics.borders import border
+from common.metrics.nearest import REACH, Points, _steps
 from common.metrics.surface import SurfaceDistances, surface_distances
 
 SPACINGS = st.tuples(*[st.sampled_from([0.5, 1.0, 1.5, 3.0])] * 3)
@@ -163,6 +165,35 @@ def test_the_compiled_search_finds_what_the_other_finds() -> None:
     np.testing.assert_array_equal(_rings.search_with_numba(*given_), _rings.search_with_numpy(*given_))
 
 
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.integers(1, 4), st.lists(st.sampled_from([0.7, 1.0, 1.1, 3.0]), min_size=4))
+def test_a_search_along_columns_finds_to_the_last_bit_what_steps_find(
+    seed: int, dimensions: int, sides: list[float]
+) -> None:
+    """And beyond them, of sides whose squares are exact, twice as far as they reach."""
+    rng, spacing = np.random.default_rng(seed), tuple(sides[:dimensions])
+    masks = rng.random((2, 2, *rng.integers(1, (99, 40, 20, 8)[dimensions - 1], dimensions))) < rng.uniform(0, 0.02)
+    points, target = (Points.of(mask, "mask") for mask in masks)
+    reach = REACH.get(dimensions, 2)
+    by_steps = _rings.search_with_numpy(target.flat, points.places, *_steps(target.shape[1:], spacing, reach))
+    found = search_along_columns(target.flat, target.shape, points.places, spacing, reach)
+    near = ~np.isnan(by_steps)
+    np.testing.assert_array_equal(found[near], by_steps[near])
+    apart = np.concatenate(
+        [
+            (
+                cdist(np.argwhere(one) * spacing, np.argwhere(other) * spacing).min(axis=1)
+                if other.any()
+                else [np.inf] * one.sum()
+            )
+            for one, other in zip(*masks, strict=True)
+        ]
+    )
+    farther = apart < ((FARTHER if is_exact(spacing) else 1) * reach + 1) * min(spacing)
+    np.testing.assert_array_equal(np.isnan(found), ~farther)
+    np.testing.assert_allclose(found[farther], apart[farther])
+
+
 @pytest.mark.parametrize("spacing", [(1.0,), (1.0, 0.0), (1.0, math.nan), (1.0, -1.0)])
 def test_a_spacing_that_cannot_be_is_refused(spacing: tuple[float, ...]) -> None:
     with pytest.raises(ImageError, match="spacing must be 2 numbers"):
@@ -196,7 +227,7 @@ def test_figures_are_those_of_monai_medpy_and_simpleitk() -> None:
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.lists(st.floats(0, 1e3), min_size=1, max_size=30), st.floats(0, 100))
+@given(st.lists(st.floats(0, 1e3), min_size=1, max_size=30), st.just(0.0) | st.floats(1, 100))
 def test_percentiles_are_numpys(values: list[float], percent: float) -> None:
     found = SurfaceDistances(np.array(values), np.array([0.0]))
     expected = max(np.percentile(values, percent), 0.0)

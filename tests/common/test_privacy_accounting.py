@@ -7,6 +7,7 @@ from math import exp, log, pi
 
 import numpy as np
 import pytest
+from dp_accounting.pld.privacy_loss_distribution import from_gaussian_mechanism
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from opacus.accountants import PRVAccountant
@@ -15,7 +16,7 @@ from scipy.stats import norm
 
 from common.errors import StudyError
 from common.privacy.accounting import check_delta, delta_of, epsilon_curve, epsilon_of, noise_for
-from common.privacy.losses import ORDERS, check_lattice, composed, gaussians, interval, renyi
+from common.privacy.losses import FEW_STEPS, ORDERS, check_lattice, composed, epsilon_at, gaussians, interval, renyi
 from common.privacy.release import Release
 
 DELTA = 1e-5
@@ -221,3 +222,23 @@ def test_the_curve_grows_and_ends_at_the_bound():
     assert curve[-1] == epsilon_of([Release(1.5, 0.1, 48)], DELTA).epsilon
     assert epsilon_curve(a_round, 12, DELTA, after=(6, 12)) == [curve[5], curve[11]]
     assert curve[5] == pytest.approx(epsilon_of(a_round * 6, DELTA).epsilon, rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("noise", "rate", "width"),
+    [(0.8, 0.4, 0.01), (2.0, 0.01, 1e-3), (1.0, 1.0, 0.01), (1.0, 0.999, 0.01), (0.02, 0.5, 1.0)],
+)
+@pytest.mark.parametrize("steps", [1, 2, FEW_STEPS + 1])
+def test_arrays_say_what_dp_accounting_says_number_by_number(
+    noise: float, rate: float, width: float, steps: int
+) -> None:
+    theirs = from_gaussian_mechanism(noise, value_discretization_interval=width, sampling_prob=rate).self_compose(
+        steps
+    )
+    ours = composed([Release(noise, rate, steps)], width)
+    for delta in (1e-9, 1e-5, 0.01, 0.3):
+        assert epsilon_at(ours, delta) == pytest.approx(theirs.get_epsilon_for_delta(delta), rel=1e-5, abs=1e-12)
+    sides = [[getattr(one, side).to_dense_pmf() for one in (ours, theirs)] for side in ("_pmf_remove", "_pmf_add")]
+    for mine, other in sides if steps == 1 else ():
+        assert mine._lower_loss == other._lower_loss and mine._infinity_mass == pytest.approx(other._infinity_mass)
+        np.testing.assert_allclose(mine._probs, other._probs, atol=1e-11)

@@ -117,7 +117,10 @@ def test_a_file_that_is_no_linear_transform_is_refused(text: str, tmp_path: Path
         read_transform(path)
 
 
-def test_files_that_are_absent_too_long_or_no_field_are_refused(tmp_path: Path) -> None:
+def test_files_that_are_absent_too_long_or_no_field_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("common.registration.itk_files.LARGEST_TEXT_BYTES", 1 << 16)
     (tmp_path / "long.tfm").write_text("#" * 100_000)
     (tmp_path / "text.nii").write_text("no image")
     nib.save(nib.Nifti1Image(np.zeros((3, 3, 3), np.float32), np.eye(4)), tmp_path / "scan.nii")

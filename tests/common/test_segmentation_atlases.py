@@ -11,8 +11,10 @@ from scipy.ndimage import gaussian_filter
 from common.data.geometry import Geometry
 from common.data.image import Image, read_image, read_labels
 from common.errors import ImageError
+from common.metrics.agreement import majority_vote
 from common.metrics.counts import Counts, f_beta
-from common.segmentation.atlases import Atlas, locally_weighted_vote, segment
+from common.segmentation.atlases import Atlas, segment
+from common.segmentation.fusion import joint_vote, locally_weighted_vote
 
 
 def test_the_atlas_that_looks_like_the_target_decides() -> None:
@@ -33,6 +35,35 @@ def test_equal_atlases_give_their_label_back_whatever_the_weights() -> None:
     np.testing.assert_array_equal(locally_weighted_vote([labels] * 3, images, images[0]), labels)
 
 
+def test_two_atlases_with_one_error_do_not_outvote_one_without_it() -> None:
+    """A majority takes 2; the matrix of joint errors makes the two count as one."""
+    rng = np.random.default_rng(2)
+    target = rng.normal(size=(9, 9))
+    wrong = target + 0.8 * rng.normal(size=(9, 9))
+    right = target + 0.4 * rng.normal(size=(9, 9))
+    labels = [np.full((9, 9), 2), np.full((9, 9), 2), np.full((9, 9), 1)]
+    images = [wrong, wrong, 3 * right - 7]
+    assert (joint_vote(labels, images, target) == 1).mean() > 0.95
+    assert (majority_vote(labels) == 2).all()
+
+
+def test_joint_weights_are_those_of_the_formula_at_the_middle_of_a_patch() -> None:
+    """By hand, where the patch is the whole image, so that both ways of scaling are one; the middle is disputed."""
+    rng = np.random.default_rng(5)
+    outcomes = set()
+    for _ in range(12):
+        target, *images = ((one - one.mean()) / one.std() for one in rng.normal(size=(4, 3, 3)))
+        labels = [np.zeros((3, 3), int) for _ in images]
+        labels[1][1, 1] = labels[2][1, 1] = 4
+        apart = [np.abs(target - image) for image in images]
+        matrix = np.array([[2 * np.mean(one * two) for two in apart] for one in apart]) ** 2 + 0.03 * np.eye(3)
+        weights = np.linalg.inv(matrix) @ np.ones(3) / np.linalg.inv(matrix).sum()
+        wanted = 0 if weights[0] > weights[1:].sum() else 4
+        assert joint_vote(labels, images, target, radius_voxels=1, voting_radius=0)[1, 1] == wanted
+        outcomes.add(wanted)
+    assert outcomes == {0, 4}
+
+
 def blob(centre: tuple[float, float], seed: int) -> Atlas:
     y, x = np.indices((48, 48))
     inside = ((y - centre[0]) / 9) ** 2 + ((x - centre[1]) / 12) ** 2 < 1
@@ -42,7 +73,7 @@ def blob(centre: tuple[float, float], seed: int) -> Atlas:
     return Atlas(Image(image, geometry), Image(inside.astype(np.int64), geometry))
 
 
-@pytest.mark.parametrize("fusion", ["majority", "locally_weighted"])
+@pytest.mark.parametrize("fusion", ["majority", "locally_weighted", "joint"])
 def test_a_structure_elsewhere_is_found_by_registration(fusion: str) -> None:
     target = blob((24, 24), 0)
     atlases = [blob((20, 27), 1), blob((27, 21), 2), blob((22, 20), 3)]

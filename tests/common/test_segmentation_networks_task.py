@@ -163,12 +163,14 @@ def test_an_augmented_volume_keeps_its_shape_and_its_classes() -> None:
 
 def test_a_study_gets_the_scores_it_names_and_dice_always() -> None:
     cases = volumes(3)
-    task = task_with(NETWORKS[0], scores=["sensitivity", "pooled_dice", "assd", "surface_dice"], surface="elements")
+    named = ["sensitivity", "pooled_dice", "assd", "surface_dice", "lesion_f1"]
+    task = task_with(NETWORKS[0], scores=named, surface="elements")
     model = new_network(task, cases.shape, 2)
     scores = evaluate(task, model, cases)
     assert set(scores) == {
         *("dice", "dice_1", "dice_2", "loss", "missed", "assd_voxels", "surface_dice_voxels"),
         *("sensitivity", "sensitivity_1", "sensitivity_2", "sensitivity_undefined"),
         *("pooled_dice", "pooled_dice_1", "pooled_dice_2"),
+        *("lesion_f1", "lesion_f1_1", "lesion_f1_2"),
     }
     assert merge(evaluate(task, model, cases.take(np.array(own))) for own in ([2], [0, 1])) == scores

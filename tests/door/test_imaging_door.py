@@ -147,3 +147,10 @@ def test_images_of_any_library_have_their_quality_measured() -> None:
     assert imaging.psnr(ours, truth, data_range=1.0) == float("inf")
     with pytest.raises(ImageError, match="does not lie where the truth lies"):
         imaging.psnr(ours, imaging.as_image(truth), data_range=1.0)
+
+
+def test_any_figure_can_be_asked_for_by_name() -> None:
+    truth = np.zeros((8, 8))
+    truth[1:4, 1:4], truth[6, 6] = 1, 1
+    (row,) = imaging.measure(truth[:, :], truth * (np.arange(8) < 5), metrics=("dice", "lesion_f1", "betti-error"))
+    assert row == {"label": 1, "dice": 18 / 19, "lesion_f1": 2 / 3, "betti_error": 1.0}

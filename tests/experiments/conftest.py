@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,9 @@ import pytest
 from typer.testing import CliRunner
 
 from common.study.study import Study, parse
+from experiments.audit import conduct
+from experiments.audit.cast import Cast
+from experiments.catalogue import ATTACKS
 from experiments.cli import cli
 
 TEXT = """
@@ -51,6 +55,18 @@ def tiny(tiny_images: Path) -> Callable[..., Study]:
     """The tiny study, with overrides as on the command line."""
     own = [f'source.folder="{tiny_images}"', *PATIENCE]
     return lambda *overrides: parse(TEXT, [*own, *overrides])
+
+
+@pytest.fixture
+def few_attacks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Audits by the quickest of our attacks, beside those that are named: all others have tests of their own."""
+    cast_of, left_out = conduct.cast_of, {*ATTACKS.names()} - {"analytic", "loss_threshold"}
+
+    def few(named: Iterable[tuple[str, str]]) -> Cast:
+        cast = cast_of(named)
+        return replace(cast, attacks={name: one for name, one in cast.attacks.items() if name not in left_out})
+
+    monkeypatch.setattr(conduct, "cast_of", few)
 
 
 @pytest.fixture

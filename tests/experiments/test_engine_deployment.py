@@ -1,7 +1,12 @@
-"""The plain Flower way, once, with two hospitals."""
+"""The plain Flower way, once, with two hospitals: a drill, which runs where WARDROUND_DRILLS is set.
+
+That a deployment gives the model of inline and leaves no process `test_one_file_four_engines.py` shows in every run,
+and that mapped files do in processes `test_lazy_models.py`.
+"""
 
 from __future__ import annotations
 
+import os
 from contextlib import suppress
 from pathlib import Path
 
@@ -25,6 +30,7 @@ def left_of(mark: str) -> list[str]:
     return left
 
 
+@pytest.mark.skipif(not os.environ.get("WARDROUND_DRILLS"), reason="a drill: set WARDROUND_DRILLS=1")
 def test_flwr_run_on_a_superlink_with_two_supernodes_gives_the_model_of_inline(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

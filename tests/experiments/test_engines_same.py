@@ -1,4 +1,4 @@
-"""One result on every engine. (That of `simulation`: `test_lazy_models.py` and `test_one_file_four_engines.py`.)"""
+"""One result on every engine. (That of `simulation` and `deployment`: `test_one_file_four_engines.py`.)"""
 
 from __future__ import annotations
 

@@ -24,10 +24,11 @@ from experiments.prediction.conduct import predict
 from experiments.prediction.trained import load_trained
 from tests.experiments.trained_runs import trained_run, write_balls
 
-SMALL = {"unet": {"channels": 2, "depth": 2}, "voxelmorph": {"channels": 2, "depth": 2}}
-SMALL |= {"two_pathway": {"widths": [2, 2], "hidden": 2}, "dilated": {}}
+SMALL = {"unet": {"channels": 2, "depth": 2}, "voxelmorph": {"channels": 2, "depth": 1}}
+SMALL |= {"two_pathway": {"widths": [2], "hidden": 2}, "dilated": {"dilations": [1, 2]}}
+SMALL |= {"conditional_ladder": {"channels": [2], "latents": [1], "top": 2}, "affine_pair": {"depth": 2}}
 SMALL |= {"vit": {"width": 8, "depth": 1, "heads": 2}}
-SMALL |= {"refinement": {"base": Entry("unet", {"channels": 2, "depth": 2})}}
+SMALL |= {"refinement": {"base": Entry("unet", {"channels": 2, "depth": 1})}, "edsr": {"blocks": 1}}
 PLANE, TABLE, PAIR = (1, 8, 12), (5,), (2, 8, 8)
 SHAPES = dict.fromkeys(("logistic", "mlp"), TABLE) | dict.fromkeys(("affine_pair", "voxelmorph"), PAIR)
 SHAPES["conditional_ladder"] = (5, 8, 12)

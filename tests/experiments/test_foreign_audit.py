@@ -47,6 +47,7 @@ attack = Ward
 """
 
 
+@pytest.mark.usefixtures("few_attacks")
 def test_three_foreign_files_take_part_in_an_audit_by_the_command(
     tiny: Callable[..., Study], wardround: Wardround, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

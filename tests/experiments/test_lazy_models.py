@@ -1,7 +1,12 @@
-"""One model, whether cases stand in memory or lie in mapped files, on every engine."""
+"""One model, whether cases stand in memory or lie in mapped files, on every engine.
+
+That of `simulation` is a drill, which runs where WARDROUND_DRILLS is set: its processes map files as those of
+`processes` do, and that it gives the model of inline `test_one_file_four_engines.py` shows in every run.
+"""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import NoReturn
 
@@ -67,6 +72,8 @@ def test_mapped_files_train_the_bit_identical_model(
     engine: str, volumes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if engine == "simulation":
+        if not os.environ.get("WARDROUND_DRILLS"):
+            pytest.skip("a drill: set WARDROUND_DRILLS=1")
         pytest.importorskip("ray", reason="the simulation extra is not installed")
     own = ("rounds=1",) if engine == "simulation" else ()
     sites = 'source.table="sites.csv"'

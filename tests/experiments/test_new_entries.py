@@ -124,6 +124,7 @@ def test_a_mechanism_that_was_written_hides_patients(
     assert promised["unit"] == "patient" and all(one["rounds"] == 1 for one in promised["sites"].values())
 
 
+@pytest.mark.usefixtures("few_attacks")
 def test_an_attack_that_was_written_is_part_of_an_audit(
     written: Callable[[str], str], tiny: Callable[..., Study], wardround: Wardround, tmp_path: Path
 ) -> None:

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.experiments.test_engine_deployment import left_of
+
 ROOT = Path(__file__).parents[2]
 OWN = '''
 """A stranger's work, in one file."""
@@ -112,6 +114,7 @@ def python(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run(python: Path, folder: Path, *words: str) -> str:
     """What a program of the environment says, in a folder without any of our code."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "WARDROUND", "COV_"))}
+    kept["WARDROUND_TEST"] = str(folder)
     command = [str(python), "-P", *words]
     done = subprocess.run(command, cwd=folder, env=kept, capture_output=True, text=True, timeout=1500)
     assert done.returncode == 0, f"{' '.join(words)}: {done.stdout[-2000:]}{done.stderr[-4000:]}"
@@ -146,5 +149,6 @@ def test_one_file_gives_the_bit_identical_model_on_every_engine_from_the_wheel(p
         run(python, tmp_path, command, "run", "study.toml", "--engine", engine, "--folder", engine)
         tables[engine] = json.loads((tmp_path / engine / "summary.json").read_text())
     assert len({table["model_sha256"] for table in tables.values()}) == 1
+    assert left_of(str(tmp_path)) == []
     digests = {digest for table in tables.values() for digest in table["plugins"].values()}
     assert len(digests) == 1 and len(digests.pop()) == 64

@@ -41,6 +41,7 @@ def test_a_study_trains(number: int, tmp_path: Path) -> None:
     assert outcome.about["plugins"] == study.plugins != {}
 
 
+@pytest.mark.usefixtures("few_attacks")
 def test_attacks_the_question_and_the_adversary_are_part_of_an_audit(
     tmp_path: Path, wardround: Callable[..., tuple[int, str]]
 ) -> None:

@@ -111,7 +111,7 @@ def test_what_is_exchanged_beside_the_model_is_said(own: Callable[..., Study], t
 def test_an_audit_says_why_a_case_cannot_be_attacked(own: Callable[..., Study], tmp_path: Path, name: str) -> None:
     study = own(name, "rounds=2", "federation.record_traffic=true")
     run_quietly(study, tmp_path)
-    report = audit_run(tmp_path, Effort(1.0, pictures=False))
+    report = audit_run(tmp_path, Effort(0.2, pictures=False))
     said = {trial.attack: trial.reason for trial in report.trials if not trial.possible}
     assert "draws of augmentation" in said["matching"], said["matching"]
     by_loss = "compares the cases" if name == "SimCLR" else "several losses" if name == "GAN" else ""
@@ -203,7 +203,7 @@ def test_an_audit_goes_on_where_a_strangers_task_fails_and_never_calls_it_safe(
     (tmp_path / "odd.py").write_text(ODD)
     task = f'task={{name="{tmp_path / "odd.py"}:Odd", network={{name="mlp", hidden=[8]}}}}'
     run_quietly(own("GAN", task, "rounds=2", "federation.record_traffic=true"), tmp_path / "run")
-    report = audit_run(tmp_path / "run", Effort(2.0, pictures=False))
+    report = audit_run(tmp_path / "run", Effort(0.2, pictures=False))
     failed = {trial.attack for trial in report.trials if trial.settings.get("failed")}
     assert {"matching", "dlg", "label_counts"} <= failed
     assert any(trial.possible for trial in report.trials if trial.kind == "membership")
@@ -217,7 +217,7 @@ def test_a_classifier_with_a_teacher_beside_it_is_attacked_like_any_other(
 ) -> None:
     task = f'task={{name="{OWN}:Taught", network={{name="mlp", hidden=[8]}}}}'
     run_quietly(own("Taught", task, "rounds=2", "federation.record_traffic=true"), tmp_path)
-    report = audit_run(tmp_path, Effort(2.0, pictures=False))
+    report = audit_run(tmp_path, Effort(0.2, pictures=False))
     assert not [trial.reason for trial in report.trials if trial.settings.get("failed")]
     assert {"analytic", "dlg", "matching", "label_counts", "gradient_cosines", "imprint"} <= {
         trial.attack for trial in report.trials if trial.possible

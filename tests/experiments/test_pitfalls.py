@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from experiments.pitfalls import noise_curve, raters
+from experiments.pitfalls import noise_curve, raters, references
 from experiments.pitfalls.page import _figures, pitfalls, write
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -29,6 +29,10 @@ def test_every_lesson_is_borne_out_by_its_figures() -> None:
     assert min(large["accuracy"], small["accuracy"]) > 0.98
     round_, thin = found["shape"]
     assert round_["Dice"] > 0.95 and thin["Dice"] == 0.5 and thin["surface Dice, 1 mm"] == 1
+    assert thin["clDice"] == 0
+    one_of_five, cut = found["several"]
+    assert one_of_five["Dice"] > 0.94 and one_of_five["lesion F1"] < 0.34 and one_of_five["Betti error"] == 4
+    assert cut["lesions split"] == cut["Betti error"] == 1
     speck, trembling = found["noise"]
     assert speck["Dice"] > trembling["Dice"] and speck["HD"] > 10 and speck["HD95"] < 1
     fine, coarse = found["resolution"]
@@ -54,3 +58,10 @@ def test_the_order_of_methods_turns_round_as_noise_grows() -> None:
     assert plain[0] == 1 > smoothed[0] > 0.9
     assert all(after < before for before, after in pairwise(plain))
     assert all(b > a + 0.1 for a, b in zip(plain[1:], smoothed[1:], strict=True))
+
+
+def test_the_gold_standard_prefers_who_imitates_it_and_the_truth_does_not() -> None:
+    imitates, finds = references.figures()
+    gold, truth = imitates
+    assert imitates[gold] > finds[gold] + 0.05 and finds[truth] > imitates[truth] + 0.05
+    assert references.found_nothing() == {"accuracy, (TP + TN) / N": pytest.approx(0.994, abs=1e-3), "Dice": 0.0}

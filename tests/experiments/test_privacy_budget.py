@@ -16,7 +16,10 @@ from common.sums.exchange import Payload
 from experiments.engines._local_grid import hospital_folder
 from experiments.engines._quiet import run_quietly
 
+ALIKE = 'partition={name="iid",hospitals=4}'
+"""What hospitals of one size spend is worked out once for all."""
 PRIVATE = (
+    ALIKE,
     "strategy=fedsgd",
     "training={batch_size=8}",
     'privacy={name="dpsgd",noise_multiplier=2.0,delta=1e-3}',
@@ -56,7 +59,7 @@ def test_a_run_stops_where_the_study_demands_every_hospital(tiny: Callable[..., 
     assert "limit of privacy spending" in json.loads((tmp_path / "about.json").read_text())["reason"]
 
 
-DISTRIBUTED = ("strategy=fedsgd", "training={batch_size=8}", "aggregation=secagg", "rounds=3")
+DISTRIBUTED = (ALIKE, "strategy=fedsgd", "training={batch_size=8}", "aggregation=secagg", "rounds=3")
 SPARE = (
     'privacy={{name="distributed",noise_multiplier=1.0,delta=1e-2,sampling_rate=0.5,grid_bits=10,spare_rounds={}}}'
 )
@@ -88,7 +91,7 @@ def test_a_distributed_promise_has_no_round_for_one_asked_again_unless_the_study
 
 @pytest.mark.usefixtures("one_incident")
 @pytest.mark.parametrize(
-    "privacy", [SPARE.format(1), 'privacy={name="hospital",noise_multiplier=1.0,delta=0.1}', PRIVATE[2]]
+    "privacy", [SPARE.format(1), 'privacy={name="hospital",noise_multiplier=1.0,delta=0.1}', PRIVATE[3]]
 )
 def test_a_run_that_stopped_for_an_incident_is_resumed_to_its_end(
     privacy: str, tiny: Callable[..., Study], tmp_path: Path

@@ -39,6 +39,7 @@ from experiments.engines._quiet import run_quietly
 from experiments.evidence.budget import Budget
 from experiments.evidence.ground_truth import all_training_cases, truth_of
 from experiments.evidence.observing import observe
+from tests.experiments.test_matrix import coarse_bounds
 
 SECONDS = 60.0
 SIDE = 8
@@ -222,7 +223,7 @@ def test_an_audit_of_classified_volumes_rebuilds_them_and_tries_every_kind_of_at
     volumes: Callable[..., Study], tmp_path: Path
 ) -> None:
     run_quietly(volumes("rounds=2"), tmp_path)
-    report = audit_run(tmp_path, Effort(5.0, pictures=True))
+    report = audit_run(tmp_path, Effort(2.0, pictures=True))
     sound(report)
     assert {verdict.light for verdict in report.verdicts} == {"red"}
     rebuilding = {
@@ -274,7 +275,8 @@ def test_an_audit_of_outlined_volumes_under_differential_privacy_measures_epsilo
         ],
     )
     run_quietly(study, tmp_path)
-    report = audit_run(tmp_path, Effort(2.0, pictures=True))
+    with coarse_bounds(monkeypatch):
+        report = audit_run(tmp_path, Effort(0.5, pictures=True))
     sound(report)
     assert {("epsilon", "gradient_canaries"), ("epsilon", "canary_cases"), ("robustness", "pgd")} <= tried(report)
     measured = [t for t in report.trials if "epsilon_lower_bound" in t.figures]
@@ -293,7 +295,7 @@ def test_an_audit_of_pairs_of_volumes_tries_inversion_and_says_what_it_cannot(st
         ],
     )
     run_quietly(study, tmp_path)
-    report = audit_run(tmp_path, Effort(2.0, pictures=True))
+    report = audit_run(tmp_path, Effort(0.5, pictures=True))
     sound(report)
     assert {("reconstruction", "matching"), ("reconstruction", "dlg"), ("membership", "rmia")} <= tried(report)
     assert "robustness" not in {kind for kind, _ in tried(report)}

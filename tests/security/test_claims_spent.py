@@ -22,7 +22,9 @@ from server.charges import FILE, Charges, charged_rounds
 from server.reporting.folder import read_run
 from server.rounds import Rounds
 
-BASE = ("strategy=fedsgd", "training={batch_size=8}", "rounds=3", "federation.least_in_sum=4", "engine=inline")
+ALIKE = 'partition={name="iid",hospitals=4}'
+"""What hospitals of one size spend is worked out once for all."""
+BASE = ("strategy=fedsgd", "training={batch_size=8}", "rounds=3", "federation.least_in_sum=4", "engine=inline", ALIKE)
 OWN_NOISE = 'privacy={name="dpsgd",noise_multiplier=2.0,delta=1e-3}'
 SHARES = 'privacy={name="distributed",noise_multiplier=1.0,delta=1e-2,sampling_rate=0.5,grid_bits=10,spare_rounds=2}'
 SITES = tuple(f"hospital-{number}" for number in range(4))

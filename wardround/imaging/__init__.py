@@ -8,6 +8,7 @@
     aligned = imaging.register(moving, fixed, "rigid")           # .image is what `fixed` is: SimpleITK, MONAI, ...
     aligned.apply(labels, labels=True)
     imaging.resample(image, spacing_mm=2.0)
+    imaging.segment(image, "grow", seeds=[(40, 52, 20)], tolerance=30)    # or threshold, otsu, atlas; the same kind
 
 An image is a NumPy array or a torch tensor (X, Y) or (X, Y, Z) with `spacing_mm`, an image of SimpleITK or nibabel,
 MONAI's MetaTensor (one channel first), our own `Image`, or the path of a NIfTI file. What comes back is of the same
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from wardround.imaging.registering import Aligned as Aligned
     from wardround.imaging.registering import register as register
     from wardround.imaging.registering import resample as resample
+    from wardround.imaging.segmenting import segment as segment
 else:
     __getattr__ = handed_on(
         __name__,
@@ -40,5 +42,6 @@ else:
             "measures": ("dice", "hausdorff", "measure", "surface_dice"),
             "quality": ("psnr", "quality", "ssim"),
             "registering": ("Aligned", "register", "resample"),
+            "segmenting": ("segment",),
         },
     )

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from common.data.geometry import Geometry
 from common.data.image import Image, read_image
 from common.errors import ImageError
+from common.metrics.maps import as_array
 
 LPS = np.array([-1.0, -1.0, 1.0])
 """Signs between ITK's world, which grows to the left and to the back, and ours."""
@@ -33,9 +34,7 @@ def as_image(given: Any, spacing_mm: ArrayLike | None = None) -> Image:
     for library, is_one, read in _READERS:
         if library in sys.modules and is_one(given):
             return _without(spacing_mm, read(given), library)
-    values = np.asarray(given.detach().cpu() if hasattr(given, "detach") else given)
-    if values.dtype.kind not in "biuf":
-        raise ImageError(f"an image holds numbers; {type(given).__name__} holds {values.dtype}.")
+    values = as_array(given, "an image", may_be_nan=True)
     return Image(values, Geometry.of(values.shape, 1.0 if spacing_mm is None else spacing_mm))
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from typing import Any, Literal
 
 import numpy as np
@@ -11,7 +10,11 @@ from numpy.typing import ArrayLike
 
 from common.data.image import Image
 from common.errors import ImageError
-from experiments.measuring.metrics_table import Row, outline_of
+from common.metrics.definitions import DEFAULT, METRICS, chosen
+from common.metrics.doors import as_choice, as_percent, as_tolerance_mm, as_wanted
+from common.metrics.maps import as_labels
+from common.metrics.pair import Settings
+from experiments.measuring.metrics_table import SURFACES, Row
 from experiments.measuring.metrics_table import measure as measured
 from wardround.imaging.images import as_image
 
@@ -26,11 +29,11 @@ def measure(
     labels: Sequence[int] | None = None,
     tolerance_mm: float = 1.0,
     surface: Surface = "voxels",
+    metrics: Sequence[str] = DEFAULT,
 ) -> list[dict[str, Any]]:
-    """A row a label, for a person or for `pandas.DataFrame`.
+    """A row a label, for a person or for `pandas.DataFrame`: the label, and figures by name.
 
-    label, dice, jaccard, precision, sensitivity, volume_similarity, hausdorff_mm, hausdorff_95_mm,
-    average_symmetric_mm, mean_average_mm, surface_dice. NaN: neither map has the label; infinite: only one has it.
+    NaN: a figure is not defined there, as where neither map has the label; infinite: only one has it.
 
     Args:
         prediction: label map, whole numbers; 0 is background. Any image that the package takes.
@@ -39,19 +42,20 @@ def measure(
         labels: which; all but 0 that either map has, where not given.
         tolerance_mm: of the surface Dice.
         surface: "voxels", distances between border voxels; "elements", surface elements weighted by their area.
+        metrics: names of figures (docs/metrics.md), or "all"; those of chances are of files alone.
 
     Raises:
         ImageError: the maps do not lie in one place, or hold something else than whole numbers.
+        UnknownNameError: a metric, or a surface, that there is not.
     """
-    return [
-        {key: value for key, value in asdict(row).items() if key != "case"}
-        for row in _rows(prediction, truth, spacing_mm, labels, tolerance_mm, surface)
-    ]
+    rows = _rows(prediction, truth, spacing_mm, labels, tolerance_mm, surface, _of_masks(metrics))
+    return [{"label": row.label, **row.figures} for row in rows]
 
 
 def dice(prediction: Any, truth: Any, labels: Sequence[int] | None = None) -> dict[int, float]:
     """2 |A n B| / (|A| + |B|) of every label; see `measure`."""
-    return {row.label: row.dice for row in _rows(prediction, truth, None, labels, 1.0, "voxels")}
+    rows = _rows(prediction, truth, None, labels, 1.0, "voxels", ("dice",))
+    return {row.label: row.figures["dice"] for row in rows}
 
 
 def hausdorff(
@@ -62,9 +66,15 @@ def hausdorff(
     labels: Sequence[int] | None = None,
     percent: Literal[95, 100] = 95,
 ) -> dict[int, float]:
-    """Hausdorff distance in mm of every label: the largest, or its 95th percentile, the larger of both directions."""
-    rows = _rows(prediction, truth, spacing_mm, labels, 1.0, "voxels")
-    return {row.label: row.hausdorff_95_mm if percent == 95 else row.hausdorff_mm for row in rows}
+    """Hausdorff distance in mm of every label: the largest, or its 95th percentile, the larger of both directions.
+
+    Raises ImageError for another percentile, and as `measure`.
+    """
+    if as_percent(percent) not in (95, 100):
+        raise ImageError(f"percent must be 95 or 100; it is {percent}.")
+    name = "hausdorff_95_mm" if percent == 95 else "hausdorff_mm"
+    rows = _rows(prediction, truth, spacing_mm, labels, 1.0, "voxels", (name,))
+    return {row.label: row.figures[name] for row in rows}
 
 
 def surface_dice(
@@ -76,8 +86,17 @@ def surface_dice(
     labels: Sequence[int] | None = None,
 ) -> dict[int, float]:
     """Share of both outlines, by area, that lies within the tolerance of the other (Nikolov et al. 2018)."""
-    rows = _rows(prediction, truth, spacing_mm, labels, tolerance_mm, "elements")
-    return {row.label: row.surface_dice for row in rows}
+    rows = _rows(prediction, truth, spacing_mm, labels, tolerance_mm, "elements", ("surface_dice",))
+    return {row.label: row.figures["surface_dice"] for row in rows}
+
+
+def _of_masks(metrics: Sequence[str]) -> tuple[str, ...]:
+    names = chosen([metrics] if isinstance(metrics, str) else metrics)
+    if of_chances := [name for name in names if METRICS[name].of_chances]:
+        raise ImageError(
+            f"{', '.join(of_chances)} are of chances, and these are labels: `wardround metrics` takes both."
+        )
+    return names
 
 
 def _rows(
@@ -87,6 +106,7 @@ def _rows(
     labels: Sequence[int] | None,
     tolerance_mm: float,
     surface: Surface,
+    names: Sequence[str],
 ) -> list[Row]:
     predicted, true = _labels(prediction, spacing_mm, "prediction"), _labels(truth, spacing_mm, "truth")
     if not predicted.geometry.same_place(true.geometry):
@@ -99,13 +119,13 @@ def _rows(
         raise ImageError(
             "the images' axes are not at right angles; resample both to a lattice of right angles first."
         )
-    return list(measured("", predicted, true, tolerance_mm, labels, outline_of(surface)))
+    wanted = None if labels is None else as_wanted(labels)
+    outline = SURFACES[as_choice(surface, "kind of surface", SURFACES)]
+    settings = Settings(as_tolerance_mm(tolerance_mm), outline)
+    return list(measured("", predicted, true, settings, wanted, names))
 
 
 def _labels(given: Any, spacing_mm: ArrayLike | None, name: str) -> Image:
     knows_its_place = not (isinstance(given, np.ndarray) or hasattr(given, "__array__")) or hasattr(given, "affine")
     image = as_image(given, None if knows_its_place else spacing_mm)
-    whole = np.asarray(image.values).astype(np.int64)
-    if not np.array_equal(whole, image.values):
-        raise ImageError(f"the {name} must hold labels, whole numbers; it holds others.")
-    return Image(whole, image.geometry)
+    return Image(np.asarray(as_labels(image.values, f"the {name}"), np.int64), image.geometry)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 from numpy.typing import ArrayLike
 
 from common.data.geometry import Geometry
+from common.data.respaced import respaced
 from common.errors import ImageError
 from common.registration import register as registration
 from common.registration.linear import Linear
@@ -83,15 +83,8 @@ def resample(
     image = as_image(given, given_spacing_mm)
     if (spacing_mm is None) == (like is None):
         raise ImageError("resample needs spacing_mm or like, one of the two.")
-    lattice = as_image(like).geometry if like is not None else _spaced(image.geometry, spacing_mm)
+    wanted = 1.0 if spacing_mm is None else spacing_mm
+    lattice = as_image(like).geometry if like is not None else respaced(image.geometry, wanted)
     outside = 0.0 if labels else least_value(image)
     still = Linear.identity(image.geometry.dimensions)
     return as_given(resampled(image, lattice, still, labels=labels, outside=outside), given)
-
-
-def _spaced(geometry: Geometry, spacing_mm: ArrayLike | None) -> Geometry:
-    wanted = np.broadcast_to(np.asarray(spacing_mm, np.float64), (geometry.dimensions,))
-    if not (np.isfinite(wanted) & (wanted > 0)).all():
-        raise ImageError(f"spacing_mm must be above 0; it is {wanted.tolist()}.")
-    sizes = np.rint(np.array(geometry.shape) * np.array(geometry.spacing_mm) / wanted).astype(int)
-    return geometry.resized(tuple(max(1, int(size)) for size in sizes))

@@ -22,6 +22,8 @@ from common.learning.task import Task
 from common.learning.tasks._network import build_fitting, refuse_numbers
 from common.learning.tasks._patients import patients
 from common.metrics.merged import SCORES, overlap_statistics, surface_statistics
+from common.metrics.merged_lesions import SCORES as LESION_SCORES
+from common.metrics.merged_lesions import lesion_statistics
 from common.metrics.nearest import Outline
 from common.segmentation.augmentation import augmented, draw
 from common.segmentation.deep_supervision import deep_losses, logits_of_levels
@@ -51,15 +53,17 @@ class Segmentation:
 
     scores: what is measured beside dice and loss, from dice, jaccard, precision, sensitivity, specificity, accuracy,
     f05, f2 and volume_similarity; the same but the last of all patients' voxels together, as pooled_dice, ...; hd,
-    hd95, assd, masd and surface_dice. surface: whether outlines are voxels of the border or elements that count by
-    length or area. tolerance_mm: of surface_dice.
+    hd95, assd, masd and surface_dice; lesion by lesion lesion_f1, lesion_sensitivity, lesion_precision,
+    segmentation_quality and panoptic_quality. surface: whether outlines are voxels of the border or elements that
+    count by length or area. tolerance_mm: of surface_dice.
 
     Scores, class 0 being background: dice_1, dice_2, ... of each other class, over patients, all cases of a
     patient counted together: 0 where the class is only in the truth or only in the prediction; a patient who
     has it in neither is not counted (weight 0). dice: over patients, the mean of those that were counted.
     What the cases' column `removed` says was cut away from the truth counts as not found (false negatives).
     hd95: over patients, in mm ("hd95_voxels" where the spacing is not known), and missed, the share of structures
-    that HD95 cannot measure. The others likewise; see common/metrics/merged.py. loss: over cases.
+    that HD95 cannot measure. The others likewise; see common/metrics/merged.py. Of lesions, over all patients'
+    lesions; see common/metrics/merged_lesions.py. loss: over cases.
     """
 
     headline: ClassVar[str] = "dice"
@@ -92,7 +96,7 @@ class Segmentation:
         one_of("task", ("voxels", "elements"), surface=self.surface)
         listed("task", scores=self.scores)
         for name in self.scores:
-            one_of("task", SCORES, scores=name)
+            one_of("task", (*SCORES, *LESION_SCORES), scores=name)
         if not self.dice_weight + self.cross_entropy_weight > 0:
             raise StudyError("task.dice_weight and task.cross_entropy_weight are both 0: nothing would be learned.")
 
@@ -212,6 +216,7 @@ class Segmentation:
         removed, labels = _removed(patient), range(1, classes)
         scores = dict(overlap_statistics(truth, prediction, labels, ("dice", *self.scores), removed))
         scores["loss"] = Mean.of(losses)
+        scores |= lesion_statistics(truth, prediction, labels, self.scores)
         outline: Outline = "border" if self.surface == "voxels" else "elements"
         return scores | dict(
             surface_statistics(

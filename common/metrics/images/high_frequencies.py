@@ -26,7 +26,7 @@ def hfen(image: Any, truth: Any, *, channels: bool = False) -> float:
     one, true = as_pair(image, truth)
     wrong = [mean_square(detail(part)) for part in in_channels(one - true, channels)]
     there = [mean_square(detail(part)) for part in in_channels(true, channels)]
-    if sum(there) <= (np.finfo(np.float64).eps * np.abs(true).max()) ** 2:
+    if math.sqrt(sum(there)) <= np.finfo(np.float64).eps * float(np.abs(true).max()):
         return math.nan
     return math.sqrt(sum(wrong) / sum(there))
 

@@ -10,13 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common.errors import ImageError
+from common.metrics.doors import as_choice, shown
 from common.metrics.images.gradient_energy import sharpness
 from common.metrics.images.high_frequencies import hfen
 from common.metrics.images.mean_squared import nmse
 from common.metrics.images.pairs import Values, checked_range
 from common.metrics.images.peak_signal import psnr
 from common.metrics.images.structural_similarity import LEAST_SIDE_PX, fitting_side, ssim
-from common.study.spelling import unknown
+from common.metrics.maps import as_array
 
 NAMES = ("psnr", "ssim", "nmse", "hfen", "sharpness")
 BOUNDS = {
@@ -52,9 +53,10 @@ def scores_of_each(
         ImageError: shapes that differ or have no channels, or a truth that is not finite.
         UnknownNameError: another name.
     """
+    if isinstance(names, str) or not isinstance(names, Sequence):
+        raise ImageError(f"names must be several of {', '.join(NAMES)}; {shown(names)} came.")
     for name in names:
-        if name not in NAMES:
-            raise unknown("score of images", name, NAMES)
+        as_choice(name, "score of images", NAMES)
     checked_range(data_range)
     answered, true = (_values(one) for one in (images, truth))
     if answered.shape != true.shape or true.ndim < 3 or (complex_images and true.shape[1] != 2):
@@ -71,7 +73,7 @@ def scores_of_each(
 
 
 def _values(given: Any) -> Values:
-    return np.asarray(given.detach().cpu() if hasattr(given, "detach") else given, np.float64)
+    return np.asarray(as_array(given, "images and truth", may_be_nan=True), np.float64)
 
 
 def _magnitude(values: Values) -> Values:

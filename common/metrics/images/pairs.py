@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from common.errors import ImageError
+from common.metrics.doors import as_number, shown
+from common.metrics.maps import as_array
 
 Values = NDArray[np.float64]
 NUMBERS = "biufc"
+SMALLEST_RANGE, LARGEST_RANGE = 1e-150, 1e150
+"""Whose squares are numbers."""
 
 
 def as_values(given: Any, name: str) -> Values:
@@ -19,11 +22,7 @@ def as_values(given: Any, name: str) -> Values:
 
     Raises ImageError, naming it, for no numbers, for values that are not finite, and for none.
     """
-    if isinstance(given, np.ma.MaskedArray):
-        raise ImageError(f"{name} must be a plain array; it hides some of its values (a masked array).")
-    values = np.asarray(given.detach().cpu() if hasattr(given, "detach") else given)
-    if values.dtype.kind not in NUMBERS:
-        raise ImageError(f"{name} must hold numbers; its dtype is {values.dtype}.")
+    values = as_array(given, name, NUMBERS, may_be_nan=True)
     real = np.asarray(np.abs(values) if values.dtype.kind == "c" else values, np.float64)
     if not real.size or not real.ndim:
         raise ImageError(f"{name} must have an axis and a value at least; its shape is {real.shape}.")
@@ -42,12 +41,13 @@ def as_pair(image: Any, truth: Any) -> tuple[Values, Values]:
 
 def checked_range(data_range: float) -> float:
     """What values may span. Raises ImageError unless it is finite and above 0."""
-    if not (math.isfinite(data_range) and data_range > 0):
+    try:
+        return as_number(data_range, "data_range", SMALLEST_RANGE, LARGEST_RANGE)
+    except ImageError:
         raise ImageError(
             f"data_range must be finite and above 0: it is what an image's values may span, 1 or 255; it is "
-            f"{data_range}."
-        )
-    return float(data_range)
+            f"{shown(data_range)}."
+        ) from None
 
 
 def in_channels(values: Values, channels: bool) -> list[Values]:

@@ -10,15 +10,17 @@ import numpy as np
 from scipy.ndimage import gaussian_filter, uniform_filter
 
 from common.errors import ImageError
+from common.metrics.doors import as_choice, as_number, as_whole
 from common.metrics.images.pairs import Values, as_pair, checked_range, in_channels
-from common.study.spelling import unknown
 
 Window = Literal["uniform", "gaussian"]
 WINDOWS = ("uniform", "gaussian")
 K1, K2 = 0.01, 0.03
 """Of the constants that keep divisions from zero, in shares of the data range."""
-SIDE_PX, LEAST_SIDE_PX = 7, 3
+SIDE_PX, LEAST_SIDE_PX, MOST_PX = 7, 3, 1 << 20
 SIGMA_PX = 1.5
+LARGEST_VALUE = 1e75
+"""Its fourth power is a number."""
 TRUNCATE = 3.5
 """Standard deviations after which the Gaussian window ends: 11 pixels of Wang et al. for a sigma of 1.5."""
 
@@ -54,8 +56,9 @@ def ssim(
         UnknownNameError: another window.
     """
     one, true = as_pair(image, truth)
-    if window not in WINDOWS:
-        raise unknown("window of SSIM", window, WINDOWS)
+    if max(float(np.abs(one).max()), float(np.abs(true).max())) > LARGEST_VALUE:
+        raise ImageError(f"values of an image must lie within {LARGEST_VALUE:g} for SSIM; some do not.")
+    as_choice(window, "window of SSIM", WINDOWS)
     side = _side(window, side_px, sigma_px)
     unbiased = window == "uniform" if sample_covariance is None else sample_covariance
     constants = (K1 * checked_range(data_range)) ** 2, (K2 * data_range) ** 2
@@ -76,11 +79,10 @@ def fitting_side(shape: tuple[int, ...]) -> int:
 
 def _side(window: str, side_px: int, sigma_px: float) -> int:
     if window == "uniform":
-        if side_px < LEAST_SIDE_PX or side_px % 2 == 0:
+        if as_whole(side_px, "side_px of SSIM", 0, MOST_PX) < LEAST_SIDE_PX or side_px % 2 == 0:
             raise ImageError(f"side_px of SSIM must be odd and at least {LEAST_SIDE_PX}; it is {side_px}.")
-        return side_px
-    if not 0.2 <= sigma_px <= 1000:
-        raise ImageError(f"sigma_px of SSIM must be from 0.2 to 1000; it is {sigma_px}.")
+        return int(side_px)
+    sigma_px = as_number(sigma_px, "sigma_px of SSIM", 0.2, 1000)
     return 2 * int(TRUNCATE * sigma_px + 0.5) + 1
 
 

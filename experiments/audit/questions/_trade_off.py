@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from common.privacy.losses import composed, deltas_at, gaussians, interval, renyi_epsilon
+from common.privacy.losses import composed, deltas_at, epsilon_at, gaussians, interval, renyi_epsilon
 from common.privacy.release import Release
 from common.privacy.variation import price, variation_of
 
@@ -81,7 +81,7 @@ class TradeOff:
 
     def epsilon(self, delta: float) -> float:
         """Of the mechanism as it is described; what its `variation` costs beside comes on top."""
-        return float(self.losses.get_epsilon_for_delta(delta))
+        return epsilon_at(self.losses, delta)
 
 
 @lru_cache(maxsize=512)
@@ -90,7 +90,7 @@ def trade_off(release: Release) -> TradeOff:
     merged = gaussians([release])
     by_renyi = renyi_epsilon(merged, LEAST_DELTA)
     losses = composed(merged, WIDER_CELLS * interval(merged, by_renyi))
-    most = 1.1 * max(float(losses.get_epsilon_for_delta(LEAST_DELTA)), 1.0)
+    most = 1.1 * max(epsilon_at(losses, LEAST_DELTA), 1.0)
     epsilons = np.linspace(-most, most, SLOPES)
     extra = np.array([price(epsilon, variation_of([release])) for epsilon in epsilons])
     present, absent = (deltas_at(side, epsilons) + extra for side in (losses._pmf_remove, losses._pmf_add))

@@ -1,0 +1,1 @@
+"""`wardround segment`: one image outlined by a method that learns nothing."""
