@@ -98,11 +98,11 @@ def test_classes_of_an_array_by_otsu_and_what_found_nothing_says_so_first(tmp_pa
     assert code == 0 and np.array_equal(np.load(tmp_path / "out.npy"), [[0, 1, 2]] * 4), said
     assert json.loads((tmp_path / "r.json").read_text())["spacing_mm"] is None
     code, said = run(tmp_path / "scan.npy", "--method", "threshold", "--lower", 99, "--out", tmp_path / "none.npy")
-    assert code == 1 and said.startswith("This has probably failed: nothing was found")
+    assert code == 4 and said.startswith("This has probably failed: nothing was found")
     assert not np.load(tmp_path / "none.npy").any()
     grown = ("--method", "grow", "--seed", "0,0", "--seed", "0,2", "--lower", 20)
     code, said = run(tmp_path / "scan.npy", *grown, "--out", tmp_path / "grown.npy")
-    assert code == 1 and "seed (0, 0) has the value 0, outside of [20, inf], and grew nothing" in said
+    assert code == 4 and "seed (0, 0) has the value 0, outside of [20, inf], and grew nothing" in said
 
 
 @pytest.mark.parametrize(
