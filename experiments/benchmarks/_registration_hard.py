@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -57,14 +57,8 @@ class Hard:
             return float((found.map_points(points) - self.true.map_points(points)).norm(dim=-1).mean())
 
 
-def hard_cases(count: int, seed: int) -> Iterator[Hard]:
-    """Each kind in turn, flat and solid ones by turns."""
-    for number in range(count):
-        yield hard_case(number, seed)
-
-
 def hard_case(number: int, seed: int) -> Hard:
-    """One of them."""
+    """Each kind in turn, flat and solid ones by turns."""
     rng = generator(seed, "hard registrations", number)
     kinds = list(KINDS)
     kind = kinds[number % len(kinds)]
