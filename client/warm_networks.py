@@ -26,12 +26,12 @@ class WarmNetworks:
     def of(self, whose: Hashable, kind: Hashable, make: Callable[[], nn.Module]) -> nn.Module:
         """The network of `whose`. kind: what decides how it begins; make: called where it must be made.
 
-        Once some had to go, networks of one kind are copied from a pattern, which is faster than to draw them.
+        From the second of a kind on they are copied from a pattern, which is faster than to draw them.
         """
         if whose in self._kept:
             self._kept.move_to_end(whose)
             return self._kept[whose]
-        network = make() if len(self._kept) < self._most else deepcopy(self._pattern_of(kind, make))
+        network = deepcopy(self._pattern_of(kind, make)) if self._kept else make()
         self._kept[whose] = network
         if len(self._kept) > self._most:
             self._kept.popitem(last=False)
