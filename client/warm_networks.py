@@ -12,14 +12,15 @@ from copy import deepcopy
 
 from torch import nn
 
-NETWORKS_KEPT_WARM = 64
+BYTES_KEPT_WARM = 1 << 28
+FEWEST_KEPT_WARM = 4
 
 
 class WarmNetworks:
-    """By whose they are. Beyond `most` the one that was asked for longest ago is let go."""
+    """By whose they are. Beyond `most_bytes` and `fewest` the one that was asked for longest ago is let go."""
 
-    def __init__(self, most: int = NETWORKS_KEPT_WARM) -> None:
-        self._most = most
+    def __init__(self, most_bytes: int = BYTES_KEPT_WARM, fewest: int = FEWEST_KEPT_WARM) -> None:
+        self._most_bytes, self._fewest = most_bytes, fewest
         self._kept: OrderedDict[Hashable, nn.Module] = OrderedDict()
         self._pattern: tuple[Hashable, nn.Module] | None = None
 
@@ -33,7 +34,8 @@ class WarmNetworks:
             return self._kept[whose]
         network = deepcopy(self._pattern_of(kind, make)) if self._kept else make()
         self._kept[whose] = network
-        if len(self._kept) > self._most:
+        most = max(self._fewest, self._most_bytes // max(1, _bytes_of(network)))
+        while len(self._kept) > most:
             self._kept.popitem(last=False)
         return network
 
@@ -46,3 +48,8 @@ class WarmNetworks:
         """Let all go."""
         self._kept.clear()
         self._pattern = None
+
+
+def _bytes_of(network: nn.Module) -> int:
+    tensors = (*network.parameters(), *network.buffers())
+    return sum(one.numel() * one.element_size() for one in tensors)
