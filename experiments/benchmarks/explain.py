@@ -36,7 +36,7 @@ SEEDS = (2, 3, 4)
 PEERS_PYTHON = "WARDROUND_PEERS_PYTHON"
 SCRIPT = Path(__file__).with_name("_explain_peers.py")
 LONGEST_S = 2 * 3600
-OPTIONS: Mapping[str, Mapping[str, Any]] = {"occlusion": {"window": (5,), "stride": (2,), "fill": "mean"}}
+OPTIONS: Mapping[str, Mapping[str, Any]] = {"occlusion": {"window": (4,), "stride": (1,), "fill": "mean"}}
 SHOWN = {
     "hit": "pointing_hit",
     "near": "pointing_near",
