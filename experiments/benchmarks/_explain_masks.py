@@ -13,7 +13,6 @@ from typing import Any, cast
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from client.sources.lgg import Lgg
@@ -105,7 +104,7 @@ def _learned(seed: int) -> tuple[nn.Module, nn.Module, Tensor, Tensor, float]:
 
 
 def _classified(cases: Cases) -> Cases:
-    labels: NDArray[np.int64] = (np.asarray(cases.targets) > 0).any((1, 2)).astype(np.int64)
+    labels = np.asarray((np.asarray(cases.targets) > 0).any((1, 2)), np.int64)
     return Cases.of(cases.inputs, labels, cases.patients, CLASSES)
 
 
