@@ -27,7 +27,7 @@ from common.registration.itk_files import (
     write_transform,
 )
 from common.registration.landmarks import Landmarks
-from common.registration.linear import Linear
+from common.registration.linear import KINDS, Linear
 from common.registration.points_files import read_points
 from common.registration.record import Registration
 from common.registration.register import register
@@ -37,6 +37,8 @@ from experiments.commands._register_page import page
 from experiments.whole_tables import print_whole
 
 Files = tuple[Path, Path]
+FEW_NUMBERS = (*KINDS, "bspline")
+"""Transforms that text can hold."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +91,7 @@ def align(moving_file: Path, fixed_file: Path, console: Console, asked: Asked) -
     if asked.out is not None:
         write_image(found.image, asked.out)
     if asked.transform_out is not None:
-        _write(found, fixed, asked.transform_out)
+        _write(found, fixed, asked)
     if asked.json_file is not None:
         write_to(asked.json_file, json.dumps(found.as_json(), indent=1) + "\n")
     if asked.pictures is not None:
@@ -169,8 +171,8 @@ class _Judged:
 def _check_names(asked: Asked) -> None:
     if (asked.check_points is None and asked.landmarks is None) != (not asked.points_in):
         raise ImageError("--landmarks and --check-points need --points-in LPS or RAS, the world of x, y and z.")
-    linear = asked.transform in ("rigid", "similarity", "affine")
-    suffixes = (*LINEAR_SUFFIXES, *HDF5_SUFFIXES, *FIELD_SUFFIXES) if linear else (*FIELD_SUFFIXES, *HDF5_SUFFIXES)
+    few = asked.transform in FEW_NUMBERS
+    suffixes = (*LINEAR_SUFFIXES, *HDF5_SUFFIXES, *FIELD_SUFFIXES) if few else (*FIELD_SUFFIXES, *HDF5_SUFFIXES)
     if asked.out is not None and not asked.out.name.endswith(FIELD_SUFFIXES):
         raise ImageError(f"{asked.out.name} must end with .nii or .nii.gz.")
     name = "" if asked.transform_out is None else asked.transform_out.name
@@ -178,10 +180,13 @@ def _check_names(asked: Asked) -> None:
         raise ImageError(f"{name} must end with {' or '.join(suffixes)} for a transform '{asked.transform}'.")
 
 
-def _write(found: Registration, fixed: Image, path: Path) -> None:
-    """Linear as text or HDF5 where the name says so, anything else as its displacements on the fixed lattice."""
-    as_matrix = isinstance(found.transform, Linear) and not path.name.endswith(FIELD_SUFFIXES)
-    write_transform(found.transform if as_matrix else sampled(found.transform, fixed.geometry), path)
+def _write(found: Registration, fixed: Image, asked: Asked) -> None:
+    """Linear ones and B-splines as they are where the name allows, all else as displacements on the fixed lattice."""
+    path = asked.transform_out
+    assert path is not None
+    few = isinstance(found.transform, Linear) or asked.transform in FEW_NUMBERS
+    as_it_is = few and not path.name.endswith(FIELD_SUFFIXES)
+    write_transform(found.transform if as_it_is else sampled(found.transform, fixed.geometry), path)
 
 
 def _table(found: Registration) -> Table:

@@ -51,7 +51,7 @@ def register(
     seed: Annotated[int, typer.Option(help="Of the random places.")] = 0,
     out: Annotated[Path | None, typer.Option(help="Write the moving image here, on the fixed lattice.")] = None,
     transform_out: Annotated[
-        Path | None, typer.Option(help="Write the transform here for ITK: .tfm, .h5, or .nii.gz of displacements.")
+        Path | None, typer.Option(help="Write the transform here for ITK: .tfm or .h5, or .nii.gz of displacements.")
     ] = None,
     outside: Annotated[
         float | None,
