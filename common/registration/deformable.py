@@ -106,7 +106,8 @@ def register_dense(
         field = torch.zeros(len(shape), *shape) if field is None else enlarged(field, shape)
         ground = Ground(pair, measure, before, plan)
         flow = _flow(ground.lattice, field, plan, invertible=invertible)
-        costs = _climb(ground, flow, plan, plan.count(ITERATIONS, len(pairs) - 1 - level))
+        sigma = UPDATE_SIGMA * measure.smoothness * (plan.smoothness if plan.regulariser == "gaussian" else 1.0)
+        costs = _climb(ground, flow, sigma, plan.count(ITERATIONS, len(pairs) - 1 - level))
         field = flow.field
         stages.append(Stage(kind, shape, costs, perf_counter() - began))
     assert field is not None
@@ -129,8 +130,7 @@ def _smoother(lattice: Lattice, plan: Plan) -> Smoother:
     return lambda field: lattice.smoothed(field, FIELD_SIGMA * plan.smoothness)
 
 
-def _climb(ground: Ground, flow: Flow, plan: Plan, count: int) -> tuple[float, ...]:
-    sigma = UPDATE_SIGMA * (plan.smoothness if plan.regulariser == "gaussian" else 1.0)
+def _climb(ground: Ground, flow: Flow, sigma: float, count: int) -> tuple[float, ...]:
     costs: list[float] = []
     for done in range(count):
         ground.advance(flow, sigma, costs)

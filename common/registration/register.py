@@ -65,8 +65,8 @@ def register(
     transform: rigid, similarity, affine; bspline, displacement, velocity, which follow a linear one: `before`, or
     none where that is "none" or `initial` is given, which may itself be a deformation. similarity: ssd, sad, cc,
     local_cc, mi, nmi, cr, mind, or an object of that role, or auto: cc, or mi where a curve relates the intensities
-    better than a line. Deformations take cc in windows, as local_cc, and mi by structures, as mind, as their stages
-    say; displacement and velocity refuse all others but ssd.
+    better than a line. Deformations take cc in windows, as local_cc, as their stages say; displacement and velocity
+    refuse sad, nmi and cr.
     optimiser: lbfgs, adam, gradient_descent, sgd, simplex, discrete, bayesian (rigid and similarity at most), or an
     object, for all but displacement and velocity.
     levels: of the pyramid, by default as many as suit the size. points: places the cost is taken at, for linear ones.
