@@ -85,10 +85,12 @@ class Search:
         return self.optimiser.minimise(cost, family.parameters)
 
     def _ways(self, pair: Pair, family: Family) -> list[Objective]:
-        ways = [Objective(pair, family.mapped, family.penalty, self.similarity, self.draw(pair))]
-        if self.similarity.both_ways and family.mapped_back(torch.zeros(1, 1)) is not None:
-            back = pair.swapped()
-            ways.append(Objective(back, family.mapped_back, family.penalty, self.similarity, self.draw(back)))
+        ways, two = [], self.similarity.both_ways and family.mapped_back(torch.zeros(1, 1)) is not None
+        for channel in pair.channels:
+            ways.append(Objective(channel, family.mapped, family.penalty, self.similarity, self.draw(channel)))
+            if two:
+                back = channel.swapped()
+                ways.append(Objective(back, family.mapped_back, family.penalty, self.similarity, self.draw(back)))
         return ways
 
 

@@ -64,6 +64,7 @@ class Asked:
     pictures: Path | None = None
     json_file: Path | None = None
     outside: float | None = None
+    also: tuple[str, ...] = ()
 
 
 def align(moving_file: Path, fixed_file: Path, console: Console, asked: Asked) -> bool:
@@ -106,6 +107,8 @@ def _options(asked: Asked, dimensions: int) -> dict[str, Any]:
         "fixed_mask": None if asked.mask is None else read_image(asked.mask),
         "moving_mask": None if asked.moving_mask is None else read_image(asked.moving_mask),
     }  # fmt: skip
+    if asked.also:
+        options["also"] = [_channel(pair) for pair in asked.also]
     if asked.initial is not None:
         options["initial"] = read_transform(asked.initial)
     if asked.landmarks is not None:
@@ -117,6 +120,13 @@ def _options(asked: Asked, dimensions: int) -> dict[str, Any]:
     return options
 
 
+def _channel(pair: str) -> tuple[Image, Image]:
+    moving, equals, fixed = pair.partition("=")
+    if not (moving and equals and fixed):
+        raise ImageError(f"--also is MOVING=FIXED, two files of another channel; it is {pair!r}.")
+    return read_image(Path(moving)), read_image(Path(fixed))
+
+
 def _pair_of_points(files: Files, world: str, dimensions: int) -> tuple[Points, Points]:
     one, two = (read_points(path, world, dimensions).points for path in files)
     return one, two
@@ -126,7 +136,8 @@ def _used(asked: Asked, moving: Image, fixed: Image, options: dict[str, Any]) ->
     """What the search will be driven by, known before it begins."""
     masks = [options[name] for name in ("moving_mask", "fixed_mask") if options[name] is not None]
     kept = (Image(mask.values != 0, mask.geometry) for mask in masks)
-    return Used(asked.similarity, options.get("landmarks"), (moving, fixed, *kept))
+    channels = (image for pair in options.get("also", ()) for image in pair)
+    return Used(asked.similarity, options.get("landmarks"), (moving, fixed, *kept, *channels))
 
 
 @dataclass(frozen=True)
