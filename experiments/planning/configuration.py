@@ -80,6 +80,11 @@ def question_study(study: Study) -> Study:
     )
 
 
+def as_asked(study: Study) -> Study:
+    """The study under which its cases can be looked at before there is a plan. StudyError as of `question_study`."""
+    return question_study(study) if configures_itself(study) else study
+
+
 def configured(study: Study, name: str, folder: Path) -> Configured:
     """Ask the study's hospitals on its engine, in `folder`, and plan. Raises AnalysisError where sums have no answer.
 
