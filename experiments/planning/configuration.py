@@ -19,6 +19,7 @@ from common.study.options import Entry, options_of
 from common.study.own_weights import network_of
 from common.study.study import Baselines, Study
 from experiments.asking.asking import ask_study
+from server.app import progress
 
 AUTO, TASK, ANALYSIS = "auto", "segmentation", "fingerprint"
 PLAN = "plan.json"
@@ -159,7 +160,7 @@ def planned(study: Study, name: str, folder: Path) -> Study:
     """The study to run: as it is, or written out, with the plan in the run's folder before anything else is there."""
     if not configures_itself(study):
         return study
-    with TemporaryDirectory(prefix="wardround-plan-") as place:
+    with TemporaryDirectory(prefix="wardround-plan-") as place, progress.unheard():
         found = configured(study, name, Path(place))
     write_json(private_folder(folder), PLAN, found.json())
     return found.study

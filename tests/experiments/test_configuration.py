@@ -17,6 +17,8 @@ from common.study.study import Study, parse
 from experiments.planning.configuration import configured, question_study
 from experiments.planning.configuration_command import write_plan
 from experiments.running.run import run_study
+from server.app import progress
+from server.progress import RunFinished
 from tests.client.source_makers import make_nifti
 
 TEXT = """
@@ -42,13 +44,20 @@ def study(tmp_path: Path) -> Study:
 
 def test_a_run_asks_first_and_goes_on_with_what_it_found(study: Study, tmp_path: Path) -> None:
     run = tmp_path / "run"
-    report = run_study(study, "small", run).read_text()
+    heard: list[object] = []
+    listen = heard.append
+    progress.subscribe(listen)
+    try:
+        report = run_study(study, "small", run).read_text()
+    finally:
+        progress.unsubscribe(listen)
     written = tomllib.loads((run / "study.toml").read_text())
     assert written["task"]["network"] == {"name": "unet", "widths": [4]}  # half of 6 is fewer than 4
     assert (written["source"]["size"], written["training"]["batch_size"]) == ([6, 7, 8], 2)
     plan = read_table(run, "plan.json")
     assert plan["fingerprint"]["hospitals"] == 3
     assert plan["plan"]["reasons"][0] in report.replace("&#x27;", "'")
+    assert sum(isinstance(one, RunFinished) for one in heard) == 1  # who watches is told of the run alone
     assert parse((run / "study.toml").read_text()).build_task()  # goes on, and is resumed, as any other
 
 

@@ -43,8 +43,8 @@ def _plugins(run: Run) -> Markup | None:
 
 def _planned(run: Run) -> Markup | None:
     """Of a network that configured itself; none in most runs."""
-    lines = [tag("div", sentence) for sentence in run.planned]
-    return tag("div", *lines) if lines else None
+    lines = [tag("li", sentence) for sentence in run.planned]
+    return tag("ul", *lines, class_="plain") if lines else None
 
 
 def _programs(run: Run) -> Markup | None:
