@@ -114,3 +114,13 @@ def test_the_site_is_built_without_a_warning(tmp_path: Path) -> None:
     assert "https://" not in re.sub(
         r'href="[^"]*"', "", (tmp_path / "site" / "audit.html").read_text(encoding="utf-8")
     )
+
+
+@pytest.mark.skipif(
+    os.environ.get("WARDROUND_DRILLS") != "1" or not (ROOT / "build" / "site" / "index.html").is_file(),
+    reason="plays for some minutes what `make site` built: set WARDROUND_DRILLS=1",
+)
+def test_a_newcomers_hour_goes_as_the_built_pages_say(tmp_path: Path) -> None:
+    script = [sys.executable, str(DOCS / "newcomers_hour.py"), "--out", str(tmp_path / "hour")]
+    done = subprocess.run(script, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
