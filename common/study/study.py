@@ -344,7 +344,7 @@ def _check_pairs(study: Study) -> None:
     if study.privacy is not None:
         unit = MECHANISMS.build(study.privacy).unit
         check_private_training(study.training, unit, work, study.strategy.name, study.privacy.name)
-    check_task(task, study.task, study.strategy, study.privacy, study.training)
+    check_task(task, study.task, study.strategy, study.privacy, study.training, study.rounds)
     check_stop_on_collapse(task, study.task, study.federation, study.privacy is not None)
     _check_partition(study, source)
     check_operators(source, task)
