@@ -17,15 +17,17 @@ import torch
 
 import client.app
 import client.process  # noqa: F401 - every hospital needs both
+from client.optimisers import new_optimiser
 from client.pool import POOL_FILE, warm
+from common.learning.client_work import Training
 from common.learning.device import before_forks
 from common.study.plugins import ANYTHING, trusting
 
 with before_forks():
-    for optimiser in (torch.optim.SGD, torch.optim.Adam, torch.optim.AdamW):
+    for optimiser in ("sgd", "adam", "adamw"):
         parameter = torch.nn.Parameter(torch.zeros(1))
         parameter.grad = torch.zeros(1)
-        optimiser([parameter], lr=0.1).step()
+        new_optimiser([parameter], Training(optimiser=optimiser, learning_rate=0.1)).step()
 
 if os.environ.get(POOL_FILE):
     with suppress(Exception), trusting(ANYTHING), before_forks():

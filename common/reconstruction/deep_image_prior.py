@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from common.errors import StudyError
+from common.learning.uncompiled import uncompiled
 from common.reconstruction.early_stopping import Patience, Window, held_out, misfit
 from common.reconstruction.hourglass import Hourglass
 from common.reconstruction.imaging_operator import LinearMap
@@ -119,7 +120,7 @@ class _Fit:
         end = inf if self.options.most_seconds is None else monotonic() + self.options.most_seconds
         rule, best = Patience(self.options.patience), None
         stopped: Stopped = "steps"
-        optimiser = torch.optim.Adam(self.network.parameters(), lr=self.options.learning_rate)
+        optimiser = uncompiled(torch.optim.Adam)(self.network.parameters(), lr=self.options.learning_rate)
         for step in range(self.options.steps):
             losses.append(self._step(optimiser))
             watched.append(self._watched())

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 from common.errors import StudyError
+from common.learning.uncompiled import uncompiled
 from common.reconstruction.consistency import Data
 from common.reconstruction.early_stopping import Patience, held_out, misfit
 from common.reconstruction.hourglass import LINEAR
@@ -142,7 +143,7 @@ class _Search:
     def _descend(self) -> None:
         """Over latents and phase: the most probable ones."""
         sought = [self.latents] if self.phase is None else [self.latents, self.phase]
-        optimiser = torch.optim.Adam(sought, lr=self.search.latent_rate)
+        optimiser = uncompiled(torch.optim.Adam)(sought, lr=self.search.latent_rate)
         nats = (self.measured * ~self.held).square().sum() / (2 * self.search.deviation**2 * self.data.square.mean())
         for _ in range(self.search.latent_steps):
             optimiser.zero_grad()
@@ -160,7 +161,7 @@ class _Search:
             best = self._image(self.latents)
             rule = Patience(self.search.patience, float(self._misfit(best, self.held)), 0)
         sought = [*self.generator.parameters(), self.latents, *([] if self.phase is None else [self.phase])]
-        optimiser = torch.optim.Adam(sought, lr=self.search.adaptation_rate)
+        optimiser = uncompiled(torch.optim.Adam)(sought, lr=self.search.adaptation_rate)
         for step in range(1, 1 + self.search.adaptation_steps):
             if stopped != "steps":
                 break

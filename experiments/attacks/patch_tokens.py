@@ -20,6 +20,7 @@ from common.learning.abilities import views
 from common.learning.losses import augmented
 from common.learning.parameters import trainable
 from common.learning.task import Task
+from common.learning.uncompiled import uncompiled
 from common.seeding import generator as seeded
 from common.study.checks import positive
 from experiments.attack import Attack, Finding, Reconstruction, Sees
@@ -153,7 +154,7 @@ class _Reader:
                 break
             free = torch.randn(len(nearly.places), len(nearly.free), generator=generator, dtype=torch.float64)
             free = (free * size * min(start, 1)).requires_grad_(True)
-            optimiser = torch.optim.LBFGS(
+            optimiser = uncompiled(torch.optim.LBFGS)(
                 [free], max_iter=ITERATIONS, line_search_fn="strong_wolfe", tolerance_grad=0, tolerance_change=0
             )
 

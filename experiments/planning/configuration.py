@@ -18,8 +18,6 @@ from common.study.catalogue import NETWORKS, SOURCES
 from common.study.options import Entry, options_of
 from common.study.own_weights import network_of
 from common.study.study import Baselines, Study
-from experiments.asking.asking import ask_study
-from server.app import progress
 
 AUTO, TASK, ANALYSIS = "auto", "segmentation", "fingerprint"
 PLAN = "plan.json"
@@ -91,6 +89,8 @@ def configured(study: Study, name: str, folder: Path) -> Configured:
 
     The same sums give the same study, on every engine and whatever the aggregation.
     """
+    from experiments.asking.asking import ask_study  # brings Flower, which looking at a study does without
+
     asked = question_study(study)
     answered = ask_study(asked, name, folder, (Question.of(asked.analyses[0]),))
     (entry,) = answered.table["answers"]
@@ -160,6 +160,8 @@ def planned(study: Study, name: str, folder: Path) -> Study:
     """The study to run: as it is, or written out, with the plan in the run's folder before anything else is there."""
     if not configures_itself(study):
         return study
+    from server.app import progress
+
     with TemporaryDirectory(prefix="wardround-plan-") as place, progress.unheard():
         found = configured(study, name, Path(place))
     write_json(private_folder(folder), PLAN, found.json())

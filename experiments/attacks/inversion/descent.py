@@ -9,6 +9,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from common.learning.uncompiled import uncompiled
 from experiments.evidence.budget import Budget
 
 Sign = Literal["hard", "soft", "none"]
@@ -37,7 +38,7 @@ def adam(
     follow the sign at first and the gradient at last. box: the first unknown is kept within. Returns the objective
     of the best.
     """
-    optimiser = torch.optim.Adam(list(unknowns), lr=rate)
+    optimiser = uncompiled(torch.optim.Adam)(list(unknowns), lr=rate)
     best, lowest, iteration = [one.detach().clone() for one in unknowns], float("inf"), 0
     while (progress := budget.progress(iteration, iterations)) < 1 or iteration == 0:
         value = objective(progress)
@@ -71,7 +72,7 @@ class _TimeOverError(Exception):
 
 def lbfgs(objective: Callable[[], Tensor], unknowns: Sequence[Tensor], iterations: int, budget: Budget) -> float:
     """L-BFGS with a strong Wolfe line search; leaves the best found in `unknowns` and returns its objective."""
-    optimiser = torch.optim.LBFGS(
+    optimiser = uncompiled(torch.optim.LBFGS)(
         list(unknowns),
         max_iter=STEPS_A_TURN,
         history_size=HISTORY,
