@@ -37,7 +37,9 @@ WHY = (
 WORKS = (
     "What lasts is to change the images anew at every step of training, against the model as it then is. With one "
     "step of change (FGSM, from a random start) it takes about twice the time of plain training, and costs some "
-    "points of the score of unchanged images."
+    "points of the score of unchanged images. Where hospitals hold other mixtures of patients, a model that is "
+    "misled before it has learned anything may never begin to learn: it learns plainly for some rounds first, and "
+    "the change grows (plain_rounds, grows_over)."
 )
 RECIPES = {
     "course": "This run was trained with images that were changed once against its first model.",
