@@ -14,6 +14,7 @@ from client.asking.answered import ExactAnswer, State, same_data
 from client.asking.asked import Asked, Levels, Place
 from client.asking.decision import Decision, decide, table_of
 from client.audit_log import note
+from client.case_images import measured_records
 from client.case_maps import mapped_records
 from client.charge_once import charge_once, release
 from client.features import featured_records
@@ -21,10 +22,11 @@ from client.hospital import Hospital
 from client.ledger import NO_ROUND, Charge
 from client.policy import Policy
 from client.records import records_of
-from common.asking.abilities import encoder_read, maps_read
+from common.asking.abilities import encoder_read, maps_read, reads_images
 from common.asking.analysis import Analysis
 from common.asking.exact_sums import Integers, checked
 from common.asking.features import FEATURE, FEATURES, LEAST, PART
+from common.asking.images import IMAGES, is_of_images
 from common.asking.levels import levels_of
 from common.asking.maps import MAPS, MapReading, is_of_maps
 from common.asking.predicates import parse_all
@@ -54,7 +56,9 @@ def part_of(
     """
     levels = levels_of(hospital.study)
     which, reading = encoder_read(analysis), maps_read(analysis)
-    records = permitted(_records(hospital, which, reading, place is not None), policy)
+    measured = reads_images(analysis)
+    read = measured_records(hospital) if measured else _records(hospital, which, reading, place is not None)
+    records = permitted(read, policy)
     if place is None:
         return _numbers(analysis, asked, chosen(records, asked, levels), source)
     records = replace(records, least=LEAST) if which and reading is None else records
@@ -99,9 +103,9 @@ def permitted(records: Records, policy: Policy) -> Records:
 
 
 def _beginning(name: str) -> str:
-    """A column's name, and one word for all features, or for all that is of maps."""
-    if is_of_maps(name):
-        return MAPS
+    """A column's name, and one word for all features, for all that is of maps, or of images."""
+    if is_of_maps(name) or is_of_images(name):
+        return MAPS if is_of_maps(name) else IMAGES
     return FEATURES if name.startswith(FEATURE) else name
 
 
