@@ -118,7 +118,7 @@ def _method(kept: KeptRows, seed: int, name: str, network: str = FLAT) -> Row:
     options = OPTIONS.get(name, {})
     return kept.row(
         {"what": "method" if network == FLAT else f"method, {network}", "method": name, "seed": seed},
-        f"{SETTING} {options} {WINDOW_PX} quick",
+        f"{SETTING} {options} {WINDOW_PX} halved",
         partial(method_of, seed, Entry(name, dict(options)), network),
     )
 

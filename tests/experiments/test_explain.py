@@ -359,6 +359,8 @@ def test_kinds_of_maps_that_were_not_tested_are_not_said_to_have_failed() -> Non
     failed = Verdict("warn", "passed 0 of 1", {"deletion": Finding("failed", "no.")}, 6)
     said = Distrust(Mapped(methods, (), 1), Verdicts({"saliency": failed})).finding()
     assert said.startswith("Maps by saliency did not pass") and "1 more kind" in said
+    untold = Verdict("warn", "not tested", {"deletion": Finding("not applicable", "Too few.")}, 2)
+    assert "so few cases" in Distrust(Mapped(methods, (), 1), Verdicts({"saliency": untold})).finding()
 
 
 def test_an_answer_of_real_hospitals_is_read_from_its_folder_and_a_damaged_one_refused(tmp_path: Path) -> None:

@@ -31,8 +31,9 @@ class Distrust:
 
     def finding(self) -> str:
         """Which maps may be read."""
-        if not any(self.verdicts.of(one).findings for one in self._methods()):
-            return f"{NONE_TESTED}: read every map on this page as a picture, and no more."
+        if not any(map(self._is_tested, self._methods())):
+            tried = any(self.verdicts.of(one).findings for one in self._methods())
+            return f"{FEW_TOLD if tried else NONE_TESTED}: read every map on this page as a picture, and no more."
         good = [one.title for one in self._methods() if self.verdicts.of(one).look == "good"]
         bad = [one.title for one in self._methods() if self.verdicts.of(one).look == "bad" and not one.control]
         first = f"Maps by {listed(good)} passed every test on this model." if good else self._none_passed()
@@ -43,14 +44,17 @@ class Distrust:
     def _none_passed(self) -> str:
         """Of methods for which there was no time nothing is known, and nothing is said."""
         own = [one for one in self._methods() if not one.control]
-        untested = [one.title for one in own if not self.verdicts.of(one).findings]
+        untested = [one.title for one in own if not self._is_tested(one)]
         if not untested:
             return NONE_PASSED
-        tested = listed([one.title for one in own if self.verdicts.of(one).findings])
+        tested = listed([one.title for one in own if self._is_tested(one)])
         return (
             f"Maps by {tested} did not pass every test on this model: read none of them as an explanation. "
             f"The seconds did not suffice to test {count(len(untested), 'more kind')} (--seconds)."
         )
+
+    def _is_tested(self, method: Method) -> bool:
+        return any(one.passed is not None for one in self.verdicts.of(method).findings.values())
 
     def facts(self) -> Mapping[str, Any]:
         """Of every method and test the outcome, and why."""
@@ -121,6 +125,7 @@ class Distrust:
 
 
 NONE_TESTED = "Whether maps of this model can be believed was not tested, as the seconds did not suffice (--seconds)"
+FEW_TOLD = "Whether maps of this model can be believed was not tested, as so few cases tell nothing of it"
 NONE_PASSED = "No kind of map passed every test on this model: read none of them as an explanation."
 LIMIT = (
     "A map that passes is still no proof: it was not caught out. What settles a suspicion is to remove what the map "
