@@ -213,7 +213,9 @@ def _row(name: str, task: Task, ours: Results, peers: Results) -> dict[str, Cell
     row: dict[str, Cell] = {"task": task.words}
     row |= {who: 1e3 * result[name]["seconds"] for who, result in ours.items()}
     row |= {
-        who: 1e3 * peers[who][name]["seconds"] for who in LIBRARIES if who in libraries and name in peers.get(who, {})
+        who: 1e3 * peers[who][name]["seconds"] if who in libraries and name in peers[who] else None
+        for who in LIBRARIES
+        if who in peers
     }
     fastest = _fastest(name, task, peers)
     row |= {"at least": task.least, "ratio": fastest / ours["ours"][name]["seconds"] if fastest else None}
