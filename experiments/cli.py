@@ -48,6 +48,7 @@ from experiments.commands import (
     runs,
     segment,
     server,
+    strain,
     studies,
     survey,
     template,
@@ -128,6 +129,7 @@ cli.command()(register.register)
 cli.command()(transform.transform)
 cli.command()(template.template)
 cli.command()(changes.changes)
+cli.command()(strain.strain)
 cli.command()(segment.segment)
 cli.command()(reconstruct.reconstruct)
 cli.command()(measures.bench)
