@@ -137,6 +137,7 @@ def test_where_only_sums_are_known_the_page_of_many_says_so_and_names_no_score(t
     (run / "final.json").write_text(json.dumps({"test": {"sites": {}, "pooled": final["test"]["pooled"]}}))
     text = write_report(run).read_text(encoding="utf-8")
     assert "Scores of single hospitals are not revealed" in text
+    assert '<th scope="row">Dice grey matter</th>' in text
     assert "scores" not in {one["key"] for one in data(text)["tables"]}
 
 

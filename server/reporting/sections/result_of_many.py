@@ -15,9 +15,9 @@ from server.reporting.charts.scale import Scale, extent
 from server.reporting.charts.strip import strip_axis
 from server.reporting.comparison import Comparison, column
 from server.reporting.markup import Child, Markup, joined, table, tag
-from server.reporting.records import Run
+from server.reporting.records import Run, Scores
 from server.reporting.sections.layout import beside, figure, numbers
-from server.reporting.wording import SCORE_MEANINGS, capital, count, difference, named, score, score_name
+from server.reporting.wording import NOTHING, SCORE_MEANINGS, capital, count, difference, named, score, score_name
 
 LEAST_IS_BEST = frozenset(
     ("loss", "hd", "hd95", "hd95_voxels", "assd", "masd", "missed", "folded", "mae", "rmse", "brier", "nmse", "hfen")
@@ -72,35 +72,36 @@ def scored(run: Run, split: str) -> ByHospital | None:
 
 def every_score(run: Run, split: str) -> Child:
     """Every score's spread over hospitals, and who is worst and best in it."""
-    every = scored(run, split)
-    if every is None:
+    if split not in run.final:
         return None
-    names, classes = _names(run, split), run.roster.classes
+    names, pooled = _names(run, split), run.final[split].pooled
     at = {name: column(run.final[split].sites, name) for name in names}
+    at |= {name: {} for name in sorted(pooled) if name not in at and name != "auc_error"}
+    spread = numbers("How every score is spread over the hospitals", _quantiles(run, at, pooled)) if at else None
+    every, classes = scored(run, split), run.roster.classes
+    if every is None:
+        return spread
     drawn = [_ends(name, named(name, classes), at[name]) for name in names[:MOST_SCORES]]
     more = f", the first {MOST_SCORES} of {len(names)} scores" if len(names) > MOST_SCORES else ""
     order = sorted(every.rows, key=lambda site: -at[names[0]].get(site, 0.0))
-    return joined(
-        [
-            numbers("How every score is spread over the hospitals", _quantiles(run, split, at)),
-            numbers(f"Who is worst and who is best{more}", beside(*drawn)),
-            folded(run, every, every.title, order, f"highest and lowest {named(names[0], classes)}"),
-        ]
-    )
+    which = f"highest and lowest {named(names[0], classes)}"
+    worst = numbers(f"Who is worst and who is best{more}", beside(*drawn))
+    return joined([spread, worst, folded(run, every, every.title, order, which)])
 
 
 def _names(run: Run, split: str) -> list[str]:
+    """Scores that single hospitals have."""
     sites = run.final[split].sites if split in run.final else {}
     return sorted({name for one in sites.values() for name in one} - {"auc_error"})
 
 
-def _quantiles(run: Run, split: str, at: Mapping[str, Mapping[SiteId, float]]) -> Markup:
-    pooled = run.final[split].pooled
+def _quantiles(run: Run, at: Mapping[str, Mapping[SiteId, float]], pooled: Scores) -> Markup:
+    shares = list(QUANTILES.values())
     rows = [
         [
             named(name, run.roster.classes),
             score(pooled.get(name)),
-            *(score(float(value)) for value in np.quantile(list(found.values()), list(QUANTILES.values()))),
+            *(map(score, np.quantile(list(found.values()), shares).tolist()) if found else [NOTHING] * len(shares)),
             f"{len(found):,}",
         ]
         for name, found in at.items()
