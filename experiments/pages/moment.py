@@ -9,6 +9,7 @@ import json
 import tomllib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from statistics import median
 from threading import Lock
@@ -97,12 +98,13 @@ class Moment:
 
     def usual_s(self, site: SiteId) -> float | None:
         """How long the hospital usually takes for a round; where that is not known, the slowest other this time."""
-        return self._own_usual_s(site) or self._slowest_other_s()
+        return self._own_usual_s(site) or self._slowest_other_s
 
     def _own_usual_s(self, site: SiteId) -> float | None:
         own = [one.site_seconds[site] for one in self.run.rounds[-9:] if site in one.site_seconds]
         return median(own) if own else None
 
+    @cached_property
     def _slowest_other_s(self) -> float | None:
         others = [] if self.live is None else [one for one in self.live.sites.values() if one.state == "replied"]
         known = [one.seconds for one in others if one.seconds is not None]
@@ -121,7 +123,7 @@ class Moment:
         one = None if self.live is None else self.live.sites.get(site)
         if one is None or self.live is None:
             return ""
-        waited, own, others = self.now - one.since, self._own_usual_s(site), self._slowest_other_s()
+        waited, own, others = self.now - one.since, self._own_usual_s(site), self._slowest_other_s
         words = f"asked {duration(max(waited, 0.0))} ago"
         if self.live.stage:
             return f"{words}, for the {self.live.stage}"

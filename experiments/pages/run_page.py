@@ -10,7 +10,7 @@ from experiments.pages.moment import Moment, Site, Standing
 from experiments.pages.sheet import badge, banner, bulleted, contents, document, heading, live, tiles
 from server.live_file import State
 from server.reporting.collapse import collapse_of
-from server.reporting.curves import evaluation_curves, training_mean
+from server.reporting.curves import Curves, evaluation_curves, training_mean
 from server.reporting.losses import Losses
 from server.reporting.markup import Child, Markup, joined, table, tag
 from server.reporting.records import Round
@@ -21,6 +21,7 @@ from server.reporting.sections.participation import participation
 from server.reporting.sections.promise import in_short
 from server.reporting.sections.traffic import departures
 from server.reporting.summary import bytes_moved
+from server.reporting.tally import Tally, tally_of
 from server.reporting.wording import NOTHING, capital, count, duration, listed, score, score_name, size
 
 BADGES: dict[Standing, tuple[str, str]] = {
@@ -156,7 +157,7 @@ def finding(moment: Moment) -> str:
 
 def _expected(moment: Moment) -> str:
     about = moment.run.about
-    there = [] if moment.live is None else list(moment.live.sites)
+    there = () if moment.live is None else moment.live.sites.keys()
     expected = max(about.hospitals_expected, len(about.sites_expected))
     if not there:
         return (
@@ -173,7 +174,9 @@ def _expected(moment: Moment) -> str:
 def _refusing(moment: Moment) -> str:
     """Who was asked and refuses for now: the page's reader can telephone."""
     refused = {} if moment.live is None else moment.live.refused
-    return "".join(f" {site} refuses, and is asked again: {why}." for site, why in refused.items())
+    told = [f" {site} refuses, and is asked again: {why}." for site, why in refused.items()]
+    more = f" {len(told) - MOST_ROWS} more refuse." if len(told) > MOST_ROWS else ""
+    return "".join(told[:MOST_ROWS]) + more
 
 
 def _replies(moment: Moment) -> str:
@@ -283,7 +286,8 @@ def _hospitals(moment: Moment) -> Markup:
         f" Of {len(names)} the first {MOST_ROWS}, those in trouble before others." if len(names) > MOST_ROWS else ""
     )
     lede = "Who is asked, who has replied, and who is late and why." if goes_on else "Who did what, up to the end."
-    rows = [_row(moment, site, run.rounds[-1] if run.rounds else None) for site in shown]
+    curves, tally = evaluation_curves(run, run.about.headline or "loss"), tally_of(run.rounds)
+    rows = [_row(moment, site, curves, tally) for site in shown]
     return section("who", "Hospitals", lede + more, table(head, rows, words=3 if goes_on else 2))
 
 
@@ -293,14 +297,12 @@ def _rank(moment: Moment, name: SiteId) -> tuple[int, int]:
     return (0 if moment.is_late(name) or moment.live.sites[name].state == "dropped" else 1, 0)
 
 
-def _row(moment: Moment, site: SiteId, last: Round | None) -> list[Child]:
-    run = moment.run
+def _row(moment: Moment, site: SiteId, curves: Curves, tally: Tally) -> list[Child]:
+    run, last = moment.run, moment.run.rounds[-1] if moment.run.rounds else None
     one = None if moment.live is None else moment.live.sites.get(site)
     loss = last.training.get(site, {}).get("loss") if last is not None else None
-    points = evaluation_curves(run, run.about.headline or "loss").sites.get(site, ())
-    known = [y for _, y in points if y is not None]
-    used = sum(site in each.contributed for each in run.rounds)
-    asked = sum(site in each.selected for each in run.rounds)
+    known = [y for _, y in curves.sites.get(site, ()) if y is not None]
+    used, asked = tally.contributed.get(site, 0), tally.selected.get(site, 0)
     moved = run.traffic.sites.get(site, {}).get("received")
     took = NOTHING if one is None else duration(one.seconds)
     goes_on = moment.standing in ("running", "starting")

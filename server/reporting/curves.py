@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -24,11 +25,16 @@ class Curves:
 
     def quantile(self, share: float) -> Points:
         """The value that a `share` of the hospitals lie under, round by round."""
+        return tuple((x, float(np.quantile(ys, share)) if ys else None) for x, ys in self._by_round)
+
+    @cached_property
+    def _by_round(self) -> list[tuple[float, list[float]]]:
+        """All hospitals' values, round by round."""
         values: dict[float, list[float]] = {}
         for points in self.sites.values():
             for x, y in points:
                 values.setdefault(x, []).extend([] if y is None else [y])
-        return tuple((x, float(np.quantile(ys, share)) if ys else None) for x, ys in sorted(values.items()))
+        return sorted(values.items())
 
 
 def evaluation_curves(run: Run, score: str) -> Curves:

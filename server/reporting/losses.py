@@ -11,7 +11,8 @@ from typing import Any
 from common.data.names import SiteId
 from server.problems import Problem, without_stop
 from server.reporting.kept_here import FOLDER, Named
-from server.reporting.records import Round, Run
+from server.reporting.records import Run
+from server.reporting.tally import Tally, tally_of
 from server.reporting.wording import count, listed
 
 MOST_CASES_NAMED = 20
@@ -69,9 +70,8 @@ class Losses:
     def took_part(self) -> tuple[SiteId, ...]:
         """Hospitals in the roster, but for those that were asked to train and never contributed."""
         known = [holding.site for holding in self.run.roster.holdings]
-        known = known or [site for site in self.run.sites if any(site in one.contributed for one in self.run.rounds)]
-        used = {site for one in self.run.rounds for site in one.contributed}
-        asked = {site for one in self.run.rounds for site in one.selected}
+        used, asked = self._tally.contributed, self._tally.selected
+        known = known or [site for site in self.run.sites if site in used]
         return tuple(site for site in known if site in used or site not in asked)
 
     @property
@@ -95,11 +95,11 @@ class Losses:
     def hospitals(self) -> tuple[Problem, ...]:
         """Whoever took no part in any round, and why."""
         at_start = _of_stage(self.problems, "start", keep=True)
-        named = {problem.site for problem in at_start}
+        named = {problem.site for problem in at_start} | set(self.took_part)
         silent = [
-            Problem("start", _reasons(_reasons_of(self.run.rounds, site)) or UNKNOWN, site)
+            Problem("start", _reasons(self._tally.reasons(site)) or UNKNOWN, site)
             for site in self._everybody
-            if site not in self.took_part and site not in named and self.has_begun
+            if site not in named and self.has_begun
         ]
         return (*at_start, *(replace(one, reason=self._explained(one.reason, one.site)) for one in silent))
 
@@ -153,6 +153,10 @@ class Losses:
         last = {(one.stage, one.who, "" if one.who else one.reason): one for one in kept}
         return tuple(last.values())
 
+    @cached_property
+    def _tally(self) -> Tally:
+        return tally_of(self.run.rounds)
+
     @property
     def _everybody(self) -> tuple[SiteId, ...]:
         return tuple(dict.fromkeys([*self.run.about.sites_expected, *self.run.sites]))
@@ -165,22 +169,14 @@ class Losses:
         return self.run.kept.explained(reason, site, self.in_full)
 
     def _missed(self, site: SiteId) -> Missed:
-        lost = [one for one in self.run.rounds if site in one.selected and site not in one.contributed]
-        return Missed(
-            site,
-            tuple(one.number for one in lost),
-            tuple(self._explained(reason, site) for reason in _reasons_of(lost, site)),
-        )
+        rounds = tuple(one.number for one in self._tally.lost.get(site, ()))
+        lost = set(rounds)
+        found = (drop.reason for one, drop in self._tally.drops.get(site, ()) if one.number in lost)
+        return Missed(site, rounds, tuple(self._explained(reason, site) for reason in dict.fromkeys(found)))
 
     def _without_scores(self, site: SiteId) -> Missed:
         """Hospitals whose update was used, or not asked for, and whose scores were not used."""
-        lost = {
-            one.number: drop.reason
-            for one in self.run.rounds
-            for drop in one.dropped
-            if drop.site == site
-            and (site not in one.selected or (drop.leg == "evaluate" and site in one.contributed))
-        }
+        lost = {one.number: drop.reason for one, drop in self._tally.unscored.get(site, ())}
         reasons = tuple(dict.fromkeys(self._explained(reason, site) for reason in lost.values()))
         return Missed(site, tuple(lost), reasons, "has no scores of")
 
@@ -206,11 +202,6 @@ def _cases_table(one: LeftOutCases) -> Mapping[str, Any]:
 
 def _of_stage(problems: Iterable[Problem], stage: str, keep: bool) -> list[Problem]:
     return [problem for problem in problems if (problem.stage == stage) is keep]
-
-
-def _reasons_of(rounds: Iterable[Round], site: SiteId) -> tuple[str, ...]:
-    """Each reason once."""
-    return tuple(dict.fromkeys(drop.reason for one in rounds for drop in one.dropped if drop.site == site))
 
 
 def _reasons(reasons: Sequence[str]) -> str:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from base64 import b64encode
 from hashlib import sha256
 
+from server.reporting.by_hospital import is_many
 from server.reporting.comparison import compare
+from server.reporting.finder_script import FINDER_SCRIPT, FINDER_STYLE
 from server.reporting.markup import Markup, escaped, joined, tag
 from server.reporting.records import Run
 from server.reporting.script import SCRIPT
@@ -15,6 +17,7 @@ from server.reporting.sections.duration import time_spent
 from server.reporting.sections.evaluation import evaluation
 from server.reporting.sections.extremes import extremes
 from server.reporting.sections.features import features
+from server.reporting.sections.finder import finder
 from server.reporting.sections.fine_tuning import fine_tuning
 from server.reporting.sections.learning import learning
 from server.reporting.sections.opening import opening
@@ -33,6 +36,7 @@ def page_of(run: Run) -> str:
     comparison, untrained = compare(run), run.about.rounds_planned == 0
     parts = {
         "Evaluation" if untrained else "Result": evaluation(run) if untrained else result(run, comparison),
+        "Find": finder(run, comparison),
         "Fine-tuning": fine_tuning(run),
         "Collapse": collapse(run),
         "Learning": learning(run),
@@ -51,30 +55,40 @@ def page_of(run: Run) -> str:
     shown = {word: part for word, part in parts.items() if part is not None}
     main = tag("main", opening(run, comparison), _contents(shown), *shown.values(), _foot(run))
     title = f"{run.about.title or run.about.study or run.name}, federated training report"
-    return document(title, main)
+    return document(title, main, searched=is_many(run))
 
 
-def document(title: str, body: Markup) -> str:
-    """A page around `body`. Its policy forbids every connection, and every style and script but our own."""
+def document(title: str, body: Markup, searched: bool = False) -> str:
+    """A page around `body`. Its policy forbids every connection, and every style and script but our own.
+
+    searched: whether it finds hospitals by name, which takes a style and a script more.
+    """
+    styles, scripts = _parts(searched)
     head = tag(
         "head",
         tag("meta", charset="utf-8"),
-        tag("meta", http_equiv="Content-Security-Policy", content=policy()),
+        tag("meta", http_equiv="Content-Security-Policy", content=policy(searched)),
         tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
         tag("meta", name="referrer", content="no-referrer"),
         tag("title", title),
-        tag("style", Markup(STYLE)),
+        *(tag("style", Markup(one)) for one in styles),
     )
-    whole = tag("html", head, tag("body", body, tag("script", Markup(SCRIPT))), lang="en")
+    whole = tag("html", head, tag("body", body, *(tag("script", Markup(one)) for one in scripts)), lang="en")
     return f"<!doctype html>\n{whole}\n"
 
 
-def policy() -> str:
-    """Content-Security-Policy: pictures from within the page, our style and script by their hash, nothing else."""
+def policy(searched: bool = True) -> str:
+    """Content-Security-Policy: pictures from within the page, our styles and scripts by their hash, nothing else."""
+    styles, scripts = (" ".join(f"'{_hash(one)}'" for one in parts) for parts in _parts(searched))
     return (
-        f"default-src 'none'; img-src data:; style-src '{_hash(STYLE)}'; script-src '{_hash(SCRIPT)}'; "
+        f"default-src 'none'; img-src data:; style-src {styles}; script-src {scripts}; "
         "base-uri 'none'; form-action 'none'"
     )
+
+
+def _parts(searched: bool) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Styles and scripts."""
+    return ((STYLE, FINDER_STYLE), (SCRIPT, FINDER_SCRIPT)) if searched else ((STYLE,), (SCRIPT,))
 
 
 def _hash(text: str) -> str:
@@ -85,6 +99,7 @@ IDS = {
     "Result": "result",
     "Evaluation": "evaluation",
     "Certainty": "evaluation",
+    "Find": "find",
     "Fine-tuning": "tuned",
     "Collapse": "collapse",
     "Learning": "learning",

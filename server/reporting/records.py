@@ -290,7 +290,7 @@ class Run:
     patients: PatientRecord | None = None
     subgroups: Mapping[str, tuple[Cell, ...]] = field(default_factory=dict)
 
-    @property
+    @cached_property
     def sites(self) -> tuple[SiteId, ...]:
         """Every hospital that any file names: the roster's in its order, others expected, then any by name."""
         known = [holding.site for holding in self.roster.holdings]

@@ -10,7 +10,8 @@ from server.collapse_words import all_well, sentences
 from server.reporting.collapse import collapse_of
 from server.reporting.comparison import Comparison, compare
 from server.reporting.losses import Losses, losses_table
-from server.reporting.records import Run
+from server.reporting.records import Holding, Run
+from server.reporting.tally import Tally, tally_of
 from server.reporting.wording import named
 
 SCHEMA = 2
@@ -42,7 +43,7 @@ def summary_of(run: Run) -> dict[str, Any]:
         "skew": {"label_divergence": run.roster.label_divergence, "size_gini": run.roster.size_gini},
         "bytes": bytes_moved(run),
         "privacy": _privacy(run),
-        "hospitals": {site: _hospital(run, comparison, site) for site in run.sites},
+        "hospitals": _hospitals(run, comparison),
         "collapse": _collapse(run),
         "outcome": outcome(run, losses),
         "expected": {"hospitals": losses.expected, "sites": list(about.sites_expected)},
@@ -131,8 +132,15 @@ def _headline(comparison: Comparison) -> dict[str, Any]:
     }
 
 
-def _hospital(run: Run, comparison: Comparison, site: SiteId) -> dict[str, Any]:
-    holding = next((one for one in run.roster.holdings if one.site == site), None)
+def _hospitals(run: Run, comparison: Comparison) -> dict[SiteId, dict[str, Any]]:
+    tally = tally_of(run.rounds)
+    holdings = {one.site: one for one in reversed(run.roster.holdings)}
+    return {site: _hospital(run, comparison, site, holdings.get(site), tally) for site in run.sites}
+
+
+def _hospital(
+    run: Run, comparison: Comparison, site: SiteId, holding: Holding | None, tally: Tally
+) -> dict[str, Any]:
     moved = run.traffic.sites.get(site, {})
     return {
         "federated": comparison.federated.get(site),
@@ -144,12 +152,9 @@ def _hospital(run: Run, comparison: Comparison, site: SiteId) -> dict[str, Any]:
         "quarantined": holding.quarantined if holding else None,
         "bytes_sent": moved.get("sent"),
         "bytes_received": moved.get("received"),
-        "rounds_selected": sum(site in one.selected for one in run.rounds),
-        "rounds_contributed": sum(site in one.contributed for one in run.rounds),
+        "rounds_selected": tally.selected.get(site, 0),
+        "rounds_contributed": tally.contributed.get(site, 0),
         "drops": [
-            {"round": one.number, "leg": drop.leg, "reason": drop.reason}
-            for one in run.rounds
-            for drop in one.dropped
-            if drop.site == site
+            {"round": one.number, "leg": drop.leg, "reason": drop.reason} for one, drop in tally.drops.get(site, ())
         ],
     }

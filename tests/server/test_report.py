@@ -20,7 +20,7 @@ from tests.server.sample_run import CITIES, site_names, write_sample
 TABLES = ("about.json", "roster.json", "final.json", "traffic.json", "baselines.json")
 OPTIONAL = (*TABLES, "pictures.json", "study.toml")
 NETWORK_ATTRIBUTES = {"src", "href", "srcset", "action", "data", "poster", "xlink:href", "background", "formaction"}
-VOID = {"meta", "img", "br"}
+VOID = {"meta", "img", "br", "input"}
 
 
 class Page(HTMLParser):

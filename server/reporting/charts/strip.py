@@ -25,9 +25,9 @@ def _mark(tip: str, place: float, look: str) -> Markup:
     return tag("rect", tag("title", tip), x=_percent(place), y=5, width=3, height=16, class_=f"mark {look} hit")
 
 
-def strip_axis(scale: Scale) -> Markup:
-    """The numbers under strips."""
-    marks = ticks(scale.low, scale.high)
+def strip_axis(scale: Scale, whole: bool = False) -> Markup:
+    """The numbers under strips. whole: of what is counted."""
+    marks = ticks(scale.low, scale.high, whole=whole)
     texts = (tag("text", plain(value), x=_percent(scale(value)), y=12, text_anchor="middle") for value in marks)
     return tag("svg", *texts, class_="strip-axis", aria_hidden="true")
 

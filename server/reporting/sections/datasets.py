@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from common.data.names import SiteId
+from server.reporting.by_hospital import MANY, ByHospital, folded
 from server.reporting.charts.bars import Part, legend, row, stacked_bar
 from server.reporting.charts.strip import columns
-from server.reporting.markup import Markup, joined, table, tag
+from server.reporting.markup import Markup, joined, tag
 from server.reporting.records import Holding, Roster, Run
-from server.reporting.sections.layout import MOST_ROWS, beside, figure, numbers, section
+from server.reporting.sections.layout import MOST_ROWS, beside, figure, section
 from server.reporting.wording import NOTHING, count, percent, score
 
 SPLITS = {"train": "training", "validation": "validation", "test": "test"}
 UNTOLD = "No hospital told how many cases it holds."
 NOT_LEARNED = "Nothing is learned from them here; source.unlabelled = true does not even read them."
 MOST_CLASSES = 8
+MOST_COLUMNS = 100
 BACKGROUND = "background"
 PICTURE_COLOURS = 6
 """Classes that pictures can tell apart by colour."""
@@ -34,7 +37,13 @@ def holdings(run: Run) -> Markup | None:
         "What each hospital holds",
         lede.strip(),
         beside(_sizes(roster), _labels(roster, learned=not run.about.watched)),
-        numbers("Cases, patients and labels of every hospital", _table(roster)),
+        folded(
+            run,
+            every := held(roster),
+            f"{every.title} of every hospital",
+            _by_size(roster),
+            "the ten largest and the ten smallest",
+        ),
     )
 
 
@@ -88,8 +97,11 @@ def _sizes(roster: Roster) -> Markup:
     if len(roster.holdings) > MOST_ROWS:
         ordered = sorted(roster.holdings, key=_total, reverse=True)
         stacks = {holding.site: _size_parts(holding) for holding in ordered}
-        note = f"One column a hospital, largest first; the tallest holds {largest:,} cases."
-        return figure("Cases", keys, columns(stacks, largest), note=note)
+        drawn, each = _thinned(stacks)
+        note = (
+            f"{each}, largest first; the {'largest' if drawn is not stacks else 'tallest'} holds {largest:,} cases."
+        )
+        return figure("Cases", keys, columns(drawn, largest), note=note)
     rows = [
         row(holding.site, stacked_bar(_size_parts(holding), largest, shares=False), note=f"{_total(holding):,}")
         for holding in roster.holdings
@@ -128,6 +140,20 @@ def _label_parts(holding: Holding, names: list[str]) -> list[Part]:
     return [Part(name, share, looks[name], percent(share)) for name, share in values.items()]
 
 
+def _thinned(stacks: dict[SiteId, list[Part]]) -> tuple[dict[SiteId, list[Part]], str]:
+    """Of many hospitals the middle one of each few in this order; and in words what a column stands for."""
+    if len(stacks) <= MANY:
+        return stacks, "One column a hospital"
+    length, order = -(-len(stacks) // MOST_COLUMNS), list(stacks.items())
+    groups = [order[start : start + length] for start in range(0, len(order), length)]
+    kept = {}
+    for k, group in enumerate(groups):
+        site, parts = group[len(group) // 2]
+        first = k * length + 1
+        kept[f"hospitals {first:,} to {first + len(group) - 1:,}, drawn is {site}"] = parts
+    return kept, f"A column stands for {length} hospitals that are next to each other, and shows the middle one"
+
+
 def _labels(roster: Roster, learned: bool) -> Markup | None:
     """learned: whether the task learns from labels; None where it does not and there are none."""
     names = class_names(roster)
@@ -142,7 +168,8 @@ def _labels(roster: Roster, learned: bool) -> Markup | None:
     stacks = {holding.site: _label_parts(holding, names) for holding in roster.holdings}
     if len(stacks) > MOST_ROWS:
         ordered = dict(sorted(stacks.items(), key=lambda item: [part.value for part in item[1]], reverse=True))
-        return figure("Labels", keys, columns(ordered, 1.0), note=joined(["One column a hospital. ", note]))
+        drawn, each = _thinned(ordered)
+        return figure("Labels", keys, columns(drawn, 1.0), note=joined([f"{each}. ", note]))
     rows = [row(site, stacked_bar(parts)) for site, parts in stacks.items()]
     return figure("Labels", keys, tag("div", *rows, class_="rows"), note=note if learned else NOT_LEARNED)
 
@@ -156,21 +183,26 @@ def _background_note(roster: Roster) -> str | None:
     return f"Shares of the marked area; the background, {share} of each hospital's pixels, is left out."
 
 
-def _table(roster: Roster) -> Markup:
+def _by_size(roster: Roster) -> list[SiteId]:
+    return [holding.site for holding in sorted(roster.holdings, key=_total, reverse=True)]
+
+
+def held(roster: Roster) -> ByHospital:
+    """Of every hospital: cases and patients by split, and its share of each label."""
     names = list(dict.fromkeys([*roster.classes, *(name for one in roster.holdings for name in one.labels)]))
     head = [
-        "Hospital",
         *(f"Cases, {word}" for word in SPLITS.values()),
         *(f"Patients, {word}" for word in SPLITS.values()),
+        "Unusable cases",
+        *names,
     ]
-    rows = [
-        [
-            holding.site,
+    rows = {
+        holding.site: [
             *(f"{holding.cases.get(split, 0):,}" for split in SPLITS),
             *(f"{holding.patients.get(split, 0):,}" for split in SPLITS),
             f"{holding.quarantined:,}",
             *(percent(holding.labels[name]) if name in holding.labels else NOTHING for name in names),
         ]
         for holding in roster.holdings
-    ]
-    return table([*head, "Unusable cases", *names], rows)
+    }
+    return ByHospital("holdings", "Cases, patients and labels", head, rows)

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 
+from common.data.names import SiteId
+from server.reporting.by_hospital import ByHospital, folded
 from server.reporting.charts.bars import Part, bar, legend, row, stacked_bar
-from server.reporting.markup import Markup, joined, table, tag
+from server.reporting.markup import Markup, joined, tag
 from server.reporting.records import Run
-from server.reporting.sections.layout import MOST_ROWS, beside, figure, numbers, section
+from server.reporting.sections.layout import MOST_ROWS, beside, figure, section
 from server.reporting.wording import duration, listed, percent
 
 WORDS = {
@@ -34,7 +36,7 @@ def time_spent(run: Run) -> Markup | None:
         "Where the time went",
         _lede(run, parts),
         _whole(parts) if parts else None,
-        _hospitals(means) if means else None,
+        _hospitals(run, means) if means else None,
     )
 
 
@@ -99,9 +101,14 @@ def _whole(parts: list[Part]) -> Markup:
     return joined([tag("div", stacked_bar(parts), class_="rows tall"), keys])
 
 
-def _hospitals(means: Mapping[str, float]) -> Markup:
-    rows = [[site, duration(value)] for site, value in means.items()]
-    every = numbers("Every hospital", table(["Hospital", "Mean seconds a round"], rows))
+def mean_times(means: Mapping[SiteId, float]) -> ByHospital:
+    """Of every hospital that answered."""
+    rows = {site: [duration(value)] for site, value in means.items()}
+    return ByHospital("time", "Time of its answers", ["Mean seconds a round"], rows)
+
+
+def _hospitals(run: Run, means: Mapping[SiteId, float]) -> Markup:
+    every = folded(run, mean_times(means), "Every hospital", list(means), "the slowest and the fastest")
     longest = max(means.values()) or 1.0
     shown = list(means.items())[:MOST_ROWS]
     bars = [

@@ -6,14 +6,18 @@ from collections.abc import Sequence
 from dataclasses import replace
 from math import sqrt
 
+from server.reporting.by_hospital import ends, is_many, some
 from server.reporting.charts.bars import legend
 from server.reporting.charts.plane import Area, Curve, Plane, Spot, plane
 from server.reporting.charts.scale import extent
+from server.reporting.comparison import compare
 from server.reporting.details import Benefit, Bin, Details
 from server.reporting.markup import Child, Markup, joined, table, tag
 from server.reporting.records import Run, Scores
 from server.reporting.sections.answers import confusion_of, figures_of_answers
 from server.reporting.sections.layout import beside, figure, numbers, section
+from server.reporting.sections.result import MODELS, compared
+from server.reporting.sections.result_of_many import every_score, spreads
 from server.reporting.wording import NOTHING, SCORE_MEANINGS, capital, count, named, percent, score, score_name
 
 LEAST_CELL = 5
@@ -261,6 +265,8 @@ def _hospitals(run: Run, split: str) -> Child:
     sites = run.final[split].sites
     if run.about.rounds_planned != 0 or not sites:
         return None
+    if is_many(run):
+        return _of_many(run, split)
     names = sorted({name for scores in sites.values() for name in scores})
     rows = [[site, *(score(scores.get(name)) for name in names)] for site, scores in sites.items()]
     return joined(
@@ -269,6 +275,16 @@ def _hospitals(run: Run, split: str) -> Child:
             table(["Hospital", capital(score_name(run.about.headline))], _ranked(run, split)),
             numbers("All scores by hospital", table(["Hospital", *map(capital, map(score_name, names))], rows)),
         ]
+    )
+
+
+def _of_many(run: Run, split: str) -> Markup:
+    """Of many hospitals the highest and the lowest, and how every score is spread."""
+    comparison = compare(run)
+    title = tag("h3", f"{capital(score_name(run.about.headline))} by hospital")
+    order = sorted(comparison.federated, key=lambda site: -comparison.federated[site])
+    return joined(
+        [title, spreads(comparison, MODELS), some(run, compared(comparison), ends(order)), every_score(run, split)]
     )
 
 

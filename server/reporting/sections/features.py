@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from server.reporting.by_hospital import MANY
 from server.reporting.charts.bars import legend
 from server.reporting.charts.plane import Plane, Spot, plane
 from server.reporting.embedding import Alike, Card, Embedding, Point
@@ -60,7 +61,15 @@ def _map(found: Embedding, title: str, of: Callable[[Point], str], note: str) ->
     x, y = (_limits([getattr(point, axis) for point in found.points]) for axis in ("x", "y"))
     words = [f"direction {k}: {percent(share)}" for k, share in enumerate((*found.shares, 0.0, 0.0)[:2], 1)]
     chart = plane(Plane(x, y, words[0], words[1]), describe=f"map of features, {title.lower()}", spots=spots)
-    return figure(title, legend(looks.items()), chart, note=note)
+    return figure(title, legend(_keys(looks).items()), chart, note=note)
+
+
+def _keys(looks: dict[str, str]) -> dict[str, str]:
+    """Of many names those with a colour of their own, and how many share the last."""
+    if len(looks) <= MANY:
+        return looks
+    own = list(looks.items())[: COLOURS - 1]
+    return {**dict(own), f"{len(looks) - len(own):,} others": f"c{COLOURS}"}
 
 
 def _looks(words: Sequence[str]) -> dict[str, str]:

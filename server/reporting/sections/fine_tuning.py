@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+from common.data.names import SiteId
+from server.reporting.by_hospital import ByHospital, ends, is_many, some
 from server.reporting.markup import Child, Markup, table, tag
 from server.reporting.records import Run, Scores
 from server.reporting.sections.layout import section
 from server.reporting.wording import NOTHING, capital, count, difference, score, score_name
 
 TUNED, TEST = "fine_tuned", "test"
+Pairs = Mapping[SiteId, tuple[Scores, Scores]]
 EVERYBODY = "All patients together"
 
 
@@ -19,13 +24,34 @@ def fine_tuning(run: Run) -> Markup | None:
     if not pairs:
         return None
     name = run.about.headline or "loss"
+    every = tuned(run)
     return section(
         "tuned",
         "What fine-tuning adds in each hospital",
         _lede(pairs, name),
-        table(["Hospital", f"{capital(score_name(name))} before", "after", "gain"], _rows(pairs, name)),
+        _ends(run, every, pairs, name)
+        if every is not None and is_many(run)
+        else table(["Hospital", *_head(name)], [[site, *cells] for site, cells in _rows(pairs, name).items()]),
         _where(run),
     )
+
+
+def tuned(run: Run) -> ByHospital | None:
+    """Scores of every hospital before and after; None where no hospital fine-tuned."""
+    name = run.about.headline or "loss"
+    rows = _rows(_pairs(run), name) if TUNED in run.final else {}
+    return ByHospital("tuned", "Before and after fine-tuning", _head(name), rows) if rows else None
+
+
+def _head(name: str) -> list[str]:
+    return [f"{capital(score_name(name))} before", "after", "gain"]
+
+
+def _ends(run: Run, every: ByHospital, pairs: Pairs, name: str) -> Markup:
+    """Of many hospitals those who gain least and most, and all patients together."""
+    gains = {site: gain for site, pair in pairs.items() if (gain := _gain(pair, name)) is not None}
+    order = sorted((site for site in gains if site != EVERYBODY), key=gains.__getitem__)
+    return some(run, every, [EVERYBODY, *ends(order)])
 
 
 def _pairs(run: Run) -> dict[str, tuple[Scores, Scores]]:
@@ -55,12 +81,12 @@ def _gain(pair: tuple[Scores, Scores], name: str) -> float | None:
     return None if before is None or after is None else after - before
 
 
-def _rows(pairs: dict[str, tuple[Scores, Scores]], name: str) -> list[list[str]]:
-    rows = []
+def _rows(pairs: Pairs, name: str) -> dict[SiteId, list[str]]:
+    rows = {}
     for site, (before, after) in pairs.items():
         gain = _gain((before, after), name)
         shown = NOTHING if gain is None else difference(gain)
-        rows.append([site, score(before.get(name)), score(after.get(name)), shown])
+        rows[site] = [score(before.get(name)), score(after.get(name)), shown]
     return rows
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from server.reporting.by_hospital import is_many
 from server.reporting.charts.lines import Band, Line, line_chart
 from server.reporting.curves import Curves, evaluation_curves, training_curves
 from server.reporting.markup import Markup, table, tag
@@ -71,7 +72,8 @@ def _losses(run: Run, losses: Curves) -> Markup:
 def _lede(run: Run, headline: str, scores: Curves) -> str:
     known = [(x, y) for x, y in scores.pooled if y is not None]
     if len(known) < 2 or headline == "loss":
-        return "Each line is one hospital; the bold line is over all patients together."
+        each = "The middle hospital of each round" if is_many(run) else "Each line is one hospital"
+        return f"{each}; the bold line is over all patients together."
     (_, first), (last_round, last) = known[0], known[-1]
     best_round, best = max(known, key=lambda point: point[1])
     name = score_name(headline)

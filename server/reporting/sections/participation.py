@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+from common.data.names import SiteId
+from server.reporting.by_hospital import is_many
 from server.reporting.charts.bars import legend, row
 from server.reporting.charts.timeline import bins, timeline_axis, timeline_row
 from server.reporting.markup import Markup, table, tag
 from server.reporting.records import Round, Run
 from server.reporting.sections.layout import numbers, section
+from server.reporting.sections.participation_of_many import of_many
 from server.reporting.summary import taken_back
+from server.reporting.tally import tally_of
 from server.reporting.wording import capital, count, listed
 
 DENSE_FROM = 26
@@ -28,8 +34,12 @@ def participation(run: Run) -> Markup | None:
     """None before the first round."""
     if not run.rounds:
         return None
-    columns = bins(run.rounds)
-    rows = [row(site, timeline_row(site, columns), note=_share(run, site)) for site in run.sites]
+    told = (_taken_back(run), _repeats(run), _drops(run))
+    if is_many(run):
+        return section("rounds", "Who took part", _lede(run), of_many(run), *told)
+    columns, contributed = bins(run.rounds), tally_of(run.rounds).contributed
+    shares = {site: f"{contributed.get(site, 0)} of {len(run.rounds)}" for site in run.sites}
+    rows = [row(site, timeline_row(site, columns), note=shares[site]) for site in run.sites]
     dense = len(rows) >= DENSE_FROM
     keys = legend(
         [("contributed", "contributed"), ("not selected", "idle"), ("dropped: its reply was not used", "dropped")]
@@ -39,9 +49,8 @@ def participation(run: Run) -> Markup | None:
     length = len(columns[0])
     binned = f"Each column is {length} rounds and shows the gravest of them." if length > 1 else None
     note = tag("p", binned, class_="note") if binned else None
-    shares = _shares(run) if dense else None
-    told = (_taken_back(run), _repeats(run), _drops(run))
-    return section("rounds", "Who took part", _lede(run), keys, grid, note, *told, shares)
+    every = _shares(shares) if dense else None
+    return section("rounds", "Who took part", _lede(run), keys, grid, note, *told, every)
 
 
 def _taken_back(run: Run) -> Markup | None:
@@ -53,13 +62,11 @@ def _taken_back(run: Run) -> Markup | None:
     return tag("details", tag("summary", f"Rounds that were taken back ({len(found)})"), tag("ul", *shown), open=True)
 
 
-def _share(run: Run, site: str) -> str:
-    return f"{sum(site in one.contributed for one in run.rounds)} of {len(run.rounds)}"
-
-
 def _lede(run: Run) -> str:
     drops = [(one.number, drop) for one in run.rounds for drop in one.dropped]
-    start = f"One row a hospital, {count(len(run.rounds), 'round')} from left to right."
+    rounds = count(len(run.rounds), "round")
+    start = f"{count(len(run.sites), 'hospital')}, {rounds}." if is_many(run) else ""
+    start = start or f"One row a hospital, {rounds} from left to right."
     if not drops:
         return f"{start} No reply was dropped."
     sites = sorted({drop.site for _, drop in drops})
@@ -134,6 +141,5 @@ def _drops(run: Run) -> Markup | None:
     )
 
 
-def _shares(run: Run) -> Markup:
-    rows = [[site, _share(run, site)] for site in run.sites]
-    return numbers("Rounds of every hospital", table(["Hospital", "Contributed"], rows))
+def _shares(shares: Mapping[SiteId, str]) -> Markup:
+    return numbers("Rounds of every hospital", table(["Hospital", "Contributed"], shares.items()))

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from math import inf
+
+from common.data.names import SiteId
+from server.reporting.by_hospital import ByHospital, folded
 from server.reporting.charts.lines import Line, line_chart
-from server.reporting.markup import Markup, table, tag
+from server.reporting.markup import Markup, tag
 from server.reporting.records import Privacy, Run, Spent
-from server.reporting.sections.layout import beside, facts, figure, numbers, section
+from server.reporting.sections.layout import beside, facts, figure, section
 from server.reporting.sections.promise import beside_list, neighbours
 from server.reporting.wording import NOTHING, plain, score
 
@@ -30,6 +34,7 @@ SIMULATED = (
     "The noise of this run came from the study's seed, so that it can be repeated. Anyone who knows the seed can "
     "take it off again: figures of a simulation show what a deployment would promise, and protect nobody."
 )
+SPENT = "Every hospital's noise, rounds and epsilon"
 MEANING = (
     "Epsilon bounds how much more likely any conclusion becomes by one unit's data being there or not: by a factor "
     "of at most e to the power epsilon, but for the small chance delta. An epsilon of 1 is a factor of 2.7, of 10 "
@@ -51,7 +56,7 @@ def privacy(run: Run) -> Markup | None:
         tag("p", PLACES.get(promise.place, "")),
         tag("p", SIMULATED, class_="banner warn") if promise.noise_source.startswith("seed") else None,
         beside(figure("Epsilon spent, round by round", _chart(promise)), figure("The promise", _facts(promise))),
-        numbers("Every hospital's noise, rounds and epsilon", _table(promise)),
+        folded(run, spent(promise), SPENT, _by_epsilon(promise), "who spent most and who spent least"),
         beside_list(promise.beside, promise.unit, promise.delta),
         tag("p", MEANING, class_="note"),
     )
@@ -59,11 +64,11 @@ def privacy(run: Run) -> Markup | None:
 
 def lede(promise: Privacy) -> str:
     """Whose presence is hidden, and how well at worst."""
-    spent = [one.epsilon for one in promise.sites.values() if one.epsilon is not None]
+    epsilons = [one.epsilon for one in promise.sites.values() if one.epsilon is not None]
     whose = WHOSE.get(promise.unit, "one unit")
-    if not spent or max(spent) == 0:
+    if not epsilons or max(epsilons) == 0:
         return f"The study hides {whose}. Nothing was released, so nothing was spent."
-    low, high = min(spent), max(spent)
+    low, high = min(epsilons), max(epsilons)
     many = (
         f"{score(high)} in every hospital"
         if score(low) == score(high)
@@ -95,9 +100,14 @@ def _facts(promise: Privacy) -> Markup:
     )
 
 
-def _table(promise: Privacy) -> Markup:
+def _by_epsilon(promise: Privacy) -> list[SiteId]:
+    epsilons = {site: inf if one.epsilon is None else one.epsilon for site, one in promise.sites.items()}
+    return sorted(epsilons, key=lambda site: (-epsilons[site], site))
+
+
+def spent(promise: Privacy) -> ByHospital:
+    """Of every hospital."""
     heads = [
-        "Hospital",
         "Patients",
         "Rounds charged",
         "Noisy sums",
@@ -106,12 +116,12 @@ def _table(promise: Privacy) -> Markup:
         "Epsilon",
         "by RDP",
     ]
-    return table(heads, [_row(site, one) for site, one in promise.sites.items()])
+    rows = {site: _row(one) for site, one in promise.sites.items()}
+    return ByHospital("privacy", "Noise, rounds and epsilon", heads, rows)
 
 
-def _row(site: str, one: Spent) -> list[str]:
+def _row(one: Spent) -> list[str]:
     return [
-        site,
         f"{one.patients:,}",
         str(one.rounds),
         str(one.rounds * one.steps_a_round),

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from common.data.names import SiteId
+from server.reporting.by_hospital import ByHospital, folded, is_many
 from server.reporting.charts.bars import bar, legend, row
 from server.reporting.charts.forest import Estimate, forest
 from server.reporting.charts.scale import Scale, extent
@@ -14,6 +15,7 @@ from server.reporting.markup import Child, Markup, joined, table, tag
 from server.reporting.patients import Gain
 from server.reporting.records import Run, Scores
 from server.reporting.sections.layout import MOST_ROWS, figure, numbers, section
+from server.reporting.sections.result_of_many import every_score, spreads
 from server.reporting.wording import NOTHING, capital, count, difference, listed, named, score, score_name
 
 MODELS = {
@@ -33,18 +35,28 @@ def result(run: Run, comparison: Comparison) -> Markup | None:
     """None where nothing was evaluated."""
     if not comparison.federated:
         return None
-    name = capital(score_name(comparison.score))
-    few = len(comparison.federated) <= MOST_ROWS
+    every, few = compared(comparison), len(comparison.federated) <= MOST_ROWS
+    drawn = spreads(comparison, MODELS) if is_many(run) and not few else None
     return section(
         "result",
         "Does learning together help?",
         _lede(comparison),
         legend((label, key) for key, label in MODELS.items() if key in comparison.models),
-        _bars(comparison) if few else _strips(comparison),
+        drawn or (_bars(comparison) if few else _strips(comparison)),
         _gains(run, comparison),
-        numbers(f"{name} of every hospital", _table(comparison)),
-        _all_scores(run, comparison.split),
+        folded(
+            run,
+            every,
+            f"{every.title} of every hospital",
+            _by_score(comparison),
+            "the ten highest and the ten lowest",
+        ),
+        every_score(run, comparison.split) if is_many(run) else _all_scores(run, comparison.split),
     )
+
+
+def _by_score(comparison: Comparison) -> list[SiteId]:
+    return sorted(comparison.federated, key=lambda site: (-comparison.federated[site], site))
 
 
 def _lede(comparison: Comparison) -> str:
@@ -65,15 +77,17 @@ def _lede(comparison: Comparison) -> str:
     return f"{start} It falls behind at {named}."
 
 
-def _gains(run: Run, comparison: Comparison) -> Child:
-    """What each hospital gains by taking part, with intervals where its patients are simulated here."""
-    found = run.patients.gains if run.patients is not None and comparison.split == run.patients.split else {}
+def _known_gains(run: Run, split: str) -> Mapping[SiteId, Gain]:
+    """With intervals, of simulated patients."""
+    return run.patients.gains if run.patients is not None and split == run.patients.split else {}
+
+
+def _estimates(run: Run, comparison: Comparison) -> list[Estimate]:
+    """Whoever gains most comes first."""
+    found = _known_gains(run, comparison.split)
     values = {**comparison.gains, **{site: one.value for site, one in found.items()}}
     values.pop(TOGETHER, None)
-    if not values or (len(values) > MOST_ROWS and not found):
-        return None
-    order = sorted(values, key=lambda site: -values[site])
-    drawn = [
+    return [
         Estimate(
             site,
             values[site],
@@ -81,12 +95,26 @@ def _gains(run: Run, comparison: Comparison) -> Child:
             found[site].high if site in found else None,
             note=f"{found[site].patients} patients" if site in found else "",
         )
-        for site in order
+        for site in sorted(values, key=lambda site: -values[site])
     ]
-    rows = [[one.name, difference(one.value), _end(one.low), _end(one.high), one.note] for one in drawn]
-    head = ["Hospital", "Gain", "from", "to", "On"]
+
+
+def gained(run: Run, comparison: Comparison) -> ByHospital | None:
+    """What each hospital gains by taking part, with intervals where its patients are simulated here."""
+    drawn = _estimates(run, comparison)
+    if not drawn or (len(drawn) > MOST_ROWS and not _known_gains(run, comparison.split)):
+        return None
+    rows = {one.name: [difference(one.value), _end(one.low), _end(one.high), one.note] for one in drawn}
+    return ByHospital("gains", "What it gains by taking part", ["Gain", "from", "to", "On"], rows)
+
+
+def _gains(run: Run, comparison: Comparison) -> Child:
+    every, found = gained(run, comparison), _known_gains(run, comparison.split)
+    if every is None:
+        return None
+    drawn, order = _estimates(run, comparison), list(every.rows)
     chart = forest(drawn, difference, 0.0) if len(drawn) <= 2 * MOST_ROWS else None
-    values_table = numbers("The gains as numbers", table(head, rows))
+    values_table = folded(run, every, "The gains as numbers", order, "who gains most and who gains least")
     return figure(
         "What each hospital gains by taking part",
         chart,
@@ -178,14 +206,16 @@ def _gain_strip(comparison: Comparison) -> Child:
     return figure("What each hospital gains", tag("div", drawn, row("", strip_axis(scale)), class_="rows strips"))
 
 
-def _table(comparison: Comparison) -> Markup:
-    models = comparison.models
-    head = ["Hospital", *(capital(MODELS[model]) for model in models)]
-    writers: list[Callable[[SiteId], str]] = [lambda site, s=scores: score(s.get(site)) for scores in models.values()]  # type: ignore[misc]
-    if comparison.gains:
+def compared(comparison: Comparison) -> ByHospital:
+    """The main score of every hospital, of each model."""
+    models, gains = comparison.models, comparison.gains
+    head = [capital(MODELS[model]) for model in models]
+    rows = {site: [score(scores.get(site)) for scores in models.values()] for site in comparison.federated}
+    if gains:
         head.append("Federated minus alone")
-        writers.append(lambda site: difference(comparison.gains[site]) if site in comparison.gains else NOTHING)
-    return table(head, [[site, *(write(site) for write in writers)] for site in comparison.federated])
+        for site, cells in rows.items():
+            cells.append(difference(gains[site]) if site in gains else NOTHING)
+    return ByHospital("result", capital(score_name(comparison.score)), head, rows)
 
 
 def _all_scores(run: Run, split: str) -> Child:

@@ -21,6 +21,7 @@ TERMS = {
     "test patients": "patients kept apart and never used in training",
     "loss": "what training makes smaller, on the cases that the model learns from",
 }
+MOST_PROGRAMS = 200
 
 
 def settings(run: Run) -> Markup:
@@ -55,8 +56,10 @@ def _programs(run: Run) -> Markup | None:
     alone = len(sites) == 1
     lines = [
         tag("div", f"{_who(names, alone)}{versions or 'nothing is known of it'} ", tag("code", digest))
-        for (digest, versions), names in sites.items()
+        for (digest, versions), names in list(sites.items())[:MOST_PROGRAMS]
     ]
+    if len(sites) > MOST_PROGRAMS:
+        lines.append(tag("div", f"and {len(sites) - MOST_PROGRAMS:,} more programs, in about.json"))
     return tag("div", *lines) if lines else None
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from server.reporting.by_hospital import ByHospital, is_many
 from server.reporting.charts.forest import Estimate, forest
 from server.reporting.markup import Child, Markup, joined, table, tag
 from server.reporting.patients import Cell, Represented
@@ -86,15 +87,27 @@ def _represented(run: Run) -> Child:
             "How many persons of each group a single hospital holds is not written down: the run keeps their sums."
         )
         return figure("Who the data represent", tag("p", words, class_="quiet"))
-    sites = [site for site in run.sites if any(site in one.hospitals for one in found)]
+    known = {site for one in found for site in one.hospitals}
+    sites = [site for site in run.sites if site in known]
     columns = list(dict.fromkeys(one.column for one in found))
+    note = "Persons of all parts of the data, and their share."
+    if is_many(run):
+        sites, note = [], f"{note} A single hospital's are found by its name."
     parts = [_of_column([one for one in found if one.column == column], sites) for column in columns]
-    return figure("Who the data represent", joined(parts), note="Persons of all parts of the data, and their share.")
+    return figure("Who the data represent", joined(parts), note=note)
+
+
+def counted(run: Run) -> ByHospital | None:
+    """Persons of each group in every hospital of a simulation."""
+    found = run.patients.represented if run.patients is not None else ()
+    head = [f"{capital(one.column.replace('_', ' '))}: {one.name or NOBODY}" for one in found]
+    rows = {site: [f"{one.hospitals.get(site, 0):,}" for one in found] for site in run.sites}
+    return ByHospital("groups", "Persons by group", head, rows) if head else None
 
 
 def _of_column(rows: Sequence[Represented], sites: Sequence[str]) -> Markup:
     totals = {site: sum(one.hospitals.get(site, 0) for one in rows) for site in sites}
-    everybody = sum(totals.values())
+    everybody = sum(sum(one.hospitals.values()) for one in rows)
     shown = [
         [
             one.name or NOBODY,

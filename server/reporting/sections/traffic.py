@@ -7,10 +7,11 @@ from dataclasses import replace
 
 import numpy as np
 
+from server.reporting.by_hospital import ByHospital, folded
 from server.reporting.charts.bars import bar, row
 from server.reporting.markup import Markup, table, tag
 from server.reporting.records import MessageKind, Run
-from server.reporting.sections.layout import MOST_ROWS, beside, figure, numbers, section
+from server.reporting.sections.layout import MOST_ROWS, beside, figure, section
 from server.reporting.summary import bytes_moved
 from server.reporting.wording import capital, count, size
 
@@ -154,7 +155,8 @@ def _by_site(run: Run) -> Markup | None:
         return None
     largest = max(left.values()) or 1
     order = sorted(left, key=lambda site: (-left[site], site))
-    every = numbers("Every hospital", _site_table(run, order))
+    found = moved(run)
+    every = None if found is None else folded(run, found, "Every hospital", order, "who sent most and who sent least")
     if len(left) > MOST_ROWS:
         low, middle, high = np.quantile(list(left.values()), [0, 0.5, 1])
         words = f"Each hospital sent {size(low)} to {size(high)}; half of them sent {size(middle)} or less."
@@ -168,6 +170,9 @@ def _sent(run: Run, site: str) -> int:
     return run.traffic.sites[site].get("sent", 0)
 
 
-def _site_table(run: Run, order: list[str]) -> Markup:
-    rows = [[site, size(run.traffic.sites[site].get("received", 0)), size(_sent(run, site))] for site in order]
-    return table(["Hospital", "Left it", "Came to it"], rows)
+def moved(run: Run) -> ByHospital | None:
+    """Bytes of every hospital, who sent most first; None where none were counted."""
+    sites = run.traffic.sites
+    order = sorted(sites, key=lambda site: (-sites[site].get("received", 0), site))
+    rows = {site: [size(sites[site].get("received", 0)), size(_sent(run, site))] for site in order}
+    return ByHospital("bytes", "Bytes", ["Left it", "Came to it"], rows) if rows else None
