@@ -14,13 +14,13 @@ AUDIT_SECONDS ?= 30
 # Tests run in so many processes at once; each needs a core and about 1 GB of memory.
 WORKERS ?= 2
 
-.PHONY: help demo test install reference sbom lock wheels clean
+.PHONY: help demo test install site sbom lock wheels clean
 
 help:
 	@echo 'make demo     install into .venv, run the main study, attack it, say where report and audit lie'
 	@echo 'make test     install into .venv with every extra, run every check and test'
 	@echo 'make install  install into .venv, with the extras named: EXTRAS="dicom encrypted"'
-	@echo 'make reference  write build/reference/: the Python reference, a page a module'
+	@echo 'make site     write build/site/: the documentation, with the reference of settings, commands and Python'
 	@echo 'make sbom     write sbom.json: every package that is installed in .venv (CycloneDX)'
 	@echo 'make lock     write requirements.lock anew from pyproject.toml; UPGRADE=1 takes the newest versions'
 	@echo 'make wheels   write build/wheels: what a machine without internet installs from: EXTRAS="dicom encrypted"'
@@ -39,12 +39,10 @@ test: $(VENV)/installed-test
 install: $(VENV)/installed
 	@[ -z '$(EXTRAS)' ] || $(BIN)/python .ci/install.py $(EXTRAS)
 
-# Of what a person who writes Python needs; see docs/python.md.
-REFERENCE := wardround.runs wardround.studies wardround.imaging.images wardround.imaging.measures wardround.imaging.registering wardround.testing
-
-reference: $(VENV)/installed-test
-	$(BIN)/pdoc --docformat google --no-include-undocumented --output-directory build/reference $(REFERENCE)
-	@echo 'build/reference/index.html'
+# Strict: a warning, such as of a link that leads nowhere, fails it.
+site: $(VENV)/installed-test
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+	@echo 'build/site/index.html'
 
 sbom: $(VENV)/installed-test
 	$(BIN)/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible --of JSON -o sbom.json $(BIN)/python

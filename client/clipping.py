@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from common.data.cases import Batch
 from common.learning.client_work import Training
-from common.learning.device import autocast
+from common.learning.device import autocast, home
 from common.learning.layers import ChannelsLast
 from common.learning.parameters import trainable
 from common.learning.task import Task
@@ -44,7 +44,7 @@ class CaseLoss(nn.Module):
 
     def forward(self, batch: Batch) -> Tensor:
         """(N,) float32."""
-        with autocast(self.network, self.precision):
+        with autocast(home(self.network), self.precision):
             return self.task.loss(self.network, batch).float()
 
     def parameters_in_order(self) -> list[nn.Parameter]:

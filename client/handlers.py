@@ -27,8 +27,8 @@ from client.training import Trainer
 from client.voting import vote_of
 from common.data.cases import Cases
 from common.errors import HospitalError, WireError
-from common.learning.abilities import shown_shape
-from common.learning.baseline import baseline_trainings
+from common.learning.abilities import shown_shape, task_in_round
+from common.learning.baseline import baseline_rounds
 from common.learning.client_work import Work
 from common.learning.parameters import write
 from common.learning.score_names import statistic_names
@@ -256,8 +256,8 @@ def local(hospital: Hospital, request: Payload, kept: Kept) -> Payload:
     _load(hospital, order, {})
     begin = perf_counter()
     rng = generator(study.seed, hospital.site, "local-only")
-    for training in baseline_trainings(study):
-        Trainer(hospital.task, hospital.network, hospital.train, training, rng).train()
+    for task, training in baseline_rounds(study, hospital.task):
+        Trainer(task, hospital.network, hospital.train, training, rng).train()
     seconds = {"training": perf_counter() - begin}
     if kept.simulated and "test" in order.evaluate:
         kept.keep_own(of_patients(hospital, "test"))
@@ -341,7 +341,8 @@ def _training(hospital: Hospital, order: Order, kept: Kept) -> Training:
 
 def _trainer(hospital: Hospital, order: Order) -> Trainer:
     settings = hospital.study.training.in_round(order.round)
-    return Trainer(hospital.task, hospital.network, hospital.train, settings, hospital.training_draws(order.round))
+    task = task_in_round(hospital.task, order.round)
+    return Trainer(task, hospital.network, hospital.train, settings, hospital.training_draws(order.round))
 
 
 def _weighed_update(trainer: Trainer, work: Work) -> Update:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, cast
@@ -21,6 +21,7 @@ from client.partition import Partition
 from client.pool import HOSPITALS_KEPT_WARM, Whose, key_of, numbered_names
 from client.source import Source
 from client.splitting import UNLABELLED, Places, split
+from client.warm_networks import WarmNetworks
 from common.data.cases import Cases, SiteId
 from common.data.names import RULE, fault_of, refuse_alike
 from common.errors import SourceError, StudyError
@@ -38,12 +39,14 @@ CASES_LOOKED_AT = 64
 _Place = tuple[str, int | None, str | None, Path | None, SiteId | None]
 _withdrawn: dict[_Place, frozenset[str]] = {}
 """Who had withdrawn when a hospital was opened last."""
+_networks = WarmNetworks()
 
 
 @dataclass(frozen=True)
 class Hospital:
     """One hospital of a study, ready to train: cases by split, task, and a network to write parameters into.
 
+    made: gives that network.
     study: with the hospital's own place for its data. digest: SHA-256 of the study as it was approved, hexadecimal,
     the same at every hospital. counted: patients and cases of every part as they were told when the run began, where
     persons withdrew since from a study that promises privacy: noise, rates and weights stay what they were.
@@ -55,12 +58,17 @@ class Hospital:
     study: Study
     task: Task
     splits: Mapping[str, Cases]
-    network: nn.Module
+    made: Callable[[], nn.Module] = field(compare=False, repr=False)
     digest: str
     counted: Mapping[str, tuple[int, int]] | None = None
     withdrawn: int = 0
     unlabelled: Cases | None = None
     hashes: dict[bytes, Any] = field(default_factory=dict, compare=False, repr=False)
+
+    @property
+    def network(self) -> nn.Module:
+        """To write parameters into. One and the same while a request is answered; later it may be a new one."""
+        return self.made()
 
     @cached_property
     def roster(self) -> tuple[SiteId, ...]:
@@ -150,6 +158,7 @@ def _let_go() -> None:
     """Nothing stays in memory of those who withdrew."""
     for kept in (_opened, _splits):
         kept.cache_clear()
+    _networks.clear()
     pool.let_go()
 
 
@@ -172,9 +181,9 @@ def _opened(
     if study.federation.roster and name not in study.federation.names:
         raise StudyError(f"hospital {name!r} is not in the study's roster (federation.roster).")
     table = json.loads(study.json)
-    digest, whose = sha256(study_json.encode()).hexdigest(), Whose(key_of(table), name, is_own, folder, withdrawn)
-    called = Called.of(study, digest) if pool.says_consent(whose) else None
-    splits = _splits(whose, json.dumps(table["split"], sort_keys=True), called, places)
+    digest, persons = sha256(study_json.encode()).hexdigest(), Whose(key_of(table), name, is_own, folder, withdrawn)
+    called = Called.of(study, digest) if pool.says_consent(persons) else None
+    splits = _splits(persons, json.dumps(table["split"], sort_keys=True), called, places)
     labelled, unlabelled = divided(splits["train"], study, name, places)
     splits = {**splits, "train": labelled}
     if study.training.bootstrap is not None:
@@ -182,8 +191,15 @@ def _opened(
         splits = {**splits, "train": _drawn(splits["train"], rng)}
     task = study.build_task()
     refuse_unusable(task, name, splits)
-    network = placed(new_network(task, splits["train"].shape, study.seed, study.training), device)
-    return Hospital(name, study, task, splits, network, digest, unlabelled=unlabelled)
+    shape = splits["train"].shape
+
+    def drawn() -> nn.Module:
+        return placed(new_network(task, shape, study.seed, study.training), device)
+
+    whose = (study_json, index, data_folder, folder, withdrawn, site, places, device)
+    made = partial(_networks.of, whose, (study_json, shape, device), drawn)
+    made()  # what cannot be built is told before the first round
+    return Hospital(name, study, task, splits, made, digest, unlabelled=unlabelled)
 
 
 def refuse_unusable(task: Task, name: SiteId, splits: Mapping[str, Cases]) -> None:

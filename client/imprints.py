@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from hashlib import sha256
 
 import numpy as np
 import torch
@@ -46,8 +47,13 @@ SORTS = 10.0
 """Deviation of the thresholds of rows that are alike, by how far the differences of these move a case."""
 ROUNDING, TINY = 1e-6, 1e-12
 """Of thresholds that are equal, and against noughts."""
+ROWS_A_BLOCK = 1024
+LAYERS_REMEMBERED = 256
 MOST_CASES, MOST_PLACES = 512, 1024
 """Cases that are shown to the layers, and inputs of a layer that is applied to many places of a case."""
+
+
+_suspects: dict[tuple[tuple[int, ...], bytes], bool] = {}
 
 
 @dataclass(frozen=True)
@@ -71,7 +77,7 @@ def refuse_imprint(hospital: Hospital, parameters: Vector) -> None:
     layers = {
         name: module for name, module in _hidden_linear(hospital.network).items() if f"{name}.weight" in tensors
     }
-    suspect = {name: one for name, one in layers.items() if any(_beyond(*_alike(tensors[f"{name}.weight"])))}
+    suspect = {name: one for name, one in layers.items() if _is_suspect(tensors[f"{name}.weight"])}
     inputs = _inputs(hospital, parameters, suspect) if suspect else {}
     for name in inputs:
         weights = tensors[f"{name}.weight"]
@@ -108,13 +114,32 @@ def _beyond(parallel: int, in_bins: int, rows: int) -> tuple[bool, bool]:
     return parallel > MOST_PARALLEL, in_bins > max(LEAST_BINS - 1, MOST_IN_BINS * rows)
 
 
+def _is_suspect(weights: NDArray[np.float32]) -> bool:
+    """Whether too many rows are alike. Kept, for hospitals that share a process are sent one model."""
+    key = (weights.shape, sha256(np.ascontiguousarray(weights).data).digest())
+    if key not in _suspects:
+        if len(_suspects) >= LAYERS_REMEMBERED:
+            _suspects.clear()
+        _suspects[key] = any(_beyond(*_alike(weights)))
+    return _suspects[key]
+
+
 def _alike(weights: NDArray[np.float32]) -> tuple[int, int, int]:
-    """The most rows that have the direction of one of them, how many have nearly that of others, and all."""
-    cosines = np.abs(_cosines(_directions(weights)[0]))
-    if not cosines.size:
+    """The most rows that have the direction of one of them, how many have nearly that of others, and all.
+
+    In float32 and in blocks: a large layer is never held a second time in another precision.
+    """
+    norms = np.sqrt(np.einsum("ij,ij->i", weights, weights, dtype=np.float64)).astype(np.float32)
+    rows, size = weights[norms > 0], norms[norms > 0]
+    if weights.shape[1] < LEAST_COLUMNS or not len(rows):
         return 0, 0, len(weights)
-    near = (cosines >= _least(weights)).sum(axis=1) > MOST_PARALLEL
-    return int((cosines >= PARALLEL).sum(axis=1).max()), int(near.sum()), len(weights)
+    same, near, least = 0, 0, _least(weights)
+    for start in range(0, len(rows), ROWS_A_BLOCK):
+        block = slice(start, start + ROWS_A_BLOCK)
+        cosines = np.abs(rows[block] @ rows.T) / (size[block, None] * size)
+        same = max(same, int((cosines >= PARALLEL).sum(axis=1).max()))
+        near += int(((cosines >= least).sum(axis=1) > MOST_PARALLEL).sum())
+    return same, near, len(weights)
 
 
 def sorting(weights: NDArray[np.float32], bias: NDArray[np.float32], inputs: NDArray[np.float64]) -> tuple[int, int]:

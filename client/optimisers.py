@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import nn
+from torch import nn, optim
 from torch.nn.utils import clip_grad_norm_
-from torch.optim.lr_scheduler import LambdaLR
 
 from common.learning.client_work import Training
+from common.learning.uncompiled import uncompiled
 
 LEAST_AXES_OF_WEIGHTS = 2
 """Biases and the scales of a normalisation have one."""
@@ -29,11 +29,12 @@ class LocalOptimiser:
     parameters: list[nn.Parameter]
     clip_norm: float | None = None
     threshold: float = 0.0
-    warming: LambdaLR | None = None
+    warming: WarmUp | None = None
 
     def zero_grad(self) -> None:
         """As torch's."""
-        self.inner.zero_grad()
+        for parameter in self.parameters:
+            parameter.grad = None
 
     def step(self) -> None:
         """Move the parameters by their gradients."""
@@ -41,16 +42,43 @@ class LocalOptimiser:
             clip_grad_norm_(self.parameters, self.clip_norm)
         self.inner.step()
         if self.threshold:
-            share = 1.0 if self.warming is None else self.warming.lr_lambdas[0](self.warming.last_epoch)
+            share = 1.0 if self.warming is None else self.warming.share
             shrink(weights_among(self.parameters), share * self.threshold)
         if self.warming is not None:
             self.warming.step()
 
 
+@dataclass
+class WarmUp:
+    """The rate of the first steps, rising to the optimiser's own in equal parts. steps: how many are below it."""
+
+    inner: torch.optim.Optimizer
+    rate: float
+    steps: int
+    taken: int = 0
+
+    def __post_init__(self) -> None:
+        self._set()
+
+    @property
+    def share(self) -> float:
+        """Of the rate, in the next step."""
+        return min(1.0, (self.taken + 1) / (self.steps + 1))
+
+    def step(self) -> None:
+        """One was taken."""
+        self.taken += 1
+        self._set()
+
+    def _set(self) -> None:
+        for group in self.inner.param_groups:
+            group["lr"] = self.rate * self.share
+
+
 def new_optimiser(parameters: list[nn.Parameter], training: Training) -> LocalOptimiser:
     """The optimiser that the study names, with its settings."""
     inner, steps = _inner(_groups(parameters, training), training), training.warm_up_steps
-    warming = LambdaLR(inner, lambda taken: min(1.0, (taken + 1) / (steps + 1))) if steps else None
+    warming = WarmUp(inner, training.learning_rate, steps) if steps else None
     return LocalOptimiser(
         inner,
         parameters,
@@ -84,11 +112,14 @@ def _inner(groups: list[nn.Parameter] | list[dict[str, Any]], training: Training
     rate, decay = training.learning_rate, training.weight_decay
     if training.optimiser == "sgd":
         momentum, nesterov = training.momentum, training.nesterov
-        return torch.optim.SGD(groups, lr=rate, momentum=momentum, weight_decay=decay, nesterov=nesterov)
+        together = not decay  # decay of all at once would copy all gradients
+        return uncompiled(optim.SGD)(
+            groups, lr=rate, momentum=momentum, weight_decay=decay, nesterov=nesterov, foreach=together
+        )
     if training.optimiser == "adam":
-        return torch.optim.Adam(groups, lr=rate, weight_decay=decay)
+        return uncompiled(optim.Adam)(groups, lr=rate, weight_decay=decay)
     if training.optimiser == "adamw":
-        return torch.optim.AdamW(groups, lr=rate, weight_decay=decay)
+        return uncompiled(optim.AdamW)(groups, lr=rate, weight_decay=decay)
     if training.optimiser == "rmsprop":
-        return torch.optim.RMSprop(groups, lr=rate, weight_decay=decay)
-    return torch.optim.Adagrad(groups, lr=rate, weight_decay=decay)
+        return uncompiled(optim.RMSprop)(groups, lr=rate, weight_decay=decay)
+    return uncompiled(optim.Adagrad)(groups, lr=rate, weight_decay=decay)

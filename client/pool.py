@@ -30,7 +30,7 @@ from common.seeding import generator
 from common.study.catalogue import PARTITIONS, SOURCES
 from common.study.options import Entry
 
-HOSPITALS_KEPT_WARM = 1024
+HOSPITALS_KEPT_WARM = 1 << 14
 ONE_HOSPITAL = "WARDROUND_ONE_HOSPITAL"
 """In the environment of a process that is one hospital's alone."""
 POOL_FILE = "WARDROUND_POOL"
@@ -44,6 +44,7 @@ def key_of(table: Mapping[str, Any]) -> str:
     return json.dumps({name: table.get(name) for name in ("source", "partition", "seed", "plugins")}, sort_keys=True)
 
 
+@lru_cache(maxsize=4)
 def numbered_names(count: int) -> tuple[SiteId, ...]:
     """What hospitals are called that a partition makes."""
     return tuple(f"hospital-{index:0{len(str(count - 1))}d}" for index in range(count))

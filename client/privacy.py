@@ -19,6 +19,7 @@ from client.ledger import Charge
 from client.private_training import LocalTerms, PrivateTrainer, refuse_batch_norm
 from client.training import Trainer
 from common.errors import StudyError
+from common.learning.abilities import task_in_round
 from common.learning.client_work import Sends, Work
 from common.learning.parameters import Layout
 from common.privacy.abilities import is_repeatable, spare_rounds, statistics_of
@@ -189,7 +190,7 @@ class PrivateRound:
         """See AtHospital."""
         hospital = self.private.hospital
         return self.trainer(
-            hospital.task,
+            task_in_round(hospital.task, self.private.order.round),
             hospital.network,
             hospital.train,
             hospital.study.training.in_round(self.private.order.round),
@@ -207,7 +208,8 @@ class PrivateRound:
         """See AtHospital."""
         hospital, order = self.private.hospital, self.private.order
         training = hospital.study.training.in_round(order.round)
-        trainer = Trainer(hospital.task, hospital.network, hospital.train, training, self.draws("training"))
+        task = task_in_round(hospital.task, order.round)
+        trainer = Trainer(task, hospital.network, hospital.train, training, self.draws("training"))
         if self._work.sends == "gradient":
             return trainer.gradient_update(), 1
         return trainer.local_update(self._work.proximal_mu, self.correction)

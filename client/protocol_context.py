@@ -73,8 +73,8 @@ def open_local(
                 keep_group(folder, data, group)
     rng, keeping = _rounding(hospital, context, number), KeepsNothing() if keeping is None else keeping
     most_clipped = MOST_CLIPPED if hospital.study.privacy is None else 1.0
-    persons = _everybody_of(hospital) if number >= FIRST_ROUND else _persons_of(hospital)
-    selection = ("", "") if cohort.is_covered else (_study_of(hospital.study), persons)
+    never_compared = cohort.is_covered or reveals(hospital.study) == "each"
+    selection = ("", "") if never_compared else _selection_of(hospital, number)
     return Local(
         hospital.site,
         number,
@@ -90,6 +90,11 @@ def open_local(
         most_clipped,
         selection,
     )
+
+
+def _selection_of(hospital: Hospital, number: int) -> tuple[str, str]:
+    persons = _everybody_of(hospital) if number >= FIRST_ROUND else _persons_of(hospital)
+    return _study_of(hospital.study), persons
 
 
 def _study_of(study: Study) -> str:

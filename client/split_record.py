@@ -221,7 +221,7 @@ def _persons(key: bytes, hospital: Hospital) -> Persons:
 
 
 def _hashed(key: bytes, person: str) -> str:
-    return hmac.new(key, person.encode(), sha256).hexdigest()[:32]
+    return hmac.digest(key, person.encode(), "sha256").hex()[:32]
 
 
 def _parsed(table: Mapping[str, Any]) -> KeptSplit:

@@ -77,18 +77,18 @@ def _digests_of_cases(cases: Cases) -> list[bytes]:
             continue
         pieces = cases.pieces(name)
         for one, value in zip(found, pieces if column.item else next(pieces), strict=True):
-            one.update(f"{name}{value.shape}{value.dtype.kind}".encode())
             one.update(_digested(value, name))
     return [one.digest() for one in found]
 
 
 def _digested(value: NDArray[Any], name: str) -> bytes:
+    about = f"{name}{value.shape}{value.dtype.kind}".encode()
     if value.dtype.kind == "U":
-        return str(value).encode()
+        return about + str(value).encode()
     if name == "inputs" and value.size > DIGESTED_VALUES:
         start = (value.size - DIGESTED_VALUES) // 2
         value = np.ascontiguousarray(value).reshape(-1)[start : start + DIGESTED_VALUES]
-    return value.tobytes()
+    return about + value.tobytes()
 
 
 def _given(cases: Cases) -> dict[str, str]:

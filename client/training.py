@@ -78,14 +78,17 @@ class Trainer:
         terms = Terms.of(together, proximal_mu, correction)
         parameters = [*together, *(parameter for _, parameter in personal(self.network))]
         groups = [(one, new_optimiser(one.parameters, self.training)) for one in groups_of(self.task, self.network)]
+        everything = list(self.network.parameters())
         losses: list[float] = []
         steps = 0
         self.network.train()
         for indices in batches(self.cases, self.training, self.rng):
             for group, optimiser in groups:
-                self.network.zero_grad()
+                for parameter in everything:
+                    parameter.grad = None
                 losses += self._backward(indices, group.name)
-                group.forget_others(self.network)
+                if len(groups) > 1:
+                    group.forget_others(self.network)
                 terms.add(parameters, len(indices))
                 optimiser.step()
             follow(self.task, self.network)
@@ -101,6 +104,11 @@ class Trainer:
     def calibration(self) -> Tensor | None:
         """Of logits in training."""
         return calibration(self.cases, self.training)
+
+    @cached_property
+    def device(self) -> torch.device:
+        """Where the network is; nobody moves it while it is trained."""
+        return home(self.network)
 
     def _backward(self, indices: NDArray[np.int64], group: str = "") -> list[float]:
         """Add the gradients of the cases' summed losses to the network; every case's loss. group: whose loss."""
@@ -124,9 +132,9 @@ class Trainer:
         return float(np.mean(losses))
 
     def _losses(self, indices: NDArray[np.int64], rng: np.random.Generator, group: str = "") -> Tensor:
-        shown = augmented(self.task, self.cases.batch(indices), rng).to(home(self.network))
+        shown = augmented(self.task, self.cases.batch(indices), rng).to(self.device)
         batch = with_prior(with_weights(shown, self.class_weights), self.calibration)
-        with autocast(self.network, self.training.precision):
+        with autocast(self.device, self.training.precision):
             return case_losses(self.task, self.network, batch, group)
 
 
@@ -163,11 +171,12 @@ class Terms:
 
     def add(self, parameters: list[nn.Parameter], count: float) -> None:
         """Turn summed gradients of `count` cases into their mean, and add the terms."""
-        for index, parameter in enumerate(parameters):
-            if parameter.grad is None:
-                continue
-            parameter.grad.div_(count)
+        reached = [(index, one.grad) for index, one in enumerate(parameters) if one.grad is not None]
+        torch._foreach_div_([gradient for _, gradient in reached], count)
+        if not self.anchors and self.corrections is None:
+            return
+        for index, gradient in reached:
             if index < len(self.anchors):
-                parameter.grad.add_(parameter.detach() - self.anchors[index], alpha=self.proximal_mu)
+                gradient.add_(parameters[index].detach() - self.anchors[index], alpha=self.proximal_mu)
             if self.corrections is not None:
-                parameter.grad.add_(self.corrections[index])
+                gradient.add_(self.corrections[index])

@@ -137,6 +137,10 @@ class AttributionError(WardroundError):
     """A network cannot be explained in the way that was asked."""
 
 
+class OutOfTimeError(AttributionError):
+    """The seconds are over that an explanation was given."""
+
+
 class EngineError(WardroundError):
     """Processes could not be started or reached."""
 

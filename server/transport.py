@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -56,9 +57,41 @@ class Conversation:
     _owed: dict[int, str] = field(default_factory=dict)
 
     def converse(self, leg: str, requests: Mapping[int, Payload], timeout_s: float) -> Iterator[Heard | Sent]:
-        """Yield a Sent for each message that went out, then a Heard for each node, as they come."""
-        messages: dict[str, tuple[int, float]] = {}
-        for node, payload in requests.items():
+        """Yield a Sent for each message that went out, then a Heard for each node, as they come.
+
+        Where the grid says how many it takes at a time, the others wait here, and are made only when they go out.
+        """
+        waiting, messages = deque(requests.items()), dict[str, tuple[int, float]]()
+        yield from self._send(leg, waiting, messages, timeout_s)
+        deadline, pause = monotonic() + timeout_s, SHORTEST_POLL_S
+        while messages and monotonic() < deadline:
+            came = 0
+            for sent_id, (node, begin) in list(messages.items()):
+                heard = self._reply(sent_id, node, begin)
+                if heard is not None:
+                    came += 1
+                    del messages[sent_id]
+                    self._owed.pop(node, None)
+                    yield heard
+            yield from self._send(leg, waiting, messages, timeout_s)
+            pause = SHORTEST_POLL_S if came else min(1.25 * pause, _longest_poll_s(self.grid))
+            if messages and not came:
+                sleep(pause)
+        for node, begin in messages.values():
+            yield Heard(node, None, f"no reply within {timeout_s:g} s", monotonic() - begin, 0)
+        for node, _ in waiting:
+            yield Heard(node, None, f"others took all of {timeout_s:g} s, and it was not asked", 0.0, 0)
+
+    def _send(
+        self,
+        leg: str,
+        waiting: deque[tuple[int, Payload]],
+        messages: dict[str, tuple[int, float]],
+        timeout_s: float,
+    ) -> Iterator[Heard | Sent]:
+        """As many of those that wait as the grid takes now."""
+        while waiting and len(messages) < getattr(self.grid, "most_pending", len(messages) + 1):
+            node, payload = waiting.popleft()
             if self._still_busy(node):
                 yield Heard(node, None, "it is still busy with an earlier request", 0.0, 0)
                 continue
@@ -67,7 +100,6 @@ class Conversation:
             (sent_id,) = self.grid.push_messages([message])
             messages[sent_id] = (node, monotonic())
             self._owed[node] = sent_id
-        yield from self._replies(messages, timeout_s)
 
     def _still_busy(self, node: int) -> bool:
         """A late reply is thrown away, whatever it is."""
@@ -88,23 +120,6 @@ class Conversation:
         Which hospital it is from is decided by what was asked for, and by nothing that it says.
         """
         return next(iter(self.grid.pull_messages([sent_id])), None)
-
-    def _replies(self, messages: dict[str, tuple[int, float]], timeout_s: float) -> Iterator[Heard]:
-        deadline, pause = monotonic() + timeout_s, SHORTEST_POLL_S
-        while messages and monotonic() < deadline:
-            came = 0
-            for sent_id, (node, begin) in list(messages.items()):
-                heard = self._reply(sent_id, node, begin)
-                if heard is not None:
-                    came += 1
-                    del messages[sent_id]
-                    self._owed.pop(node, None)
-                    yield heard
-            pause = SHORTEST_POLL_S if came else min(1.25 * pause, _longest_poll_s(self.grid))
-            if messages and not came:
-                sleep(pause)
-        for node, begin in messages.values():
-            yield Heard(node, None, f"no reply within {timeout_s:g} s", monotonic() - begin, 0)
 
     def _reply(self, sent_id: str, node: int, begin: float) -> Heard | None:
         """What came of one request, None while nothing did. The boundary of a reply: no more than it is lost."""

@@ -68,7 +68,8 @@ def ask(
         words: an analysis's name and what it is of, as after `wardround ask`.
         by: the column in whose groups it is answered.
         where: conditions that must all hold of a row.
-        epsilon, delta: of noise that hides every person in the answer; none, and geometric, if not given.
+        epsilon: of noise that hides every person in the answer; no noise if not given.
+        delta: with it; geometric noise, which needs none, if not given.
         engine: in the place of the study's.
         folder: of the answers; `runs/<study>-asked/<time>` if not given.
         options: of the analysis.

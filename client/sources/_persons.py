@@ -37,8 +37,8 @@ _BIDS = re.compile(r"sub-([0-9A-Za-z]+)(?:[_/]|$)")
 
 def person_named(text: str) -> str:
     """The name of a person as a table writes it, in the one form that stands for all ways of writing it."""
-    plain = " ".join(_seen(normalize("NFKC", text)).casefold().split())
-    return normalize("NFKC", plain).removeprefix("sub-").strip()
+    seen = text if text.isascii() else _seen(normalize("NFKC", text))
+    return normalize("NFKC", " ".join(seen.casefold().split())).removeprefix("sub-").strip()
 
 
 def _seen(text: str) -> str:

@@ -78,6 +78,8 @@ class Abilities(Protocol):
     """Share of the truth that the loss spreads evenly over all classes."""
     number_names: tuple[str, ...]
     """What the real numbers of `numbers` are called, in order."""
+    settled_in: int
+    """The first round from which on `in_round` gives the task itself."""
 
     def logits(self, network: nn.Module, inputs: Tensor) -> Tensor:
         """(N, classes, ...) float32; a softmax over classes makes probabilities, the largest is what it predicts."""
@@ -113,6 +115,12 @@ class Abilities(Protocol):
 
         Asked where these come from another model and the companion does not: a new teacher of an encoder that has
         learned. As the task builds it, a network has begun.
+        """
+        ...
+
+    def in_round(self, number: int) -> Task:
+        """The task as it is learned in round `number`, from 1, by the number alone: with the same network, views and
+        companion. Scores are of the task itself.
         """
         ...
 
@@ -205,6 +213,8 @@ TOGETHER = (
     ("loss_of", "optimised"),
     ("optimised", "loss_of"),
     ("soft_loss", "label_space"),
+    ("in_round", "settled_in"),
+    ("settled_in", "in_round"),
     ("numbers", "number_names"),
     ("number_names", "numbers"),
     ("panels", "drawn"),
@@ -226,6 +236,16 @@ def can(task: Task, member: str) -> bool:
 def abilities(task: Task) -> Abilities:
     """The task, whose optional members are asked for only after `can`."""
     return cast(Abilities, task)
+
+
+def task_in_round(task: Task, number: int) -> Task:
+    """As it is learned in round `number`; the task itself for most."""
+    return abilities(task).in_round(number) if can(task, "in_round") else task
+
+
+def settled_in(task: Task) -> int:
+    """The first round in which the task is learned as it is; 1 for most."""
+    return int(getattr(task, "settled_in", 1))
 
 
 def views(task: Task) -> tuple[str, ...]:

@@ -157,12 +157,17 @@ def _copied(network: Module) -> Module:
     return copied.double()
 
 
-def autocast(network: nn.Module, precision: str) -> AbstractContextManager[object]:
-    """The context in which a network computes in `precision`, on its own device.
+_AS_IT_IS = nullcontext()
+
+
+def autocast(device: torch.device, precision: str) -> AbstractContextManager[object]:
+    """The context in which a network on `device` computes in `precision`.
 
     Raises DeviceError where the device has no lower precision.
     """
-    kind, lower = home(network).type, precision == "bfloat16"
+    kind, lower = device.type, precision == "bfloat16"
+    if not lower and not torch.is_autocast_enabled(kind):
+        return _AS_IT_IS
     if torch.amp.is_autocast_available(kind):
         return torch.autocast(kind, torch.bfloat16, enabled=lower)
     if lower:

@@ -37,10 +37,7 @@ def search_along_columns(
     """
     block, axis = target.reshape(shape), int(np.argmin(spacing_mm))
     if is_exact(spacing_mm):
-        more = (FARTHER - 1) * reach
-        block = np.pad(block, [(0, 0), *[(more, more)] * (block.ndim - 1)])
-        at_voxels = np.unravel_index(places, shape)
-        places = np.ravel_multi_index((at_voxels[0], *(at + more for at in at_voxels[1:])), block.shape)
+        block, places = _with_margin(block, places, (FARTHER - 1) * reach)
         shape, reach = block.shape, FARTHER * reach
     columns = _along(block, axis + 1, reach)
     steps, lengths = _across(shape[1:], spacing_mm, axis, reach)
@@ -57,6 +54,14 @@ def search_along_columns(
     found[waiting] = best
     found[found >= (reach + 1) * min(spacing_mm)] = np.nan
     return found
+
+
+def _with_margin(block: NDArray[np.bool_], places: Places, more: int) -> tuple[NDArray[np.bool_], Places]:
+    """The block with so many empty voxels around every image, and where the places are in it."""
+    wider = np.zeros((len(block), *(size + 2 * more for size in block.shape[1:])), np.bool_)
+    wider[(slice(None), *[slice(more, size + more) for size in block.shape[1:]])] = block
+    at = np.unravel_index(places, block.shape)
+    return wider, np.ravel_multi_index((at[0], *(along + more for along in at[1:])), wider.shape)
 
 
 def is_exact(spacing_mm: tuple[float, ...]) -> bool:

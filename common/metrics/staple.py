@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import reduce
 
 import numpy as np
@@ -21,7 +21,11 @@ LEAST_TOTAL = 1e-200
 """Of a product of probabilities: below it too little may be left of it."""
 MOST_ITERATIONS = 1_000_000
 MOST_SPREAD = 1 << 20
-MOST_NUMBERS = 1 << 18
+MOST_STEPS = 6
+"""That an acceleration looks back over."""
+RIDGE = 1e-12
+LOG_ROUNDING = 1e-11
+MOST_NUMBERS = 1 << 15
 """Columns times raters times labels: for so few, all raters' votes are looked up by themselves."""
 
 
@@ -140,32 +144,62 @@ def _maximum(
 ) -> tuple[_Guess, bool, int]:
     """Steps of expectation maximisation until one changes no probability by the tolerance, and how many there were.
 
-    After two of them a leap along the way that they went (SQUAREM, Varadhan and Roland 2008, section 6, step length
-    S3), taken where the votes are at least as likely there: the maximum is the same, and far fewer steps lead to it.
+    The next begins where the last ones point to, if the votes are at least as likely there, else where the last one
+    led (Henderson and Varadhan 2019): the maximum is the same, and far fewer steps lead to it.
     """
-    last, steps = _expected(votes, counts, prior, performance), [performance]
+    here, trail = _expected(votes, counts, prior, performance), _Trail()
     for iteration in range(1, most_iterations + 1):
-        after = _expected(votes, counts, prior, _maximised(votes, counts, last.weights))
-        converged = bool(np.abs(after.weights - last.weights).max() < tolerance)
-        if converged or iteration == most_iterations:
-            return after, converged, iteration
-        last, steps = after, [*steps, after.performance]
-        if len(steps) == 3:
-            leap = _expected(votes, counts, prior, _leapt(*steps))
-            last = leap if leap.log_likelihood >= after.log_likelihood else after
-            steps = [last.performance]
-    return last, False, most_iterations
+        after = _maximised(votes, counts, here.weights)
+        trail.add(here.performance, after)
+        there = _expected(votes, counts, prior, trail.ahead())
+        likelier = there.log_likelihood >= here.log_likelihood * (1 + LOG_ROUNDING)
+        if not likelier or _moved(here, there) < tolerance:
+            there = _expected(votes, counts, prior, after)
+            if _moved(here, there) < tolerance:
+                return there, True, iteration
+        if not likelier:
+            trail.forget()
+        here = there
+    return here, False, most_iterations
 
 
-def _leapt(
-    first: NDArray[np.float64], second: NDArray[np.float64], third: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Where steps from the first to the second and third performance lead; probabilities of votes stay such."""
-    step, turn = second - first, third - 2 * second + first
-    size = max(1.0, float(np.linalg.norm(step)) / max(float(np.linalg.norm(turn)), SMALLEST))
-    far = first + 2 * size * step + size**2 * turn
-    kept = np.where(far > 0, far, third)
-    return np.asarray(kept / np.maximum(kept.sum(axis=2, keepdims=True), SMALLEST))
+def _moved(one: _Guess, other: _Guess) -> float:
+    return float(np.abs(one.weights - other.weights).max())
+
+
+@dataclass
+class _Trail:
+    """The last steps. before, after: (R, L, L) each, performance that each began from and led to."""
+
+    before: list[NDArray[np.float64]] = field(default_factory=list)
+    after: list[NDArray[np.float64]] = field(default_factory=list)
+
+    def add(self, before: NDArray[np.float64], after: NDArray[np.float64]) -> None:
+        """One more; the oldest is left out."""
+        self.before = [*self.before[-MOST_STEPS:], before]
+        self.after = [*self.after[-MOST_STEPS:], after]
+
+    def forget(self) -> None:
+        """All but the last."""
+        self.before, self.after = self.before[-1:], self.after[-1:]
+
+    def ahead(self) -> NDArray[np.float64]:
+        """(R, L, L) where a step would lead nowhere else, were steps linear (Walker and Ni 2011, equation 2.3).
+
+        What is no probability there is that of the last step; rows sum to 1.
+        """
+        last = self.after[-1]
+        if len(self.after) == 1:
+            return last
+        ends = np.stack(self.after).reshape(len(self.after), -1)
+        steps = ends - np.stack(self.before).reshape(ends.shape)
+        turns = np.diff(steps, axis=0)
+        products = turns @ turns.T
+        ridge = max(SMALLEST, RIDGE * float(np.trace(products)))
+        shares = np.linalg.solve(products + ridge * np.eye(len(turns)), turns @ steps[-1])
+        far = last - (shares @ np.diff(ends, axis=0)).reshape(last.shape)
+        kept = np.where(far > 0, far, last)
+        return np.asarray(kept / np.maximum(kept.sum(axis=2, keepdims=True), SMALLEST))
 
 
 def _codes(values: NDArray[np.integer]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -39,24 +39,36 @@ LEAST_FALL = 0.001
 """A level ends when its cost falls by less than this of its fall so far."""
 ELASTIC_LENGTH = 1.0
 MENDED_EVERY = 5
+LEAST_LEFT = 0.01
+"""Of what counts, what a moving mask must leave to be followed."""
 
 
 class Ground:
-    """What stays the same on one level: images on the fixed lattice, as the measure wants them, and a force."""
+    """What stays the same on one level: images on the fixed lattice, as the measure wants them, and a force.
+
+    A mask of the moving image goes with it: what counts is worked out anew wherever the images are compared.
+    """
 
     def __init__(self, pair: Pair, measure: Measure, before: Transform, plan: Plan) -> None:
         geometry = pair.fixed.geometry
         self.lattice = Lattice(geometry.shape)
-        moving, weight = brought(pair, before)
+        moving, self._weight, self._mask = brought(pair, before)
         described = measure.described(moving)
         self._flat = described.ndim == moving.ndim
         self.moving = described[None] if self._flat else described
-        self.force: Force = measure.force(measure.described(torch.from_numpy(pair.fixed.values).float()), weight)
+        self.force: Force = measure.force(
+            measure.described(torch.from_numpy(pair.fixed.values).float()), self._weight
+        )
         given = plan.landmarks
         self.pull = None if given is None or given.weight == 0 else Pull(given, geometry, before)
 
     def warped(self, displacement: Tensor) -> Tensor:
-        """(*shape) or (C, *shape)."""
+        """(*shape) or (C, *shape); the force counts what is there."""
+        if self._mask is not None:
+            mask = self.lattice.warped(self._mask[None], displacement.detach())[0]
+            counted, all_of_it = self._weight * mask, float(self._weight.sum())
+            if float(counted.sum()) > LEAST_LEFT * all_of_it:
+                self.force.weigh(counted * (all_of_it / counted.sum()))
         found = self.lattice.warped(self.moving, displacement)
         return found[0] if self._flat else found
 
@@ -134,18 +146,18 @@ def _settled(costs: Sequence[float]) -> bool:
     return len(costs) > 3 and costs[-3] - costs[-1] < 2 * LEAST_FALL * (costs[0] - min(costs))
 
 
-def brought(pair: Pair, before: Transform) -> tuple[Tensor, Tensor]:
-    """The moving image on the fixed lattice by the transform so far, and what counts there."""
+def brought(pair: Pair, before: Transform) -> tuple[Tensor, Tensor, Tensor | None]:
+    """The moving image on the fixed lattice by the transform so far, what counts there, and the moving mask there."""
     points = lattice_points(pair.fixed.geometry, torch.float32)
     with torch.no_grad():
         there = before.map_points(points)
         values, inside = Sampler.of(pair.moving).at(there)
-        weight = inside.float()
+        weight, mask = inside.float(), None
         if pair.moving_mask is not None:
-            weight *= Sampler.of(pair.moving_mask).at(there, "nearest")[0][0]
+            mask = Sampler.of(pair.moving_mask).at(there, "nearest")[0][0]
     if pair.fixed_mask is not None:
         weight *= torch.from_numpy(pair.fixed_mask.values.astype(np.float32))
-    return values[0].contiguous(), weight
+    return values[0].contiguous(), weight, mask
 
 
 def in_mm(field: Tensor, geometry: Geometry) -> Tensor:

@@ -34,12 +34,13 @@ NO_BETTER = "a deformation fitted no better than what it began from, which is re
 
 @dataclass(frozen=True, eq=False)
 class Deformed:
-    """What came out; doubts: a sentence each; agreeing: the images' parts."""
+    """What came out; doubts, notes: a sentence each; agreeing: the images' parts."""
 
     transform: Transform
     stages: list[Stage]
     doubts: tuple[str, ...]
     agreeing: Agreement
+    notes: tuple[str, ...] = ()
 
 
 def deformed(
@@ -55,6 +56,7 @@ def deformed(
     """x -> before(x + u(x)). images: coarsest first. against, agreed: what speaks against `before`, and for it.
 
     Landmarks may ask for what the images speak against; then only the cost, of which they are a part, decides.
+    Where nothing speaks against `before`, that nothing fits better is no doubt but a note: it may well be right.
     """
     pairs = working_levels(images, levels)
     if kind == "bspline":
@@ -66,7 +68,8 @@ def deformed(
     still = doubts(images, found, agreeing)
     disagrees = (still and not against) or agreeing.share < agreed.share - LOST_AGREEMENT
     if (disagrees and plan.landmarks is None) or is_worse(pairs, search.similarity, bend, before, plan):
-        return Deformed(before, stages, (*against, NO_BETTER), agreed)
+        doubted, noted = ((*against, NO_BETTER), ()) if against else ((), (NO_BETTER,))
+        return Deformed(before, stages, doubted, agreed, noted)
     return Deformed(found, stages, still, agreeing)
 
 

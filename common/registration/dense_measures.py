@@ -65,6 +65,10 @@ class Differentiated:
     def __init__(self, similarity: Similarity, fixed: Tensor, weight: Tensor) -> None:
         self._similarity, self._fixed, self._weight = similarity, fixed, weight
 
+    def weigh(self, weight: Tensor) -> None:
+        """From now on."""
+        self._weight = weight
+
     def derivatives(self, warped: Tensor) -> tuple[float, Tensor, Tensor]:
         """As `Force` has it."""
         with torch.enable_grad():

@@ -26,7 +26,8 @@ class Registration:
 
     overlap: share of the fixed voxels that have a counterpart. negative_jacobian: share of them where space folds.
     cost: of the last stage, lower is better; its unit is the similarity's. doubts: what speaks against the result, a
-    sentence each; where there is one, the search has probably failed. used: what drove it, not to be judged by.
+    sentence each; where there is one, the search has probably failed. notes: what to know besides, a sentence each.
+    used: what drove it, not to be judged by.
     agreement: of the images' parts with the transform. tried: each linear search, in turn, in words.
     """
 
@@ -40,6 +41,7 @@ class Registration:
     agreement: Agreement = NOT_ASKED
     used: Used | None = None
     tried: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def similarity(self) -> str:
@@ -52,6 +54,7 @@ class Registration:
         return {
             "failed": bool(self.doubts),
             "doubts": list(self.doubts),
+            "notes": list(self.notes),
             "tried": list(self.tried),
             "similarity": self.similarity,
             "agreement": {"share": self.agreement.share, "parts": self.agreement.parts,

@@ -77,7 +77,8 @@ def register(
     Of deformations: smoothness (1 is usual, .1 to 20, more is stiffer), iterations (finest level first), step
     (longest update in voxels, up to 2; displacement and velocity), regulariser (gaussian, tv, elastic), spacing_mm
     (of B-splines' control points; by default a share of the image), landmarks (a term of the cost). None folds space.
-    One that fits no better than what it began from, at any level, is dropped: that is returned, with a doubt.
+    One that fits no better than what it began from, at any level, is dropped: that is returned, and a note says so,
+    or a doubt where something speaks against it.
     Scaling both images' world by a number scales the answer by it.
 
     A linear search that is not to be believed (see `attempts`) is followed by others, of another similarity and from
@@ -111,14 +112,15 @@ def register(
         best, attempts = Trials(images, transform if transform in KINDS else before, begin).surely(search, auto=auto)
         found, stages, agreeing, against = best.found, best.stages, best.agreeing, best.against
         search = best.search if auto else search
+    notes: tuple[str, ...] = ()
     if transform in DEFORMABLE:
         bent = deformed(images, levels, transform, search, found, plan.in_units(unit), against, agreeing)
         found, stages = bent.transform, [*stages, *bent.stages]
-        against, agreeing = bent.doubts, bent.agreeing
+        against, agreeing, notes = bent.doubts, bent.agreeing, bent.notes
     record = _finished(moving, fixed, stretched(found, unit), stages, against, outside, began)
     given = tuple(image for image in (moving, fixed, moving_mask, fixed_mask) if image is not None)
     used = Used(similarity_name(search.similarity), landmarks, given)
-    return replace(record, used=used, agreement=agreeing, tried=tuple(map(str, attempts)))
+    return replace(record, used=used, agreement=agreeing, tried=tuple(map(str, attempts)), notes=notes)
 
 
 def _finished(
@@ -175,16 +177,20 @@ def _pairs(
     moving: Image, fixed: Image, moving_mask: Image | None, fixed_mask: Image | None, measure: Similarity, levels: int
 ) -> list[Pair]:
     """Coarsest first, intensities scaled to [0, 1]."""
-    one, two = _range(moving), _range(fixed)
+    one, two = _range(moving, moving_mask), _range(fixed, fixed_mask)
     if measure.shared_scale:
         one = two = (min(one[0], two[0]), max(one[1], two[1]))
-    movings, fixeds = pyramid(_scaled(moving, *one), levels), pyramid(_scaled(fixed, *two), levels)
+    movings = pyramid(_scaled(moving, *one), levels, moving_mask)
+    fixeds = pyramid(_scaled(fixed, *two), levels, fixed_mask)
     masks = [_masks(mask, levels) for mask in (moving_mask, fixed_mask)]
     return [Pair(*parts) for parts in zip(movings, fixeds, *masks, strict=True)]
 
 
-def _range(image: Image) -> tuple[float, float]:
-    return float(image.values.min()), float(image.values.max())
+def _range(image: Image, mask: Image | None) -> tuple[float, float]:
+    """Of what counts, unless it is the same everywhere."""
+    values = image.values if mask is None else image.values[mask.values]
+    values = values if values.min() < values.max() else image.values
+    return float(values.min()), float(values.max())
 
 
 def _scaled(image: Image, low: float, high: float) -> Image:

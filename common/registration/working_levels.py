@@ -7,13 +7,12 @@ the finest of many pixels only noise and texture would be followed. A displaceme
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 
 import numpy as np
 
 from common.data.image import Image
 from common.registration.objective import Pair
-from common.registration.pyramid import coarser, suited_levels
+from common.registration.pyramid import coarser, coarser_within, suited_levels
 
 FINEST_AXIS = 400
 """Voxels along the longest axis of the finest level that is used."""
@@ -31,8 +30,11 @@ def working_levels(pairs: Sequence[Pair], levels: int | None) -> list[Pair]:
 
 def coarser_pair(pair: Pair, factor: float) -> Pair:
     """Both images and masks; a coarse voxel is in a mask as where most of it is, or at least the best of them are."""
-    fewer = partial(coarser, factor=factor)
-    return Pair(fewer(pair.moving), fewer(pair.fixed), *(
+    images = (
+        coarser_within(pair.moving, pair.moving_mask, factor),
+        coarser_within(pair.fixed, pair.fixed_mask, factor),
+    )
+    return Pair(*images, *(
         None if mask is None else _coarser_mask(mask, factor) for mask in (pair.moving_mask, pair.fixed_mask)
     ))  # fmt: skip
 

@@ -90,7 +90,7 @@ class Baselines:
 class Study:
     """Everything that decides a run's result. Two equal studies give bit-identical models on every engine.
 
-    title, source and task must be said; all else has a default.
+    title: what a study is called. source: where its cases come from. task: what is learned. All else has a default.
 
     aggregation: not given in a study's text, "secagg" where the strategy needs only sums, else "plain".
     privacy: not given, or "none", no noise. server_schedule: of strategy.learning_rate, as training.schedule is of
@@ -98,8 +98,8 @@ class Study:
     fine_tuning: not given, none. purposes: words by which a person's consent may
     name the study, beside its title; like all of it they are what each hospital's own people approve. plugins: the
     SHA-256 of every plug-in, its file and those of its own that it imports, by its module or path: found when the
-    study is first read, not written by anybody, and from then on the same. rounds: 0 trains nothing, and scores the
-    model that `start` names, or that the network brings.
+    study is first read, not written by anybody, and from then on the same. rounds: how many; 0 trains nothing, and
+    scores the model that `start` names, or that the network brings.
 
     strategy: what the coordinator makes of the hospitals' sum. seed: of all chance: the same seed gives the same
     model. description: a sentence or two for whoever reads the report. partition: how a pool of patients is
@@ -109,7 +109,7 @@ class Study:
     baselines: models trained without a federation, to compare. audit: how long
     attacks take, and when a light is amber or red. report: what the report tells of groups of persons. dossier:
     purpose, parties and legal basis, for whoever signs. analyses: questions that hospitals answer with sums,
-    beside any model: `wardround ask`.
+    beside any model: `wardround ask`. engine: how it runs, on one machine or on many.
     """
 
     title: str = field(metadata={EXAMPLE: 'title = "Brain tumours of three hospitals"'})
@@ -344,7 +344,7 @@ def _check_pairs(study: Study) -> None:
     if study.privacy is not None:
         unit = MECHANISMS.build(study.privacy).unit
         check_private_training(study.training, unit, work, study.strategy.name, study.privacy.name)
-    check_task(task, study.task, study.strategy, study.privacy, study.training)
+    check_task(task, study.task, study.strategy, study.privacy, study.training, study.rounds)
     check_stop_on_collapse(task, study.task, study.federation, study.privacy is not None)
     _check_partition(study, source)
     check_operators(source, task)

@@ -14,6 +14,7 @@ from common.learning.abilities import (
     follows_parameters,
     optimised,
     private_options,
+    settled_in,
     unlabelled,
     views,
     watched,
@@ -31,12 +32,19 @@ MOST_COUPLED_CASES = 4096
 """Of a batch whose cases are compared with each other: every pair is a number, and 4096 squared are 64 MiB."""
 
 
-def check_task(task: Task, entry: Entry, strategy: Entry, privacy: Entry | None, training: Training) -> None:
+def check_task(
+    task: Task, entry: Entry, strategy: Entry, privacy: Entry | None, training: Training, rounds: int
+) -> None:
     """Raise StudyError where the task cannot be learned as the study says, and why."""
     check_declared(task, entry.name)
     _check_privacy(task, entry, privacy)
     _check_strategy(task, entry, strategy)
     _check_labels(task, entry, training)
+    if settled_in(task) > rounds:
+        raise StudyError(
+            f"task {entry.name!r} is what it says from round {settled_in(task)} on, and rounds = {rounds}: it would "
+            "never be learned so. Set rounds to more, or let it grow sooner (task.grows_over)."
+        )
     size = training.batch_size
     if couples(task) and size == 1:
         raise StudyError(

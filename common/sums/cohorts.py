@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from math import ceil
 from typing import cast
 
@@ -26,6 +27,7 @@ from common.sums.abilities import colluding_of
 from common.sums.cohort import Cohort, Groups
 from common.sums.exchange import Reveals
 
+SELECTIONS_KEPT = 4
 LEAST_IN_SUM = 3
 """The sum of two tells each of them the other's update."""
 
@@ -175,9 +177,16 @@ def select(sites: Iterable[SiteId], fraction: float, seed: int, round_number: in
     lowest go, so neither the order of the sites nor who else takes part changes a draw. Raises
     TooFewHospitalsError where there is no site.
     """
-    drawn = sorted(sites, key=lambda site: entropy(seed, round_number, site, "selection"))
-    if not drawn:
+    among = tuple(sites)
+    if not among:
         raise TooFewHospitalsError("there is no hospital to select from.")
+    return _selected(among, fraction, seed, round_number)
+
+
+@lru_cache(maxsize=SELECTIONS_KEPT)
+def _selected(sites: tuple[SiteId, ...], fraction: float, seed: int, round_number: int) -> tuple[SiteId, ...]:
+    """Kept: where thousands of hospitals share a process, each of them looks whether it was drawn."""
+    drawn = sorted(sites, key=lambda site: entropy(seed, round_number, site, "selection"))
     return tuple(sorted(drawn[: how_many(len(drawn), fraction)]))
 
 

@@ -7,8 +7,9 @@ must reach each hospital another way than through the server (a file from the co
 from __future__ import annotations
 
 from base64 import b64decode, b64encode
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 
 from cryptography.exceptions import InvalidSignature
@@ -22,6 +23,7 @@ from common.files.json_files import read_table, write_json
 
 KEY_FILE, PEERS_FILE = "identity.key", "peers.json"
 LARGEST_KEY_BYTES = 1 << 10
+PUBLIC_KEYS_KEPT = 1 << 14
 
 
 @dataclass(frozen=True)
@@ -49,8 +51,26 @@ class Identity:
 
 def simulated(site: SiteId, sites: Iterable[SiteId], seed: int) -> Identity:
     """An identity for simulation alone: its keys follow from the seed, so that no file need be handed round."""
-    public = {name: _public(_simulated_key(name, seed)) for name in sites}
-    return Identity(site, _simulated_key(site, seed), public)
+    return Identity(site, _simulated_key(site, seed), _SimulatedKeys(tuple(sites), seed))
+
+
+@dataclass(frozen=True)
+class _SimulatedKeys(Mapping[SiteId, bytes]):
+    """Public keys, each made when it is asked for: most sums ask for those of a few hospitals, or for none."""
+
+    sites: tuple[SiteId, ...]
+    seed: int
+
+    def __getitem__(self, site: SiteId) -> bytes:
+        if site not in self.sites:
+            raise KeyError(site)
+        return _simulated_public(site, self.seed)
+
+    def __iter__(self) -> Iterator[SiteId]:
+        return iter(self.sites)
+
+    def __len__(self) -> int:
+        return len(self.sites)
 
 
 def create(folder: Path) -> bytes:
@@ -95,6 +115,11 @@ def _simulated_key(site: SiteId, seed: int) -> Ed25519PrivateKey:
     from common.seeding import entropy  # brings torch, which a command that reads keys does without
 
     return Ed25519PrivateKey.from_private_bytes(entropy(seed, site, "simulated identity").to_bytes(32, "big"))
+
+
+@lru_cache(maxsize=PUBLIC_KEYS_KEPT)
+def _simulated_public(site: SiteId, seed: int) -> bytes:
+    return _public(_simulated_key(site, seed))
 
 
 def _public(key: Ed25519PrivateKey) -> bytes:

@@ -85,7 +85,7 @@ class ExactBatch:
         return Finding("exact_batch", observed.observer, False, reason, settings=settings)
 
     def _taken_apart(self, observed: Observation, captured: Captured, budget: Budget) -> Peeled:
-        victim = Victim.of(observed, captured.parameters).double().on(torch.device("cpu"))
+        victim = Victim.of(observed, captured).double().on(torch.device("cpu"))
         first = layers_in_order(victim.network, observed.shape)[0]
         ways = ways_in(observed, captured, victim, first)
         gradient = descended(captured, observed.study, victim)

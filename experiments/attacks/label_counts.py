@@ -79,7 +79,7 @@ class LabelCounts:
 
 def counts_behind(observed: Observation, captured: Captured, generator: torch.Generator) -> NDArray[np.int64] | None:
     """(classes,) how many cases of each class the update was computed from; None where the network hides it."""
-    victim = Victim.of(observed, captured.parameters)
+    victim = Victim.of(observed, captured)
     gradient = victim.parts(as_gradient(captured, observed.study))
     evidence = class_evidence(victim.network, observed.shape, gradient)
     if evidence is None:

@@ -119,7 +119,7 @@ class _Reader:
 
     @classmethod
     def of(cls, observed: Observation, captured: Captured) -> _Reader | None:
-        victim = Victim.of(observed, captured.parameters)
+        victim = Victim.of(observed, captured)
         parts = victim.parts(as_gradient(captured, observed.study))
         gradient = {name: part.cpu() for (name, _), part in zip(trainable(victim.network), parts, strict=True)}
         network = victim.on(torch.device("cpu")).network.double().eval()

@@ -15,7 +15,8 @@ from torch import Tensor, nn
 from client.hospital import Hospital, open_hospital, site_names
 from client.training import Trainer
 from common.data.cases import Cases, concatenate
-from common.learning.baseline import baseline_trainings
+from common.learning.abilities import task_in_round
+from common.learning.baseline import baseline_rounds
 from common.learning.parameters import companion_tensors, new_network, read, write
 from common.learning.start import first_network
 from common.seeding import generator
@@ -55,7 +56,8 @@ def federated(study: Study, hospitals: Sequence[Hospital], begun: nn.Module | No
         for hospital in hospitals:
             write(network, parameters)
             training, draws = study.training.in_round(number), hospital.training_draws(number)
-            updates.append(Trainer(hospital.task, network, hospital.train, training, draws).local_update()[0])
+            task = task_in_round(hospital.task, number)
+            updates.append(Trainer(task, network, hospital.train, training, draws).local_update()[0])
         total = sum(updates[1:], start=updates[0])
         contributions = Contributions(total, None, total.weight)
         state, parameters = in_round(strategy, study.server_schedule, number).step(state, parameters, contributions)
@@ -68,9 +70,9 @@ def pooled(study: Study, hospitals: Sequence[Hospital]) -> nn.Module:
     task, cases = study.build_task(), concatenate([one.train for one in hospitals])
     network = first_network(study, task, cases.shape)
     rng = generator(study.seed, "pooled")
-    for training in baseline_trainings(study):
+    for learned, training in baseline_rounds(study, task):
         steps = training.steps if study.training.steps is None else (training.steps or 0) * len(hospitals)
-        Trainer(task, network, cases, replace(training, steps=steps), rng).train()
+        Trainer(learned, network, cases, replace(training, steps=steps), rng).train()
     return network
 
 

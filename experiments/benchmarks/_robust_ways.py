@@ -45,6 +45,9 @@ RECIPES: Mapping[str, dict[str, Any]] = {
     TRADES: {"name": "trades", "beta": 3.0, "steps": 5},
     POOLED: {"name": "pgd", "steps": 5},
 }
+GROWING = (FGSM, PGD, TRADES)
+"""The size of the change grows over the first rounds, as the shipped study says; of pooled images, where every step
+sees both classes, and against a fixed first model it is whole at once."""
 STRONGEST = Pgd(steps=20, step_share=0.125, restarts=2)
 CUSTOM: tuple[Perturbation, ...] = (ApgdCe(steps=50), Square(queries=300))
 """As AutoAttack's "custom" version with apgd-ce and square; the worse counts."""
@@ -70,9 +73,10 @@ class Way:
         if self.name == PLAIN:
             options = {key: value for key, value in inner.options.items() if key != "name"}
             return replace(shipped, task=Entry("classification", options))
-        return replace(
-            shipped, task=Entry("adversarial", {**shipped.task.options, "recipe": dict(RECIPES[self.name])})
-        )
+        options = {**shipped.task.options, "recipe": dict(RECIPES[self.name])}
+        if self.name not in GROWING:
+            del options["grows_over"]
+        return replace(shipped, task=Entry("adversarial", options))
 
     def trained(self, plain: Mapping[str, torch.Tensor] | None) -> tuple[nn.Module, float]:
         """The network, and CPU seconds. plain: parameters of the plain way, against which the course's moves

@@ -52,6 +52,8 @@ SHOWN = {
     "ssim": "randomisation_ssim",
     "hog": "randomisation_hog",
     "clean hit": "clean_hit",
+    "window hit": "pointing_window",
+    "clean window hit": "clean_window",
 }
 """Columns and the sums that they are means of."""
 TARGETED = ("integrated_gradients", "occlusion")

@@ -79,6 +79,8 @@ def align(moving_file: Path, fixed_file: Path, console: Console, asked: Asked) -
         console.print(
             f"[bold red]This has probably failed:[/] {escape_markup(doubt)}.", soft_wrap=True, highlight=False
         )
+    for note in found.notes:
+        console.print(f"[yellow]To know:[/] {escape_markup(note)}.", soft_wrap=True, highlight=False)
     for number, trial in enumerate(found.tried if len(found.tried) > 1 else (), start=1):
         console.print(f"Search {number}, {escape_markup(trial)}.", style="dim", soft_wrap=True, highlight=False)
     print_whole(console, _table(found))

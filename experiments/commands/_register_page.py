@@ -43,6 +43,7 @@ def page(moving: Image, fixed: Image, found: Registration) -> str:
     failed = "".join(
         f'<p class="failed"><b>This has probably failed: {escape(doubt)}.</b></p>' for doubt in found.doubts
     )
+    failed += "".join(f"<p><b>To know: {escape(note)}.</b></p>" for note in found.notes)
     words = (
         f"{found.overlap:.1%} of the fixed image has a counterpart in the moving one; space folds in "
         f"{found.negative_jacobian:.2%} of it; the cost ended at {found.cost:.5f}."

@@ -35,6 +35,9 @@ def withstand(
     seconds: Annotated[float, typer.Option(min=1, help="After which nothing new is begun.")] = 300,
     seed: Annotated[int, typer.Option(min=0, help="Of artefacts and of random starts.")] = 0,
     out: Annotated[Path | None, typer.Option(help="Folder of the page; withstand in the run's folder.")] = None,
+    beside: Annotated[
+        Path | None, typer.Option(help="Another run of the same task: both are tried alike, and compared.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print withstand.json, and nothing else.")] = False,
     trust_code: TrustCode = False,
 ) -> None:
@@ -47,15 +50,15 @@ def withstand(
 
         from experiments.withstanding.asked import Asked
         from experiments.withstanding.command import withstand_run
-        from experiments.withstanding.page import figures_of
+        from experiments.withstanding.page import figures_of, findings
 
         sizes = tuple(sorted(set(size or ())))
         if not all(0 < one <= 10 for one in sizes):
             raise StudyError(f"--size is above 0 and at most 10; it was given {', '.join(map(str, sizes))}.")
         asked = Asked(tuple(corruption or ()), modality, sizes, cases, seed, tuple(perturbation or ()))
         quiet = Console(stderr=True) if as_json else console
-        found, page = withstand_run(run, asked, seconds, out or run / "withstand", quiet)
+        found, page, compared = withstand_run(run, asked, seconds, out or run / "withstand", quiet, beside)
         if as_json:
-            typer.echo(json.dumps(figures_of(found), indent=1, ensure_ascii=False))
+            typer.echo(json.dumps(figures_of(found, compared), indent=1, ensure_ascii=False))
             return
-        say([*found.findings, f"Page: {page.resolve()}"])
+        say([*findings(found, compared), f"Page: {page.resolve()}"])

@@ -42,7 +42,8 @@ class Transport(Protocol):
 class LocalGrid(Grid):
     """The Grid of engines on one machine. `meter` counts bytes by (node, direction, message type).
 
-    names: of hospitals, by their nodes, which on one machine are known before they say so.
+    names: of hospitals, by their nodes, which on one machine are known before they say so. most_pending: requests
+    that wait at a time; None: all of them.
     """
 
     longest_poll_s = 0.02
@@ -61,8 +62,11 @@ class LocalGrid(Grid):
         at_once: int,
         check_interrupt: Check = lambda: None,
         names: Mapping[int, SiteId] | None = None,
+        most_pending: int | None = None,
     ) -> None:
         self.engine = engine
+        if most_pending is not None:
+            self.most_pending = most_pending
         self.hospitals_at_once = at_once
         self.names = dict(names or {})
         self.meter: Counter[tuple[int, str, str]] = Counter()

@@ -49,14 +49,18 @@ class LocalRun:
         """The hospital's own folder."""
         return hospital_folder(self.folder, self.sites[index])
 
-    def serve(self, server_app: ServerApp, transport: Transport, run_config: RunConfig) -> None:
-        """Run the ServerApp over the transport."""
+    def serve(
+        self, server_app: ServerApp, transport: Transport, run_config: RunConfig, most_pending: int | None = None
+    ) -> None:
+        """Run the ServerApp over the transport. most_pending: see `LocalGrid`."""
         names = {self.node_id(index): site for index, site in enumerate(self.sites)}
         recorder = Recorder(self.folder / "traffic", names) if self.record_traffic else None
         identify(self.run_id, SERVER_NODE_ID)
         context = Context(self.run_id, SERVER_NODE_ID, {}, RecordDict(), dict(run_config))
         run = new_run(self.run_id)
         with remembered_interrupt() as check:
-            grid = LocalGrid(self.engine, transport, len(self.sites), run, recorder, self.at_once, check, names)
+            grid = LocalGrid(
+                self.engine, transport, len(self.sites), run, recorder, self.at_once, check, names, most_pending
+            )
             grid.device = described()
             server_app(grid, context)

@@ -21,7 +21,7 @@ from client.training import Trainer
 from common.data.cases import SiteId, concatenate
 from common.files.access import write
 from common.learning.abilities import presented
-from common.learning.baseline import baseline_trainings
+from common.learning.baseline import baseline_rounds
 from common.learning.device import chosen, placed, repeatable
 from common.learning.start import first_network
 from common.learning.task import Task
@@ -66,9 +66,9 @@ def pooled_network(study: Study, hospitals: Sequence[Hospital], device: torch.de
     cases = concatenate([hospital.train for hospital in hospitals])
     network = placed(first_network(study, task, cases.shape), device)
     rng = generator(study.seed, "pooled")
-    for training in baseline_trainings(study):
+    for learned, training in baseline_rounds(study, task):
         steps = training.steps if study.training.steps is None else (training.steps or 0) * len(hospitals)
-        Trainer(task, network, cases, replace(training, steps=steps), rng).train()
+        Trainer(learned, network, cases, replace(training, steps=steps), rng).train()
     return network
 
 

@@ -47,7 +47,7 @@ class Inline:
             for index in range(len(sites))
         }
         try:
-            local.serve(server_app, _Calls(nodes), run_config)
+            local.serve(server_app, _Calls(nodes), run_config, most_pending=1)
         finally:
             torch.set_num_threads(threads)
             give_back_freed_memory()

@@ -7,7 +7,7 @@ import logging
 import os
 import sys
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -27,6 +27,8 @@ from common.learning.device import asked, chosen, described, gpus
 from experiments.engine import Engine, RunConfig, quieten, usable_cores
 from experiments.engines._interrupt import Remembered, remembered_for_a_thread
 from experiments.engines._local_grid import hospital_folder
+
+REQUESTS_AN_ACTOR = 4
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,8 @@ class Simulation:
         places = [] if self.address else [str(hospital_folder(folder.resolve(), site)) for site in sites]
         with _told_where_to_write(places), remembered_for_a_thread() as signals:
             with _signals_kept(signals):
-                self._simulate(_configured(server_app, run_config, outcome, signals), client_app, len(sites))
+                configured = _configured(server_app, run_config, outcome, signals, self.cores_a_hospital)
+                self._simulate(configured, client_app, len(sites))
             signals.check()
         outcome.settle()
 
@@ -157,8 +160,10 @@ def _signals_kept(signals: Remembered) -> Iterator[None]:
         ray.init = before
 
 
-def _asking(grid: Grid, signals: Remembered) -> Grid:
-    """The same grid, which raises in the ServerApp's thread what came to the main one."""
+def _asking(grid: Grid, signals: Remembered, cores_a_hospital: float) -> Grid:
+    """The same grid, which raises in the ServerApp's thread what came to the main one, and says how many requests
+    it takes at a time: as many as keep all actors busy, so that not all hospitals' models lie in memory at once.
+    """
     pull, nodes = grid.pull_messages, grid.get_node_ids
 
     def pull_messages(message_ids: Iterable[str]) -> Iterable[Message]:
@@ -170,12 +175,22 @@ def _asking(grid: Grid, signals: Remembered) -> Grid:
         return nodes()
 
     grid.device = described()  # type: ignore[attr-defined]
+    grid.most_pending = REQUESTS_AN_ACTOR * _actors(cores_a_hospital)  # type: ignore[attr-defined]
     grid.pull_messages, grid.get_node_ids = pull_messages, get_node_ids  # type: ignore[method-assign]
     signals.is_heard = True
     return grid
 
 
-def _configured(server_app: ServerApp, run_config: RunConfig, outcome: _Outcome, signals: Remembered) -> ServerApp:
+def _actors(cores_a_hospital: float) -> int:
+    import ray
+
+    resources: Mapping[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
+    return max(1, int(resources.get("CPU", 1.0) / cores_a_hospital))
+
+
+def _configured(
+    server_app: ServerApp, run_config: RunConfig, outcome: _Outcome, signals: Remembered, cores_a_hospital: float
+) -> ServerApp:
     """The same ServerApp, told its configuration: the runtime has no way to pass one."""
     configured = ServerApp()
 
@@ -183,7 +198,7 @@ def _configured(server_app: ServerApp, run_config: RunConfig, outcome: _Outcome,
     def main(grid: Grid, context: Context) -> None:
         context.run_config = dict(run_config)
         try:
-            server_app(_asking(grid, signals), context)
+            server_app(_asking(grid, signals, cores_a_hospital), context)
             outcome.finished = True
         except (WardroundError, KeyboardInterrupt) as error:
             outcome.error = error

@@ -21,7 +21,7 @@ from client.hospital import Hospital
 from client.objective import class_weights
 from common.data.cases import Batch
 from common.learning.class_weights import with_weights
-from common.learning.device import autocast
+from common.learning.device import autocast, home
 from common.learning.losses import augmented
 from common.learning.parameters import shared, trainable, write
 from common.learning.task import Task
@@ -79,7 +79,7 @@ class CleanSums:
 
 def gradient_of(hospital: Hospital, batch: Batch) -> Floats:
     """(P,) of one case, at the network's own parameters."""
-    with autocast(hospital.network, hospital.study.training.precision):
+    with autocast(home(hospital.network), hospital.study.training.precision):
         loss = hospital.task.loss(hospital.network, batch).float().sum()
     parameters = [parameter for _, parameter in trainable(hospital.network)]
     found = torch.autograd.grad(loss, parameters, allow_unused=True)

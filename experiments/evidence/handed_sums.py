@@ -62,7 +62,8 @@ class _Rounds:
     @property
     def faulty(self) -> Hospital:
         """As its code is asked to work."""
-        return replace(self.hospital, study=self.fault.study(self.hospital), network=deepcopy(self.hospital.network))
+        network = deepcopy(self.hospital.network)
+        return replace(self.hospital, study=self.fault.study(self.hospital), made=lambda: network)
 
     @property
     def facts(self) -> Facts:

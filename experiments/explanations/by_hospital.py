@@ -27,7 +27,7 @@ from common.asking.records import Records
 from common.attribution.gradients import asked
 from common.attribution.log_odds import LogOdds
 from common.attribution.methods.occlusion import Occlusion
-from common.errors import AnalysisError, FileError, StudyError
+from common.errors import AnalysisError, FileError, OutOfTimeError, StudyError
 from common.files.json_files import read_table
 from common.learning.abilities import abilities
 from common.learning.task import Task
@@ -36,6 +36,7 @@ from experiments.explanations.answering.classes import Classes
 from experiments.explanations.clock import Clock
 from experiments.explanations.pool import Pool
 from server.reporting.values import items, number, table, text, texts
+from server.reporting.wording import duration
 
 ANSWER, QUESTION = "answer.json", "attribution_maps"
 SIDE = 7
@@ -46,19 +47,29 @@ Told = Mapping[str, Any]
 
 
 def asked_here(pool: Pool, task: Task, classes: Sequence[str], clock: Clock) -> Told:
-    """Ask the simulated hospitals. Raises AnalysisError where there are too few of them, or of their cases."""
+    """Ask the simulated hospitals. Raises AnalysisError where there are too few of them, or of their cases.
+
+    Raises OutOfTimeError where the seconds do not suffice for any sum.
+    """
     sites = tuple(sorted(set(pool.sites)))
     if len(sites) < FEWEST_HOSPITALS:
         raise AnalysisError(f"maps of {len(sites)} hospitals were summed, and one stands out only beside two others.")
     rows: dict[str, list[tuple[int, NDArray[np.float64]]]] = {site: [] for site in sites}
     turns = _in_turn(pool, sites)
     began, took = perf_counter(), 0.0
+    fewest = min(2 * LEAST * len(sites), len(turns))
     for count, place in enumerate(turns, 1):
-        if clock.left < took and count > 2 * LEAST * len(sites):
-            break
+        if clock.left < took * max(1, fewest - count):
+            if count > fewest:
+                break
+            raise OutOfTimeError(
+                f"Maps of {fewest} cases at least are summed, {duration(took)} each, and the seconds do not suffice "
+                "(--seconds)."
+            )
         if count % 10 == 1:
             clock.say(f"Where it looks at each hospital, case {count} of {len(turns)}")
-        rows[pool.sites[place]].append((place, _row(pool, task, place)))
+        with clock.bounded(took):
+            rows[pool.sites[place]].append((place, _row(pool, task, place)))
         took = (perf_counter() - began) / count
     public = Public(sites, {CLASS: tuple(classes)})
     tables = [_table(pool, classes, site, held) for site, held in rows.items()]

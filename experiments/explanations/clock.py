@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from time import monotonic
+
+from common.attribution.limit import within
 
 
 @dataclass(frozen=True)
@@ -19,6 +22,15 @@ class Clock:
     def left(self) -> float:
         """Seconds; below zero once they are spent."""
         return self.began + self.seconds - monotonic()
+
+    @contextmanager
+    def bounded(self, least: float = 0.0) -> Iterator[None]:
+        """While the block lasts, what looks often at a network ends with these seconds, or `least` more.
+
+        Raises OutOfTimeError.
+        """
+        with within(max(self.left, least)):
+            yield
 
     def part(self, share: float) -> Clock:
         """A clock of that share of what is left, for a section that must leave some to others."""

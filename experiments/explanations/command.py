@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from time import perf_counter
+from time import monotonic, perf_counter
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
@@ -101,7 +101,7 @@ class _Making:
 
 def explain_run(run: Path, asked: Asked, seconds: float, out: Path, console: Console) -> Written:
     """Measure, and write the page. Raises WardroundError where the run has nothing to explain."""
-    began = perf_counter()
+    began = monotonic()
     methods = methods_of(asked)
     demand_writable(out / PAGE)
     with console.status("Reading the run"):
@@ -111,13 +111,13 @@ def explain_run(run: Path, asked: Asked, seconds: float, out: Path, console: Con
         console.print(Text(line))
     with _progress(console) as progress:
         bar = progress.add_task("Beginning", total=1 + len(BEFORE) + len(INSIDE))
-        clock = Clock(seconds, lambda words: progress.update(bar, description=words))
+        clock = Clock(seconds, lambda words: progress.update(bar, description=words), began)
         making = _Making(subject, asked, clock, lambda: progress.advance(bar))
         making.add(BEFORE)
         if pool is not None:
             making.add_maps(pool, methods)
         making.add(INSIDE)
-    explanation = Explanation(subject, making.found, making.lacking, perf_counter() - began)
+    explanation = Explanation(subject, making.found, making.lacking, monotonic() - began)
     page = write_explanation(explanation, private_folder(out))
     return Written(page, tuple(explanation.findings), subject.own.left_out if subject.own else ())
 

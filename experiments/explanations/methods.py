@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from time import perf_counter
 from typing import cast
 
-from torch import Tensor
+from torch import Tensor, nn
 
+from common.attribution.aim import Aim
 from common.attribution.aims import Regions
 from common.attribution.attribution import Attribution
+from common.attribution.faithfulness.completeness import Complete
 from common.attribution.looks.activations import shown
-from common.errors import AttributionError, WardroundError
+from common.errors import AttributionError, OutOfTimeError, WardroundError
 from common.seeding import generator
 from common.study.catalogue import ATTRIBUTIONS
 from common.study.options import Entry
@@ -22,9 +24,16 @@ from experiments.explanations.answering.role import Chosen
 from experiments.explanations.clock import Clock
 from experiments.explanations.pool import Pool
 from experiments.explanations.section import Asked
+from server.reporting.wording import percent
 
 FIRST = ("occlusion", "integrated_gradients")
 """Shown before others: what a reader sees first should be what is most often right."""
+LEAST_S = 1.0
+"""For the first map, whatever is left."""
+OF_ONE = 0.5
+"""Of the seconds that are left for maps, the share that one may take."""
+OFF = 0.01
+"""From which on a map is said not to add up."""
 TITLES = {"edges": "edges of the image", "grad_cam": "Grad-CAM", "deconvnet": "DeconvNet"}
 
 
@@ -53,11 +62,20 @@ class Method:
 
 @dataclass(frozen=True, eq=False)
 class MapsOf:
-    """One case. maps: by method, (C, *S), (1, *S) or (F,) float32. region: (*S) bool, which outline is explained."""
+    """One case. maps: by method, (C, *S), (1, *S) or (F,) float32. region: (*S) bool, which outline is explained.
+
+    gaps: how far a map's sum is off what the answer gained, as a share of it, of methods whose maps should add up.
+    """
 
     chosen: Chosen
     maps: Mapping[str, Tensor]
     region: Tensor | None = None
+    gaps: Mapping[str, float] = field(default_factory=dict)
+
+    def remark(self, name: str) -> str:
+        """Of a map that does not add up; "" of others."""
+        off = self.gaps.get(name, 0.0)
+        return f"does not add up: its sum is {percent(off)} off what the answer gained" if off > OFF else ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,7 +102,8 @@ def methods_of(asked: Asked) -> tuple[Method, ...]:
 
 
 def map_cases(pool: Pool, methods: tuple[Method, ...], asked: Asked, clock: Clock) -> Mapped:
-    """Case by case, so that where the seconds end some cases have all maps; the first case has one in any case."""
+    """Case by case, so that where the seconds end some cases have all maps; the first has those that there is time
+    for, and one in any case if one takes no longer than a second."""
     chosen = pool.chosen(asked.cases)
     refused: dict[str, str] = {}
     seconds: dict[str, float] = {}
@@ -94,22 +113,34 @@ def map_cases(pool: Pool, methods: tuple[Method, ...], asked: Asked, clock: Cloc
             break
         clock.say(f"Maps of case {number + 1} of {len(chosen)}")
         inputs = pool.inputs[one.place : one.place + 1]
-        aim, maps = pool.answering.aim(inputs), dict[str, Tensor]()
+        aim = pool.answering.aim(inputs)
+        made = MapsOf(one, {}, aim.regions[0] if isinstance(aim, Regions) else None, {})
         for method in methods:
-            if method.name in refused or (maps and not cases and clock.left < 0):
+            if method.name in refused or (made.maps and not cases and clock.left < 0):
                 continue
             began = perf_counter()
             try:
-                rng = generator(asked.seed, method.name, one.place, "explain")
-                found = method.made.explain(pool.answering.network, inputs, aim, rng)
-                maps[method.name] = _usable(found[0], inputs[0], method)
+                made = _with_map(made, method, pool.answering.network, inputs, aim, asked, clock)
             except WardroundError as error:
-                refused[method.name] = str(error)
+                if not (cases and isinstance(error, OutOfTimeError)):
+                    refused[method.name] = str(error)
                 continue
-            seconds.setdefault(method.name, perf_counter() - began)
-        region = aim.regions[0] if isinstance(aim, Regions) else None
-        cases.append(MapsOf(one, maps, region))
+            seconds[method.name] = max(seconds.get(method.name, 0.0), perf_counter() - began)
+        cases.append(made)
     return Mapped(methods, tuple(cases), len(chosen), refused, seconds, _forward(pool))
+
+
+def _with_map(
+    case: MapsOf, method: Method, network: nn.Module, inputs: Tensor, aim: Aim, asked: Asked, clock: Clock
+) -> MapsOf:
+    rng = generator(asked.seed, method.name, case.chosen.place, "explain")
+    with clock.part(OF_ONE).bounded(0.0 if case.maps else LEAST_S):
+        found = method.made.explain(network, inputs, aim, rng)
+    maps = {**case.maps, method.name: _usable(found[0], inputs[0], method)}
+    if not hasattr(method.made, "gaps"):
+        return replace(case, maps=maps)
+    off = float(cast(Complete, method.made).gaps(network, inputs, aim, found))
+    return replace(case, maps=maps, gaps={**case.gaps, method.name: off})
 
 
 def _method(name: str) -> Method:

@@ -56,9 +56,10 @@ class Verdicts:
         return tuple(sorted(methods, key=lambda one: (one.control, rank[self.of(one).look])))
 
 
-def badge(verdict: Verdict) -> Child:
-    """As it stands below a map."""
-    return tag("span", verdict.words, class_=f"verdict {verdict.look}")
+def badge(verdict: Verdict, remark: str = "") -> Child:
+    """As it stands below a map. remark: of this very map."""
+    said = tag("span", verdict.words, class_=f"verdict {verdict.look}")
+    return tag("span", said, " ", tag("span", remark, class_="verdict warn")) if remark else said
 
 
 def judge(pool: Pool, mapped: Mapped, seed: int, clock: Clock) -> Verdicts:
@@ -75,7 +76,8 @@ def judge(pool: Pool, mapped: Mapped, seed: int, clock: Clock) -> Verdicts:
                 continue
             clock.say(f"Testing {method.title} on {start + len(own)} cases")
             try:
-                found = measured(_trial(pool, method, own, seed))
+                with clock.bounded():
+                    found = measured(_trial(pool, method, own, seed))
             except (WardroundError, OverflowError):
                 continue
             sums[method.name] = merge([sums.get(method.name, {}), found])

@@ -22,10 +22,12 @@ from experiments.explanations.clock import Clock
 from experiments.explanations.section import Section
 from experiments.explanations.subject import REAL, Subject
 from experiments.withstanding.asked import Asked
+from experiments.withstanding.compared import Compared
 from experiments.withstanding.corrupting import SEVERITIES, are_images
 from experiments.withstanding.moving import way_of
-from experiments.withstanding.page import FIGURES, Withstood, write_withstood
+from experiments.withstanding.page import FIGURES, write_withstood
 from experiments.withstanding.shown import cases_shown, task_of
+from experiments.withstanding.withstood import Withstood
 from server.reporting.wording import count, duration
 
 SECTIONS = ("intent", "example", "hiding", "artefacts", "training")
@@ -40,16 +42,31 @@ STEPS = 11
 """Passes there and back of the usual ways together: one step, and ten."""
 
 
-def withstand_run(run: Path, asked: Asked, seconds: float, folder: Path, console: Console) -> tuple[Withstood, Path]:
-    """Measure, and write the page. Raises WardroundError where the run's cases or model are not here."""
+def withstand_run(
+    run: Path, asked: Asked, seconds: float, folder: Path, console: Console, beside: Path | None = None
+) -> tuple[Withstood, Path, Compared | None]:
+    """Measure, and write the page. beside: another run, which has half of the seconds.
+
+    Raises WardroundError where a run's cases or model are not here, or the two answer other questions.
+    """
     if is_there(folder, FIGURES):
         raise StudyError(f"{folder} already holds such a page: name another folder with --out, or remove this one.")
-    with console.status("Reading the run"):
-        subject = _subject(run)
-        tests = cases_shown(subject, asked.cases)
-    if not tests:
-        raise StudyError(f"{NOTHING_HERE}: none of this run's hospitals has a test case.")
     _demand_known(asked)
+    with console.status("Reading the run"):
+        read = [(_subject(one), one.name) for one in (run, *([] if beside is None else [beside]))]
+    if beside is not None:
+        _demand_comparable(*(subject for subject, _ in read))
+    found = [_measured(subject, name, asked, seconds / len(read), console) for subject, name in read]
+    compared = None
+    if beside is not None:
+        compared = Compared(found[0], found[1], _same(*(cases_shown(subject, asked.cases) for subject, _ in read)))
+    return found[0], write_withstood(found[0], folder, compared), compared
+
+
+def _measured(subject: Subject, run: str, asked: Asked, seconds: float, console: Console) -> Withstood:
+    tests = cases_shown(subject, asked.cases)
+    if not tests:
+        raise StudyError(f"{NOTHING_HERE}: none of the hospitals of {run} has a test case.")
     console.print(Text(beforehand(subject, tests, asked, seconds)))
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
     found: dict[str, Section] = {}
@@ -67,8 +84,31 @@ def withstand_run(run: Path, asked: Asked, seconds: float, folder: Path, console
             if made is not None:
                 found[name] = made
             progress.advance(bar)
-    withstood = Withstood(subject.title, run.name, found, failed, {site: len(cases) for site, cases in tests.items()})
-    return withstood, write_withstood(withstood, folder)
+    return Withstood(subject.title, run, found, failed, {site: len(cases) for site, cases in tests.items()})
+
+
+def _demand_comparable(own: Subject, other: Subject) -> None:
+    """Raise StudyError where one number of the one says nothing beside that of the other."""
+    scores = [task_of(one).headline for one in (own, other)]
+    shapes = [one.trained.learned.shape.inputs for one in (own, other)]
+    if scores[0] != scores[1] or len(shapes[0]) != len(shapes[1]):
+        raise StudyError(
+            f"the two runs cannot be compared: {own.title!r} is scored by {scores[0]} on inputs of shape "
+            f"{shapes[0]}, and {other.title!r} by {scores[1]} on {shapes[1]}. Name a run of the same task "
+            "with --beside."
+        )
+
+
+def _same(own: Mapping[SiteId, Cases], other: Mapping[SiteId, Cases]) -> bool:
+    """Whether these are the very same inputs."""
+    return own.keys() == other.keys() and all(
+        len(cases) == len(other[site])
+        and all(
+            np.array_equal(one, two)
+            for one, two in zip(cases.pieces("inputs"), other[site].pieces("inputs"), strict=True)
+        )
+        for site, cases in own.items()
+    )
 
 
 def _subject(run: Path) -> Subject:

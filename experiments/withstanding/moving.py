@@ -25,6 +25,7 @@ from common.study.options import Entry
 from experiments.withstanding.asked import CHANCE
 from experiments.withstanding.scored import Rows, Scored, beside_of, means, rows_of, scored
 
+OF_RANGE = "of the range of values"
 MOST_AT_ONCE = 1 << 21
 """Values of the inputs that are moved together."""
 
@@ -48,7 +49,7 @@ class Range:
             rows = np.stack(every)
             return cls(rows.min(0), rows.max(0), rows.std(0), "standard deviations of each column")
         low, high = np.array(min(map(np.min, every))), np.array(max(map(np.max, every)))
-        return cls(low, high, high - low, "of the range of values")
+        return cls(low, high, high - low, OF_RANGE)
 
     def room(self, size: float) -> Room:
         """Of changes of so many units."""
@@ -137,7 +138,9 @@ def _pieces(cases: Cases) -> Iterator[NDArray[np.int64]]:
         yield from (own[begin : begin + many] for begin in range(0, len(own), many))
 
 
-def size_words(size: float) -> str:
-    """Sizes of images are told in 255ths, as everybody does."""
+def size_words(size: float, unit: str) -> str:
+    """Sizes of images are told in 255ths, as everybody does. unit: `Range.words`."""
+    if not size:
+        return "nothing"
     of_255 = size * 255
-    return "nothing" if not size else f"{of_255:.0f}/255" if abs(of_255 - round(of_255)) < 1e-9 else f"{size:g}"
+    return f"{of_255:.0f}/255" if unit == OF_RANGE and abs(of_255 - round(of_255)) < 1e-9 else f"{size:g}"

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from common.files.access import write
 from common.files.json_files import write_json
 from experiments.explanations.section import Section
+from experiments.withstanding.compared import Compared
+from experiments.withstanding.withstood import Withstood
 from server.reporting.markup import Child, Markup, tag
 from server.reporting.page import document
 from server.reporting.sections.layout import facts, section
@@ -33,45 +33,37 @@ LIMITS = (
 )
 
 
-@dataclass(frozen=True)
-class Withstood:
-    """sections: by the name of their file, in order. failed: why one has nothing to show, by the same names.
-
-    cases: that were changed, by hospital.
-    """
-
-    title: str
-    run: str
-    sections: Mapping[str, Section]
-    failed: Mapping[str, str]
-    cases: Mapping[str, int]
-
-    @property
-    def findings(self) -> list[str]:
-        """Sentences for the head of the page."""
-        return [finding for one in self.sections.values() if (finding := one.finding())]
+def write_withstood(found: Withstood, folder: Path, compared: Compared | None = None) -> Path:
+    """Both files; the page's path. compared: with another run."""
+    write_json(folder, FIGURES, figures_of(found, compared))
+    return write(folder, PAGE, page_of(found, compared))
 
 
-def write_withstood(found: Withstood, folder: Path) -> Path:
-    """Both files; the page's path."""
-    write_json(folder, FIGURES, figures_of(found))
-    return write(folder, PAGE, page_of(found))
-
-
-def figures_of(found: Withstood) -> dict[str, Any]:
+def figures_of(found: Withstood, compared: Compared | None = None) -> dict[str, Any]:
     """Everything that the page shows, as numbers and words."""
     return {
         "schema": SCHEMA,
         "title": found.title,
         "run": found.run,
         "cases": dict(found.cases),
-        "findings": found.findings,
-        **{name: one.facts() for name, one in found.sections.items()},
+        "findings": findings(found, compared),
+        **{name: one.facts() for name, one in parts_of(found, compared).items()},
         "nothing_to_show": dict(found.failed),
     }
 
 
-def page_of(found: Withstood) -> str:
+def findings(found: Withstood, compared: Compared | None) -> list[str]:
+    """Sentences for the head of the page, first what stands beside."""
+    return [*([compared.finding()] if compared else []), *found.findings]
+
+
+def parts_of(found: Withstood, compared: Compared | None) -> dict[str, Section]:
+    """Sections of the page, in their order."""
+    beside: dict[str, Section] = {} if compared is None else {"beside": compared}
+    return beside | dict(found.sections)
+
+
+def page_of(found: Withstood, compared: Compared | None = None) -> str:
     """The HTML."""
     title = f"What the model withstands: {found.title}"
     kind = tag("span", "Robustness. What if inputs come otherwise, by accident or on purpose?", class_="kind")
@@ -82,12 +74,13 @@ def page_of(found: Withstood) -> str:
         "header",
         tag("p", kind, class_="overline"),
         tag("h1", found.title),
-        *(tag("p", one, class_="finding") for one in found.findings),
+        *(tag("p", one, class_="finding") for one in findings(found, compared)),
         tag("p", tried, class_="quiet"),
     )
-    places = [tag("a", one.word, href=f"#{name}") for name, one in found.sections.items()]
+    parts = parts_of(found, compared)
+    places = [tag("a", one.word, href=f"#{name}") for name, one in parts.items()]
     contents = tag("nav", *_spaced(places), aria_label="Sections") if len(places) > 1 else None
-    drawn = [one.markup() for one in found.sections.values()]
+    drawn = [one.markup() for one in parts.values()]
     limits = section("limits", "What this does not tell", None, tag("ul", *(tag("li", one) for one in LIMITS)))
     return document(title, tag("main", head, contents, *drawn, _lacking(found), limits))
 

@@ -199,14 +199,37 @@ def test_labels_that_were_registered_are_no_judges() -> None:
     used.check_similarity("cc")
 
 
-def test_a_deformation_that_fits_no_better_is_dropped_and_said_to_be(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_deformation_that_fits_no_better_is_dropped_and_noted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is doubted too where it began from a place that is doubtful itself."""
     start = Linear.of(np.eye(2), [0.3, 0.0])
-    for size, dropped in ((6.0, True), (0.0, False)):
+    for size, dropped in ((0.0, False), (6.0, True)):
         bad = DisplacementField(torch.from_numpy(smooth(1, FLAT.shape, 6, 1.0) * size), FLAT)
         monkeypatch.setattr(deformation, "register_dense", lambda *_, bad=bad, **__: (bad, []))
         found = register(texture(), texture(), "displacement", "ssd", initial=start)
         assert isinstance(found.transform, Linear) is dropped
-        assert (deformation.NO_BETTER in found.doubts) is dropped
+        assert (deformation.NO_BETTER in found.notes) is dropped
+        assert found.doubts == ()
+    noise = Image(np.random.default_rng(0).normal(size=FLAT.shape), FLAT)
+    lost = register(noise, texture(), "displacement", "ssd", initial=start)
+    assert deformation.NO_BETTER in lost.doubts
+    assert lost.notes == ()
+
+
+@pytest.mark.parametrize(("kind", "similarity"), [("displacement", "ssd"), ("bspline", "local_cc")])
+def test_what_is_masked_away_of_the_moving_image_draws_nothing_wherever_it_is_moved(
+    kind: str, similarity: str
+) -> None:
+    """A marker of twice the brightest value; its leaking into coarse images alone spoils all of it."""
+    moving, true = bent()
+    marked, kept = moving.values.copy(), np.ones(FLAT.shape, np.uint8)
+    marked[18:28, 8:30], kept[18:28, 8:30] = 2 * marked.max(), 0
+    found, without = (
+        register(Image(marked, FLAT), texture(), kind, similarity, before="none", moving_mask=mask)
+        for mask in (Image(kept, FLAT), None)
+    )
+    still = inner_error_mm(Linear.identity(2), true)
+    assert inner_error_mm(found.transform, true) < 0.35 * still
+    assert inner_error_mm(without.transform, true) > 0.9 * still
 
 
 def test_large_images_are_searched_at_levels_that_they_can_use() -> None:

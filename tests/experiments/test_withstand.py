@@ -26,11 +26,14 @@ from experiments.explanations.clock import Clock
 from experiments.explanations.subject import Subject
 from experiments.withstanding.asked import Asked
 from experiments.withstanding.command import withstand_run
+from experiments.withstanding.compared import OTHER_CASES, Compared, worst
 from experiments.withstanding.corrupting import SEVERITIES, Curve, span_of
-from experiments.withstanding.moving import Moves, Range
+from experiments.withstanding.moving import OF_RANGE, Moves, Range
 from experiments.withstanding.sections import artefacts, example, hiding, intent
 from experiments.withstanding.sections.intent import Intent
 from experiments.withstanding.shown import cases_shown
+from experiments.withstanding.withstood import Withstood
+from server.reporting.wording import MINUS
 from tests.experiments.test_explain import CNN, images, run_of
 
 QUIET = Console(quiet=True)
@@ -52,7 +55,7 @@ def subject(classified: Path) -> Subject:
 
 
 def withstood(run: Path, out: Path, asked: Asked = FEW, seconds: float = 1e6) -> tuple[str, dict[str, Any]]:
-    _, path = withstand_run(run, asked, seconds, out, QUIET)
+    _, path, _ = withstand_run(run, asked, seconds, out, QUIET)
     page = path.read_text(encoding="utf-8")
     assert not re.search(r"""(src|href)=["'](?!data:image/png|#)""", page), "the page needs something beside itself"
     return page, json.loads((out / "withstand.json").read_text(encoding="utf-8"))
@@ -133,7 +136,7 @@ def test_a_model_that_always_says_the_same_does_not_pass_for_one_that_withstands
         Moves("chance", "", "balanced_accuracy", {"east": (clean, clean)}),
         Moves("fgsm", "", "balanced_accuracy", {"east": (clean, after)}),
     )
-    assert said in Intent((4 / 255,), "of the range of values", tried, guess=0.5).finding()
+    assert said in Intent((4 / 255,), OF_RANGE, tried, guess=0.5).finding()
 
 
 class Rounding(nn.Module):
@@ -192,9 +195,14 @@ def test_columns_of_a_table_move_in_deviations_of_their_own(tmp_path: Path) -> N
     assert np.allclose(room.size.numpy(), 0.5 * scaled.astype(np.float64).std(0))
     task, labels = '{ name = "classification", network = "logistic" }', (ROWS[:, 0] > 0).astype(np.int64)
     run = run_of(tmp_path, task, scaled, labels, **ALONE)
-    told = withstood(run, tmp_path / "page")[1]
+    page, told = withstood(run, tmp_path / "page")
     assert told["intent"]["sizes"] == [0.0, SIZE] and "deviations" in told["intent"]["unit"]
-    assert "artefacts" not in told and "example" not in told
+    assert "artefacts" not in told
+    (row, *_) = told["example"]["examples"]
+    assert set(row["moved_deviations"]) == {"column 1", "column 2", "column 3"}
+    assert max(map(abs, row["moved_deviations"].values())) == pytest.approx(SIZE, abs=1e-3)
+    assert row["size"] == "0.2 standard deviations of each column", "and not 51/255 of them"
+    assert "Moved by, in its standard deviations" in page and row["before"] != row["after"]
 
 
 def test_numbers_and_times_have_a_page_as_classes_have(tmp_path: Path) -> None:
@@ -305,3 +313,40 @@ def test_the_command_prints_the_figures_alone_where_they_are_asked_for(classifie
     assert json.loads(told.stdout)["schema"] == "wardround/withstand/1"
     refused = CliRunner().invoke(cli, ["withstand", str(classified), "--size", "11"])
     assert refused.exit_code == 1 and "--size" in refused.output
+
+
+def test_two_runs_are_told_apart_in_words_that_hands_work_out() -> None:
+    def tried(*values: float) -> Intent:
+        moved = Moves(
+            "fgsm", "", "balanced_accuracy", {"east": (values[0], values[1]), "west": (values[0], values[2])}
+        )
+        by_chance = Moves("chance", "", "balanced_accuracy", {"east": values[:1] * 2, "west": values[:1] * 2})
+        return Intent((4 / 255,), OF_RANGE, (by_chance, moved))
+
+    runs = [
+        Withstood(name, name, {"intent": one}, {}, {"east": 2})
+        for name, one in (("strong", tried(0.8, 0.7, 0.6)), ("weak", tried(0.9, 0.2, 0.4)))
+    ]
+    both = Compared(runs[0], runs[1], same_cases=True)
+    assert worst(tried(0.9, 0.2, 0.4)) == pytest.approx((0.9, 0.3))
+    assert "withstands changes better than weak" in both.finding()
+    assert "4/255 of the range of values" in both.finding() and "of 0.650, and the other 0.300" in both.finding()
+    assert "Unchanged it has 0.800, and the other 0.900" in both.finding()
+    assert "+0.350" in str(both.markup()) and f"{MINUS}0.100" in str(both.markup())
+    assert "worse than strong" in Compared(runs[1], runs[0], same_cases=False).finding()
+    assert OTHER_CASES in str(Compared(runs[1], runs[0], same_cases=False).markup()).replace("&#x27;", "'")
+    assert "no more and no less" in Compared(runs[0], runs[0], same_cases=True).finding()
+
+
+def test_a_run_stands_beside_another_and_one_of_another_question_does_not(classified: Path, tmp_path: Path) -> None:
+    asked = replace(FEW, perturbations=("fgsm",), cases=8)
+    _, path, both = withstand_run(classified, asked, 1e6, tmp_path / "page", QUIET, classified)
+    assert both is not None and both.same_cases
+    page, told = path.read_text(encoding="utf-8"), json.loads((tmp_path / "page" / "withstand.json").read_text())
+    assert 'id="beside"' in page and page.count('id="intent"') == 1
+    assert told["beside"]["worst"]["this_run"] == told["beside"]["worst"]["beside_it"]
+    assert told["findings"][0].startswith("This run withstands changes no more and no less")
+    number = run_of(tmp_path / "n", '{ name = "regression", center = 0, spread = 1 }', ROWS, ROWS[:, 0] * 2,
+                    'target = "number"', classes=(), **ALONE)  # fmt: skip
+    with pytest.raises(StudyError, match=r"cannot be compared: .* scored by accuracy .* by skill"):
+        withstand_run(classified, asked, 1e6, tmp_path / "other", QUIET, number)

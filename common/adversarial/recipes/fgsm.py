@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from common.adversarial.aims import loss_of
-from common.adversarial.few_channels import OfFewChannels
 from common.adversarial.inner_step import followed, not_learning
 from common.adversarial.recipe import Recipe
 from common.adversarial.recipes._start import drawn_start, started
@@ -46,7 +45,7 @@ class Fgsm:
     def losses(self, task: Task, network: nn.Module, batch: Batch, room: Room, drawn: Tensor) -> Tensor:
         """The task's loss where one step from the start ends (algorithm 3)."""
         start = started(batch.inputs, room, drawn)
-        with not_learning(network), OfFewChannels():
+        with not_learning(network):
             step = room.share(self.step_share, start) * loss_of(task, network, batch).gradient(start).sign()
         moved = room.within(start + step, batch.inputs.detach())
         return task.loss(network, batch.with_columns(inputs=followed(moved, batch.inputs)))

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from common.adversarial.aims import loss_of
-from common.adversarial.few_channels import OfFewChannels
 from common.adversarial.inner_step import followed, not_learning
 from common.adversarial.perturbations.pgd import Pgd as Ascent
 from common.adversarial.recipe import Recipe
@@ -47,7 +46,7 @@ class Pgd:
     def losses(self, task: Task, network: nn.Module, batch: Batch, room: Room, drawn: Tensor) -> Tensor:
         """The task's loss where the ascent ends (equation 2.1)."""
         ascent = Ascent(steps=self.steps, step_share=self.step_share)
-        with not_learning(network), OfFewChannels():
+        with not_learning(network):
             objective = loss_of(task, network, batch.with_columns(inputs=batch.inputs.detach()))
             moved = ascent.ascended(objective, room, started(batch.inputs, room, drawn))
         return task.loss(network, batch.with_columns(inputs=followed(moved, batch.inputs)))

@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from common.adversarial.few_channels import OfFewChannels
 from common.adversarial.inner_step import followed, not_learning
 from common.adversarial.objective import Objective
 from common.adversarial.perturbations.pgd import Pgd as Ascent
@@ -61,7 +60,7 @@ class Trades:
                 "task.recipe 'trades' compares logits of classes, which this task does not answer: choose 'pgd'."
             )
         inputs = batch.inputs.detach()
-        with not_learning(network), OfFewChannels():
+        with not_learning(network):
             before = abilities(task).logits(network, inputs).detach()
             objective = Objective(inputs, lambda moved: _apart(before, abilities(task).logits(network, moved)))
             start = started(inputs, room, drawn)

@@ -11,7 +11,7 @@ from typing import ClassVar
 
 from common.attribution.faithfulness.check import Check, Finding
 from common.attribution.faithfulness.evidence import interval, mean_of, not_measured, spelled, with_spread
-from common.attribution.faithfulness.pointing import hits
+from common.attribution.faithfulness.pointing import WINDOW_PX, hits, summed
 from common.attribution.faithfulness.trial import Trial
 from common.study.checks import between
 from common.sums.mean import Mean, Statistics
@@ -37,8 +37,10 @@ class CleanModel:
         """Hits of the same cases' maps by the clean network, and what the other has beyond them."""
         if trial.masks is None or trial.clean is None:
             return {}
-        clean = hits(trial.maps_of(trial.clean), trial.masks)
+        maps = trial.maps_of(trial.clean)
+        clean = hits(maps, trial.masks)
         return {
+            **with_spread("clean_window", hits(summed(maps, WINDOW_PX), trial.masks)),
             **with_spread("clean_hit", clean),
             **with_spread("clean_more", hits(trial.maps, trial.masks) - clean),
         }

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn.functional import max_pool2d, max_pool3d
+from torch.nn.functional import avg_pool2d, avg_pool3d, max_pool2d, max_pool3d, pad
 
 from common.attribution.faithfulness.check import Check, Finding
 from common.attribution.faithfulness.evidence import interval, mean_of, not_measured, spelled, with_spread
@@ -17,21 +17,27 @@ from common.attribution.faithfulness.trial import Trial, by_place
 from common.study.checks import between
 from common.sums.mean import Mean, Statistics
 
+WINDOW_PX = 3
 NO_MASK = "It is not known where the truth lies."
 
 
 @dataclass(frozen=True)
 class Pointing:
-    """tolerance_px: how far beside the true place still counts as a hit in the second figure."""
+    """tolerance_px: how far beside the true place still counts as a hit in the second figure. window_px: side of the
+    squares over which values are summed for the third figure, in which the middle of the highest square counts: of
+    maps by gradients a single place is mostly noise.
+    """
 
     name: ClassVar[str] = "pointing"
     question: ClassVar[str] = "Does the map's highest place lie where the truth is?"
     source: ClassVar[str] = "Zhang et al. 2018, Top-down neural attention by excitation backprop (IJCV), section 4.1"
 
     tolerance_px: int = 2
+    window_px: int = WINDOW_PX
 
     def __post_init__(self) -> None:
         between("pointing", 0, 1 << 12, tolerance_px=self.tolerance_px)
+        between("pointing", 1, 1 << 12, window_px=self.window_px)
 
     def measured(self, trial: Trial) -> dict[str, Mean]:
         """Hits, and what a place by chance would hit, of the cases whose mask is neither empty nor everything."""
@@ -41,6 +47,7 @@ class Pointing:
         return {
             **with_spread("pointing_hit", hits(trial.maps, trial.masks)),
             **with_spread("pointing_near", np.where(np.isnan(chance), np.nan, hits(trial.maps, near))),
+            **with_spread("pointing_window", hits(summed(trial.maps, self.window_px), trial.masks)),
             **with_spread("pointing_area", chance),
             **with_spread("pointing_better", hits(trial.maps, trial.masks) - chance),
         }
@@ -77,6 +84,18 @@ def widened(masks: Tensor, pixels: int) -> Tensor:
         return masks
     pool = max_pool2d if masks.ndim == 3 else max_pool3d
     return pool(masks[:, None].float(), 2 * pixels + 1, 1, pixels)[:, 0] > 0
+
+
+def summed(maps: Tensor, pixels: int) -> Tensor:
+    """(N, 1, *S) of each place the mean over a square about it, 0 outside of the image; tables as they are.
+
+    An even side reaches a place farther before it than behind.
+    """
+    if pixels == 1 or maps.ndim < 4:
+        return maps
+    pool = avg_pool2d if maps.ndim == 4 else avg_pool3d
+    ends = (pixels // 2, (pixels - 1) // 2) * (maps.ndim - 2)
+    return pool(pad(maps.sum(1, keepdim=True), ends), pixels, 1)
 
 
 def _where_told(values: Tensor, inside: Tensor) -> NDArray[np.float64]:

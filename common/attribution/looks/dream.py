@@ -18,6 +18,7 @@ from torch.nn.functional import adaptive_avg_pool2d, adaptive_avg_pool3d, interp
 
 from common.attribution.aim import Aim
 from common.attribution.gradients import asked, input_gradient
+from common.attribution.limit import demand_time
 from common.study.checks import between, non_negative, positive, sized
 
 MODES = {2: "bilinear", 3: "trilinear"}
@@ -74,13 +75,14 @@ def dream(
 
     begin: (N, C, *S) or (N, F). low, high: the valid range, of a shape that broadcasts to `begin`; what lies outside
     is brought to its end first. rng: draws the jitter, on the CPU. Where a step's gradient is not finite the ascent
-    ends before it.
+    ends before it. Raises OutOfTimeError (`common.attribution.limit`).
     """
     low, high = low.to(begin), high.to(begin)
     span, images = high - low, torch.minimum(torch.maximum(begin.detach(), low), high)
     values, stuck, best = [_mean(network, images, aim)], True, images
     for sides in _octaves(tuple(begin.shape[2:]), options):
         for _ in range(options.steps):
+            demand_time()
             step = _step(network, images, aim, sides, span, options, rng)
             if not bool(step.isfinite().all()):
                 return Dreamt(best, tuple(values), stuck)

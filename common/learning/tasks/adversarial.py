@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from copy import deepcopy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, cast
 
@@ -24,13 +24,13 @@ from common.adversarial.recipe import FIRST, Recipe
 from common.adversarial.room import Room
 from common.data.cases import Batch, Shape, join
 from common.errors import StudyError
-from common.learning.abilities import NAMES, abilities, can, companion, optimised, views
+from common.learning.abilities import NAMES, abilities, can, companion, optimised, settled_in, task_in_round, views
 from common.learning.device import exact_copy
 from common.learning.task import Task
 from common.seeding import case_generators
 from common.selfsupervision.held import generators_of
 from common.study.catalogue import PERTURBATIONS, RECIPES, TASKS
-from common.study.checks import positive
+from common.study.checks import non_negative, positive
 from common.study.options import EXAMPLE, Entry
 from common.study.own_weights import brings_weights
 from common.sums.mean import Mean
@@ -38,7 +38,7 @@ from common.sums.mean import Mean
 DRAWN = "adversarial_start"
 ROBUST = "robust_"
 """Before the name of a score of moved inputs."""
-OWN = ("views", "companion", "follows_parameters", "begin", "soft_loss", "presented")
+OWN = ("views", "companion", "follows_parameters", "begin", "soft_loss", "presented", "in_round", "settled_in")
 """Members that this task has by itself, each made of the other task's."""
 OF_LOSS = ("label_evidence", "loss_of", "optimised")
 """Not handed on: they tell of the other task's loss, and this one has another."""
@@ -56,7 +56,11 @@ class Adversarial:
     of a table's scaled columns in standard deviations. low, high: that values of inputs have; a value that is out of
     them already is not moved further out. Not given: no limit, as of standard deviations. attack: what moves test
     inputs for scores beside those of the other task, named robust_..., from `common/adversarial/perturbations`, such
-    as "fgsm" or { name = "pgd", steps = 10 }; not given: none.
+    as "fgsm" or { name = "pgd", steps = 10 }; not given: none. grows_over: rounds in which the size grows evenly,
+    from 0 in the first, in which the other task is learned, to the whole in the one after them (Cai et al. 2018,
+    IJCAI, Curriculum adversarial training, whose first stage has no adversary; of the size Pang et al. 2021, ICLR,
+    Bag of tricks for adversarial training, section 3.1): where hospitals have other mixtures of classes, a network
+    that is misled from its first step may not begin to learn. 0: whole from the first.
 
     Scores: those of the other task.
     """
@@ -67,11 +71,13 @@ class Adversarial:
     low: float | None = None
     high: float | None = None
     attack: Entry | None = None
+    grows_over: int = 0
 
     def __post_init__(self) -> None:
         if self.task.name == "adversarial":
             raise StudyError("task.task is 'adversarial' itself: name what is to be learned, as 'classification'.")
         positive("task", size=self.size)
+        non_negative("task", grows_over=self.grows_over)
         self._check_range()
         if groups := optimised(self.around):
             raise StudyError(
@@ -200,9 +206,31 @@ class Adversarial:
         return self._believed_loss if can(self.around, "soft_loss") else None
 
     @property
+    def _in_round(self) -> Callable[[int], Task] | None:
+        """As the other task is learned in a round, moved by so much as is reached in it."""
+        return self._learned_in if self.grows_over or can(self.around, "in_round") else None
+
+    @property
+    def _settled_in(self) -> int | None:
+        """Where the size is whole, and the other task as it is."""
+        return max(self.grows_over + 1, settled_in(self.around)) if self._in_round else None
+
+    @property
     def _presented(self) -> Callable[[Scores], Scores] | None:
         """As the other task presents its scores, and those of moved inputs likewise."""
         return self._shown_scores if can(self.around, "presented") else None
+
+    def _learned_in(self, number: int) -> Task:
+        around, share = task_in_round(self.around, number), self._share_of(number)
+        if not share:
+            return around
+        learned = replace(self, size=self.size * share, grows_over=0)
+        vars(learned)["around"] = around
+        return cast(Task, learned)
+
+    def _share_of(self, number: int) -> float:
+        """Of the size in round `number`, from 1."""
+        return min(1.0, (number - 1) / self.grows_over) if self.grows_over else 1.0
 
     def _losses(self, task: Task, network: nn.Module, batch: Batch) -> Tensor:
         inputs = batch.inputs

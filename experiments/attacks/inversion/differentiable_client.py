@@ -12,12 +12,13 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from common.learning.abilities import task_in_round
 from common.learning.client_work import Training
 from common.learning.device import home, placed
 from common.learning.parameters import trainable, write
-from common.sums.update import Vector
 from experiments.attacks.inversion.local_steps import Moving, steps_of
 from experiments.attacks.inversion.losses import Losses, soft_losses
+from experiments.attacks.inversion.updates import Captured
 from experiments.observation import Observation
 
 Parts = tuple[Tensor, ...]
@@ -45,9 +46,10 @@ class Victim:
     losses: Losses
 
     @classmethod
-    def of(cls, observed: Observation, parameters: Vector) -> Victim:
-        """The public study's network with the parameters that were sent out."""
-        study, task = observed.study, observed.study.build_task()
+    def of(cls, observed: Observation, captured: Captured) -> Victim:
+        """The public study's network with the parameters that were sent out, and the task of that round."""
+        study, parameters = observed.study, captured.parameters
+        task = task_in_round(study.build_task(), captured.round)
         network = placed(observed.network())
         write(network, parameters)
         return cls(network.train(), soft_losses(task, study.training.public_class_weights))

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from common.learning.abilities import abilities, can
+from common.learning.abilities import abilities, can, task_in_round
 from common.learning.imagined import Imagined
 from common.learning.task import Task
 from experiments.attacks.inversion.differentiable_client import Victim
@@ -32,7 +32,7 @@ class ByImage:
     @classmethod
     def of(cls, victim: Victim, captured: Captured, observed: Observation, imagined: Imagined) -> ByImage:
         """The gradient of as many images as were imagined."""
-        task = observed.study.build_task()
+        task = task_in_round(observed.study.build_task(), captured.round)
         seeing = replace(victim, losses=ImaginedLosses(task, imagined))
         gradient = seeing.parts(as_gradient(captured, observed.study))
         return cls(Problem(seeing, gradient, imagined.form, (imagined.form[0], 0)), imagined)

@@ -75,14 +75,14 @@ def _attempt(
     imagined = imagined_of(observed, cases, generator)
     if imagined is None:
         return search(problem_of(observed, captured, largest_batch, generator), generator, budget)
-    by_image = ByImage.of(Victim.of(observed, captured.parameters), captured, observed, imagined)
+    by_image = ByImage.of(Victim.of(observed, captured), captured, observed, imagined)
     return by_image.attempt(search(by_image.problem, generator, budget))
 
 
 def problem_of(observed: Observation, captured: Captured, largest_batch: int, generator: torch.Generator) -> Problem:
     """The update as one gradient of at most `largest_batch` cases, with the labels that it shows."""
     cases = min(captured.cases, most_cases(observed.shape, largest_batch))
-    victim = Victim.of(observed, captured.parameters)
+    victim = Victim.of(observed, captured)
     gradient = victim.parts(as_gradient(captured, observed.study))
     task = observed.study.build_task()
     labels = None

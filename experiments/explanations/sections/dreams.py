@@ -12,6 +12,7 @@ from common.attribution.aim import Aim
 from common.attribution.aims import FeatureMap, LayerNorm, Neuron
 from common.attribution.layers import answers_by_layer
 from common.attribution.looks.dream import Dream, Dreamt, dream, noise_within
+from common.errors import OutOfTimeError
 from common.seeding import torch_generator
 from experiments.explanations.clock import Clock
 from experiments.explanations.pictures import grey_picture, shown, sliced, strip
@@ -105,11 +106,15 @@ def dreams(subject: Subject, asked: Asked, clock: Clock) -> Section | None:
     ]
     found: list[Dreamed] = []
     for name, ground, begin, aim in wanted:
-        if clock.left <= 0 and found:
-            break
         clock.say(f"Dreaming of {name}")
         rng = torch_generator(asked.seed, "dream", name, ground)
-        found.append(Dreamed(name, ground, dream(network, begin, aim, low, high, OPTIONS, rng)))
+        try:
+            with clock.bounded():
+                found.append(Dreamed(name, ground, dream(network, begin, aim, low, high, OPTIONS, rng)))
+        except OutOfTimeError:
+            break
+    if not found:
+        raise OutOfTimeError("Not one dream fitted into the seconds (--seconds).")
     return Dreams(case[0], tuple(found), len(wanted) - len(found))
 
 

@@ -107,7 +107,7 @@ class Maps:
         )
         image, level = self.pool.inputs[place], self._level(one)
         made = [method for method in self._made() if method.name in one.maps]
-        figures = [self._figure(image, one.maps[method.name], method, level) for method in made]
+        figures = [self._figure(image, one, method, level) for method in made]
         note = "" if level is None else f"slice {level + 1} of {image.shape[-1]}"
         first = shown(
             grey_picture(sliced(image, level)), "the case", note or None, f"case of {self.pool.sites[place]}"
@@ -121,9 +121,10 @@ class Maps:
         rest = numbers(f"{len(more)} more maps of this case", strip(more, large=True)) if more else None
         return tag("div", head, strip([first, *figures[:CROWDED]], large=True), rest, class_="figure explained")
 
-    def _figure(self, image: Tensor, found: Tensor, method: Method, level: int | None) -> Markup:
-        pixels = overlay(sliced(image, level), sliced(found, level), method.signed)
-        return shown(pixels, method.title, badge(self.verdicts.of(method)), f"map by {method.title}")
+    def _figure(self, image: Tensor, one: MapsOf, method: Method, level: int | None) -> Markup:
+        pixels = overlay(sliced(image, level), sliced(one.maps[method.name], level), method.signed)
+        said = badge(self.verdicts.of(method), one.remark(method.name))
+        return shown(pixels, method.title, said, f"map by {method.title}")
 
     def _level(self, one: MapsOf) -> int | None:
         """The same slice for all maps of a volume: the heaviest of the first method."""
@@ -152,6 +153,7 @@ class Maps:
             "truth": told.truth,
             "right": told.right,
             "sure": told.sure,
+            "sum_off_by": dict(one.gaps),
             "in_the_strongest_tenth": {name: gathered(found) for name, found in one.maps.items()},
         }
 

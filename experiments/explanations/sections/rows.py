@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from torch import Tensor
-
 from experiments.explanations.methods import Mapped, MapsOf, Method
 from experiments.explanations.pool import Pool
 from experiments.explanations.verdicts import Verdicts, badge
@@ -64,12 +62,12 @@ class Rows:
         words = ", ".join(part for part in (one.chosen.why, truth, self.pool.sites[place]) if part)
         head = tag("div", tag("b", told.answer, " ", right), tag("span", words), class_="card-head")
         made = [method for method in self.verdicts.ordered(self.mapped.methods) if method.name in one.maps]
-        charts = [self._chart(one.maps[method.name], method, place) for method in made]
+        charts = [self._chart(one, method, place) for method in made]
         rest = numbers(f"{len(charts) - 1} more methods", *charts[1:]) if len(charts) > 1 else None
         return tag("div", head, *charts[:1], rest, class_="figure explained")
 
-    def _chart(self, found: Tensor, method: Method, place: int) -> Markup:
-        values, case = found.flatten().tolist(), self.pool.inputs[place].tolist()
+    def _chart(self, one: MapsOf, method: Method, place: int) -> Markup:
+        values, case = one.maps[method.name].flatten().tolist(), self.pool.inputs[place].tolist()
         order = sorted(range(len(values)), key=lambda k: -abs(values[k]))[:MOST_COLUMNS]
         top = max((abs(value) for value in values), default=0.0) or 1.0
         rows = [
@@ -80,7 +78,7 @@ class Rows:
             )
             for k in order
         ]
-        said = tag("p", f"{method.title}: ", badge(self.verdicts.of(method)), class_="note")
+        said = tag("p", f"{method.title}: ", badge(self.verdicts.of(method), one.remark(method.name)), class_="note")
         return tag("div", said, tag("div", *rows, class_="rows"))
 
     def _end(self) -> list[Markup]:
@@ -105,4 +103,5 @@ class Rows:
             name: dict(zip(self.names, found.flatten().tolist(), strict=True)) for name, found in one.maps.items()
         }
         return {"why": one.chosen.why, "hospital": self.pool.sites[place], "answer": told.answer,
-                "truth": told.truth, "right": told.right, "sure": told.sure, "columns": given}  # fmt: skip
+                "truth": told.truth, "right": told.right, "sure": told.sure, "columns": given,
+                "sum_off_by": dict(one.gaps)}  # fmt: skip

@@ -1,4 +1,4 @@
-"""One image, what was added to it, and what the model then sees: how sure it was before and after."""
+"""One image or row of a table, what was added to it, and what the model then sees: its answer before and after."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from common.adversarial.perturbations.pgd import Pgd
-from common.data.cases import Cases, SiteId
+from common.data.cases import Batch, Cases, SiteId
 from common.learning.abilities import outlines
 from common.learning.task import Task
 from experiments.explanations.answering.role import Told
@@ -19,9 +19,11 @@ from experiments.explanations.answering.which import answering_of
 from experiments.explanations.clock import Clock
 from experiments.explanations.pictures import Pixels, grey_picture, shown, sliced, tile, tinted
 from experiments.explanations.section import Section
+from experiments.explanations.sections.columns import names_of
 from experiments.explanations.subject import Subject
 from experiments.withstanding.asked import Asked
 from experiments.withstanding.moving import Range, moved, size_words
+from experiments.withstanding.sections._rows import RowExample
 from experiments.withstanding.shown import cases_shown, task_of
 from server.reporting.markup import Markup, tag
 from server.reporting.sections.layout import section
@@ -32,9 +34,13 @@ LEDE = (
     "Cases that the model answers well, and the least change among the sizes above that misleads it, where one does. "
     "The change is drawn far stronger than it is; added to the image as it is, hardly anybody would see it."
 )
+LEDE_OF_ROWS = (
+    "Rows that the model answers well, and the least change among the sizes above that misleads it, where one does. "
+    "No column moves by more than that; whether such a change would be noticed is a question for who knows the table."
+)
 SLICES = "Of each volume the middle slice is shown; all of it was changed."
 IN_GREEN = "Green is where the outline is wrong."
-MOST, WORTH_SHOWING = 3, 0.05
+MOST, WORTH_SHOWING, CLEARLY = 3, 0.05, 0.25
 TRIED = 24
 """Cases of all hospitals among which examples are looked for."""
 
@@ -81,7 +87,7 @@ class Example:
 class Examples:
     """examples: of hospitals in turn."""
 
-    examples: tuple[Example, ...]
+    examples: tuple[Example | RowExample, ...]
 
     @property
     def word(self) -> str:
@@ -92,7 +98,14 @@ class Examples:
         """In words: no picture is in the JSON."""
         return {
             "examples": [
-                {"hospital": one.site, "size": one.size, "before": one.before, "after": one.after, "truth": one.truth}
+                {
+                    "hospital": one.site,
+                    "size": one.size,
+                    "before": one.before,
+                    "after": one.after,
+                    "truth": one.truth,
+                    **(one.facts() if isinstance(one, RowExample) else {}),
+                }
                 for one in self.examples
             ]
         }
@@ -105,18 +118,20 @@ class Examples:
     def markup(self) -> Markup:
         """One row a case."""
         one = self.examples[0]
+        if isinstance(one, RowExample):
+            return section(KEY, TITLE, LEDE_OF_ROWS, *(each.markup() for each in self.examples))
         lede = " ".join((LEDE, *[IN_GREEN] * (one.wrong is not None), *[SLICES] * (one.image.ndim == 4)))
         return section(KEY, TITLE, lede, *(one.markup() for one in self.examples))
 
 
 def make(subject: Subject, asked: Asked, clock: Clock) -> Section | None:
-    """None where inputs are no images, or nothing is misled by any size."""
+    """None where inputs are neither images nor rows, or nothing is misled by any size."""
     tests = cases_shown(subject, asked.cases)
-    if not tests or len(next(iter(tests.values())).shape.inputs) < 3:
+    if not tests or len(next(iter(tests.values())).shape.inputs) == 2:
         return None
     clock.say("Looking for examples")
     allowed = Range.of(tests)
-    found: list[Example] = []
+    found: list[Example | RowExample] = []
     for site, cases in tests.items():
         if len(found) < MOST and (one := _example(subject, site, _few(cases), allowed, asked)) is not None:
             found.append(one)
@@ -127,35 +142,58 @@ def _few(cases: Cases) -> Cases:
     return cases.take(np.arange(min(TRIED, len(cases))))
 
 
-def _example(subject: Subject, site: SiteId, cases: Cases, allowed: Range, asked: Asked) -> Example | None:
+def _example(
+    subject: Subject, site: SiteId, cases: Cases, allowed: Range, asked: Asked
+) -> Example | RowExample | None:
     """The case, and the least size, by which the answer's worth falls most; None where it hardly falls."""
-    task, network = task_of(subject), subject.trained.network
-    answering = answering_of(subject.trained)
     if len({case.shape for case in cases.pieces("inputs")}) > 1:
         return None
-    batch = cases.batch()
+    task, network, batch = task_of(subject), subject.trained.network, cases.batch()
+    answering, sizes = answering_of(subject.trained), asked.sizes_of(is_table=batch.inputs.ndim == 2)
     before = answering.tell(batch.inputs, batch.targets)
-    for size in asked.sizes_of(is_table=False):
+    for size in sizes:
         changed = moved(cases, task, network, Pgd(), allowed.room(size), (asked.seed, site)).batch()
         after = answering.tell(changed.inputs, changed.targets)
         falls = [_fall(one, other) for one, other in zip(before, after, strict=True)]
         place = int(np.argmax(falls))
-        if falls[place] > 0.25 or size == asked.sizes_of(is_table=False)[-1]:
-            if falls[place] < WORTH_SHOWING:
-                return None
-            first, other = before[place], after[place]
-            image, moved_image = batch.inputs[place].detach(), changed.inputs[place].detach()
-            return Example(
-                site,
-                size_words(size),
-                image,
-                moved_image,
-                _said(first, task),
-                _said(other, task),
-                "" if outlines(task) else first.truth,
-                _wrong(task, network, image, moved_image, batch.targets[place]) if outlines(task) else None,
-            )
+        if falls[place] > CLEARLY or (size == sizes[-1] and falls[place] >= WORTH_SHOWING):
+            told = (before[place], after[place])
+            make_one = _row if batch.inputs.ndim == 2 else _image
+            return make_one(subject, site, allowed, size, batch.take([place]), changed.inputs[place].detach(), told)
     return None
+
+
+def _row(
+    subject: Subject, site: SiteId, allowed: Range, size: float, case: Batch, changed: Tensor, told: tuple[Told, Told]
+) -> RowExample:
+    row, (before, after) = case.inputs[0].detach(), told
+    return RowExample(
+        site,
+        f"{size_words(size, allowed.words)} {allowed.words}",
+        names_of(subject.trained.source, len(row)),
+        row.double().numpy(),
+        changed.double().numpy(),
+        np.broadcast_to(allowed.unit, row.shape),
+        before.answer,
+        after.answer,
+        before.truth,
+    )
+
+
+def _image(
+    subject: Subject, site: SiteId, allowed: Range, size: float, case: Batch, changed: Tensor, told: tuple[Told, Told]
+) -> Example:
+    task, network, image, (before, after) = task_of(subject), subject.trained.network, case.inputs[0].detach(), told
+    return Example(
+        site,
+        size_words(size, allowed.words),
+        image,
+        changed,
+        _said(before, task),
+        _said(after, task),
+        "" if outlines(task) else before.truth,
+        _wrong(task, network, image, changed, case.targets[0]) if outlines(task) else None,
+    )
 
 
 def _fall(before: Told, after: Told) -> float:

@@ -98,7 +98,7 @@ def make(subject: Subject, asked: Asked, clock: Clock) -> Section | None:
     batch = shown.take(np.arange(fit)).batch()
     with not_learning(network):
         signs = probed(task, network, batch, allowed.room(size), QUERIES, asked.seed).signs()
-    return Hiding(signs, fit, f"{size_words(size)} {allowed.words}")
+    return Hiding(signs, fit, f"{size_words(size, allowed.words)} {allowed.words}")
 
 
 def _seconds(task: Task, network: nn.Module, shown: Cases) -> float:

@@ -79,21 +79,21 @@ class Intent:
             worst = min(self.tried, key=lambda one: _or_infinite(one.mean[place]))
             if _or_infinite(worst.mean[place]) < first - LITTLE:
                 return self._fall(worst, place, size)
-        largest = f"{size_words(self.sizes[-1])} {self.unit}"
+        largest = f"{size_words(self.sizes[-1], self.unit)} {self.unit}"
         return f"No change of up to {largest} takes {LITTLE} from its {name} of {score(first)}."
 
     def _fall(self, worst: Moves, place: int, size: float) -> str:
         first, after, chance = worst.mean[0], worst.mean[place], self.tried[0].mean[place]
         by_chance = "" if worst is self.tried[0] or chance is None else f"; by chance it would be {score(chance)}"
         return (
-            f"Changes of {size_words(size)} {self.unit} take the {score_name(worst.score)} from "
+            f"Changes of {size_words(size, self.unit)} {self.unit} take the {score_name(worst.score)} from "
             f"{score(first)} to {score(after)}, on average over hospitals{by_chance}.{_where(worst, place)}"
         )
 
     def markup(self) -> Markup:
         """The chart of all hospitals, and a table of each."""
         said = [tag("p", f"Not tried, for want of time: {', '.join(self.left)}.", class_="note")] * bool(self.left)
-        sizes = tuple(size_words(one) for one in (0.0, *self.sizes))
+        sizes = tuple(size_words(one, self.unit) for one in (0.0, *self.sizes))
         rows = [
             [site, WORDS.get(one.perturbation, one.perturbation), *map(score, row)]
             for one in self.tried
@@ -126,7 +126,7 @@ class Intent:
             describe="Score by size of the change",
             x_word="changed by",
             words=score,
-            x_names={place: size_words(place) for place in places},
+            x_names={place: size_words(place, self.unit) for place in places},
         )
 
 

@@ -18,7 +18,17 @@ from client.policy_rules import broken
 from common.adversarial.recipe import FIRST
 from common.data.cases import Batch, Cases
 from common.errors import StudyError
-from common.learning.abilities import NAMES, abilities, can, check_declared, companion, views
+from common.learning.abilities import (
+    NAMES,
+    abilities,
+    can,
+    check_declared,
+    companion,
+    settled_in,
+    task_in_round,
+    views,
+)
+from common.learning.baseline import baseline_rounds
 from common.learning.losses import augmented, begin
 from common.learning.parameters import new_network, read, trainable
 from common.learning.tasks.adversarial import DRAWN
@@ -81,6 +91,20 @@ def test_what_is_learned_of_is_where_the_loss_is_higher() -> None:
     network, batch = new_network(task, cases.shape, 1), cases.batch()
     with torch.no_grad():
         assert float(task.loss(network, batch).mean()) > float(task.around.loss(network, batch).mean())
+
+
+def test_the_size_grows_round_by_round_from_the_other_task_to_the_whole() -> None:
+    task = around(CNN, size=0.2, grows_over=4)
+    found = [task_in_round(task, number) for number in range(1, 8)]
+    assert found[0] is task.around
+    assert [vars(one)["size"] for one in found[1:]] == pytest.approx([0.05, 0.1, 0.15, 0.2, 0.2, 0.2])
+    assert settled_in(task) == 5 and settled_in(around(CNN)) == 1 and not can(around(CNN), "in_round")
+    study = parse(TEXT, [*GROWING, "rounds=3"])
+    pairs = baseline_rounds(study, study.build_task())
+    assert [getattr(one, "size", 0.0) for one, _ in pairs] == pytest.approx([0.0, 0.05, 0.1])
+    assert [training.epochs for _, training in pairs] == [1, 1, 1], "where the task changes, not all in one go"
+    with pytest.raises(StudyError, match=r"from round 3 on, and rounds = 2: .* \(task.grows_over\)"):
+        parse(TEXT, [*GROWING, "rounds=2"])
 
 
 @pytest.mark.parametrize("recipe", ["fgsm", "pgd", "trades"])
@@ -202,6 +226,8 @@ HOSTILE: dict[str, dict[str, Any]] = {
     "did you mean": {"recipe": "pgdd"},
     "did you mean ": {"attack": "sqare"},
     "must be a number": {"size": "large"},
+    "grows_over": {"grows_over": -1},
+    "grows_over ": {"grows_over": 1.5},
 }
 
 
@@ -218,6 +244,7 @@ task = { name = "adversarial", task = { name = "segmentation", network = "unet" 
 strategy = "fedavg"
 aggregation = "plain"
 """
+GROWING = ["task.grows_over=2"]
 
 
 def test_a_hospitals_policy_looks_at_the_task_within_and_its_network() -> None:

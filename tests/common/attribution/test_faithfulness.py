@@ -25,7 +25,7 @@ from common.attribution.faithfulness.insertion import Insertion
 from common.attribution.faithfulness.judging import CHECKS, judged, measured
 from common.attribution.faithfulness.likeness import gradients, histograms, rank_correlation, structure
 from common.attribution.faithfulness.mass import Mass, masses
-from common.attribution.faithfulness.pointing import Pointing, hits, widened
+from common.attribution.faithfulness.pointing import Pointing, hits, summed, widened
 from common.attribution.faithfulness.randomisation import Randomisation
 from common.attribution.faithfulness.resetting import cascade, in_order
 from common.attribution.faithfulness.trial import Trial
@@ -258,6 +258,19 @@ def test_a_hit_beside_the_truth_counts_in_the_tolerant_figure_alone() -> None:
     maps[:, :, 3, 3] = 1
     sums = Pointing(1).measured(a_trial(Fixed(maps[0])))
     assert (sums["pointing_hit"].value, sums["pointing_near"].value) == (0, 1)
+
+
+def test_one_place_of_noise_outweighs_no_square_of_which_all_speaks() -> None:
+    """9 beside four times 3: by single places the noise is highest, by squares of 3 x 3 the four are, 12 to 9."""
+    maps = torch.zeros(1, 1, SIDE, SIDE)
+    maps[:, :, *BRIGHT], maps[0, 0, 5, 5] = 3, 9
+    trial = a_trial(Fixed(maps[0]), clean=looking_at(slice(4, 6), slice(4, 6)))
+    sums = Pointing().measured(trial) | CleanModel().measured(trial)
+    assert sums["pointing_hit"].value == sums["clean_hit"].value == 0
+    assert sums["pointing_window"].value == sums["clean_window"].value == 1
+    assert Pointing(window_px=1).measured(trial)["pointing_window"].value == 0
+    cube = summed(torch.ones(1, 2, 4, 4, 4), 2)
+    assert cube.shape == (1, 1, 4, 4, 4) and cube[0, 0, 0, 0, 0] == 0.25 and cube[0, 0, 3, 3, 3] == 2
 
 
 def test_a_volume_is_widened_along_three_axes() -> None:

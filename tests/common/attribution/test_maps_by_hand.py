@@ -10,10 +10,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from common.attribution import limit
 from common.attribution.aim import Logits
+from common.attribution.limit import within
 from common.attribution.methods.integrated_gradients import IntegratedGradients
 from common.attribution.methods.occlusion import Occlusion
-from common.errors import AttributionError, StudyError
+from common.errors import AttributionError, OutOfTimeError, StudyError
 from common.study.catalogue import ATTRIBUTIONS
 from common.study.options import Entry
 
@@ -67,6 +69,16 @@ RELUS: dict[str, Any] = {
     "clamp_min": lambda hidden: torch.clamp_min(hidden, 0.0),
     "relu6": nn.ReLU6(inplace=True),
 }
+
+
+def test_where_the_seconds_end_among_doublings_the_coarser_map_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    network = nn.Sequential(linear(1.0, bias=-1.0), nn.ReLU())
+    aim, inputs = Logits(torch.zeros(1, dtype=torch.int64)), torch.tensor([[4.0]])
+    clock = iter([0.0, 0.5, 2.0])
+    monkeypatch.setattr(limit, "monotonic", lambda: next(clock))
+    with within(1.0):
+        found = IntegratedGradients(points=3, rule="midpoint").explain(network, inputs, aim, np.random.default_rng(0))
+    torch.testing.assert_close(found, torch.tensor([[8 / 3]]))
 
 
 @pytest.mark.parametrize(
@@ -125,15 +137,18 @@ def test_a_relu_halfway_gives_half_of_the_gradient() -> None:
     assert float(method.gaps(network, inputs, aim, found)) < 1e-6
 
 
-def test_a_case_whose_map_misses_completeness_is_done_again_with_more_points_and_others_are_not() -> None:
+@pytest.mark.parametrize("rule", ["midpoint", "gauss"])
+def test_a_case_whose_map_misses_completeness_is_done_again_with_more_points_and_others_are_not(rule: Any) -> None:
     """relu(x - 1): of points at 1/6, 1/2 and 5/6 of the way to 4, two lie where it is open: 8/3, and not 3."""
     network = nn.Sequential(linear(1.0, bias=-1.0), nn.ReLU())
     aim, inputs = Logits(torch.zeros(2, dtype=torch.int64)), torch.tensor([[4.0], [2.0]])
     rng = np.random.default_rng(0)
     once = IntegratedGradients(points=3, rule="midpoint", doublings=0)
     torch.testing.assert_close(once.explain(network, inputs, aim, rng), torch.tensor([[8 / 3], [2 / 3]]))
-    more = IntegratedGradients(points=3, rule="midpoint", doublings=6).explain(network, inputs, aim, rng)
-    assert once.gaps(network, inputs, aim, more).max() <= 0.01
+    more = IntegratedGradients(points=3, rule=rule, doublings=6)
+    assert once.gaps(network, inputs, aim, more.explain(network, inputs, aim, rng)).max() <= 0.01
+    with within(-1.0), pytest.raises(OutOfTimeError, match="seconds"):
+        more.explain(network, inputs, aim, rng)
     assert once.gaps(network, inputs, aim, once.explain(network, inputs, aim, rng)).min() > 0.1
 
 

@@ -136,3 +136,16 @@ def test_an_option_without_sense_is_refused(name: str, options: dict[str, object
 def test_an_unknown_one_is_answered_with_the_nearest() -> None:
     with pytest.raises(StudyError, match="'motion'"):
         made("motoin")
+
+
+def test_motion_while_a_point_is_exposed_draws_a_line_as_long_as_the_path_with_the_point_in_its_middle() -> None:
+    point = np.zeros((1, 41, 41), np.float32)
+    point[0, 20, 20] = 1.0
+    seen = corrupted("motion_blur", point, length_pixels=12.0)[0].astype(np.float64)
+    assert seen.sum() == pytest.approx(1.0)
+    rows, columns = (axis - 20 for axis in np.indices(seen.shape))
+    assert (seen * rows).sum() == pytest.approx(0, abs=1e-6) and (seen * columns).sum() == pytest.approx(0, abs=1e-6)
+    spread = np.array([[(seen * a * b).sum() for a in (rows, columns)] for b in (rows, columns)])
+    across, along = np.linalg.eigvalsh(spread)
+    assert along == pytest.approx(12.0**2 / 12, rel=0.15), "of a path with the same share everywhere"
+    assert across < 0.3, "no more than places between pixels need"

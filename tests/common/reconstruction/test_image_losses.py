@@ -200,7 +200,7 @@ def test_privacy_for_a_patient_is_refused_where_a_critic_learns() -> None:
     def checked(name: str) -> None:
         made = task(name)
         entry = Entry("postprocessed")
-        check_task(made, entry, Entry("fedavg"), Entry("dpsgd", {"epsilon": 4, "clip_norm": 1.0}), Training())
+        check_task(made, entry, Entry("fedavg"), Entry("dpsgd", {"epsilon": 4, "clip_norm": 1.0}), Training(), 1)
 
     checked("l1")
     with pytest.raises(StudyError, match="several losses, critic, images"):

@@ -1,0 +1,48 @@
+"""Networks of hospitals that share a process: a few are kept, others are made again when their hospital is asked.
+
+What a hospital's network holds between two requests is not relied on: a node may be a process of its own for every
+request. A thousand hospitals in one process would otherwise hold a thousand networks.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from copy import deepcopy
+
+from torch import nn
+
+NETWORKS_KEPT_WARM = 64
+
+
+class WarmNetworks:
+    """By whose they are. Beyond `most` the one that was asked for longest ago is let go."""
+
+    def __init__(self, most: int = NETWORKS_KEPT_WARM) -> None:
+        self._most = most
+        self._kept: OrderedDict[Hashable, nn.Module] = OrderedDict()
+        self._pattern: tuple[Hashable, nn.Module] | None = None
+
+    def of(self, whose: Hashable, kind: Hashable, make: Callable[[], nn.Module]) -> nn.Module:
+        """The network of `whose`. kind: what decides how it begins; make: called where it must be made.
+
+        Once some had to go, networks of one kind are copied from a pattern, which is faster than to draw them.
+        """
+        if whose in self._kept:
+            self._kept.move_to_end(whose)
+            return self._kept[whose]
+        network = make() if len(self._kept) < self._most else deepcopy(self._pattern_of(kind, make))
+        self._kept[whose] = network
+        if len(self._kept) > self._most:
+            self._kept.popitem(last=False)
+        return network
+
+    def _pattern_of(self, kind: Hashable, make: Callable[[], nn.Module]) -> nn.Module:
+        if self._pattern is None or self._pattern[0] != kind:
+            self._pattern = (kind, make())
+        return self._pattern[1]
+
+    def clear(self) -> None:
+        """Let all go."""
+        self._kept.clear()
+        self._pattern = None

@@ -1,0 +1,116 @@
+"""The site of docs/: its menu, the pages that are made for it, and, where mkdocs is installed, all of it."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
+
+
+@pytest.fixture(scope="module")
+def pages() -> Iterator[Any]:
+    """docs/site_pages/made_pages.py, found as mkdocs finds it."""
+    before = list(sys.path)
+    sys.path.insert(0, os.fspath(DOCS / "site_pages"))
+    yield import_module("made_pages")
+    sys.path[:] = before
+
+
+def in_menu(entry: object) -> Iterator[str]:
+    if isinstance(entry, str):
+        yield entry
+    else:
+        for one in entry.values() if isinstance(entry, dict) else entry:  # type: ignore[attr-defined]
+            yield from in_menu(one)
+
+
+def test_every_page_has_one_place_in_the_menu_and_the_menu_leads_to_pages(pages: Any) -> None:
+    menu = sorted(in_menu(yaml.safe_load((ROOT / "mkdocs.yml").read_text(encoding="utf-8"))["nav"]))
+    spliced = {*pages.entry_pages().values(), *pages.python_pages().values()}
+    written = {path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.md")}
+    assert menu == sorted(written | (pages.MADE().keys() - spliced))
+
+
+@pytest.mark.parametrize("page", ["contributing.md", "changelog.md", "benchmarks.md", "reference/entries.md"])
+def test_links_of_a_made_page_lead_to_pages(pages: Any, page: str) -> None:
+    links = re.findall(r"\]\(([^)#\s]+)", pages.inside(pages.MADE()[page](), page))
+    assert links
+    places = {os.path.normpath(DOCS / Path(page).parent / link) for link in links if "://" not in link}
+    made = {os.path.normpath(DOCS / path) for path in pages.MADE()}
+    assert not [place for place in places - made if not Path(place).is_file()]
+
+
+def test_a_link_out_of_the_pages_leads_to_what_the_site_has_of_it(pages: Any) -> None:
+    text = "[a](../CONTRIBUTING.md#x) [b](../experiments/studies/demo.toml) [c](../common/wire/refusals.py) "
+    text += "[d](asking.md)"
+    followed = "[a](contributing.md#x) [b](reference/studies.md#demo) c (`common/wire/refusals.py`) [d](asking.md)"
+    assert pages.inside(text, "own-model.md") == followed
+    assert pages.inside("[a](../../CONTRIBUTING.md)", "protections/bfv.md") == "[a](../contributing.md)"
+    assert pages.inside(f"```\n{text}\n```", "own-model.md") == f"```\n{text}\n```"
+
+
+def test_words_of_a_terminal_stay_letters_in_a_table(pages: Any) -> None:
+    words = import_module("markdown_words")
+    assert words.cell("a|b <c>\n`d_e|f` *g* h_i") == r"a\|b &lt;c&gt; `d_e\|f` \*g\* h\_i"
+    assert words.table(("x", "y"), [["1", "2"]]) == "| x | y |\n| --- | --- |\n| 1 | 2 |\n"
+    assert words.table(("x",), []) == ""
+
+
+def test_settings_have_a_row_each_with_what_they_mean(pages: Any) -> None:
+    page = pages.MADE()["reference/settings.md"]()
+    assert '| `batch_size` | whole number or "full" | `32` |' in page
+    assert "| `training` | [table](#training) |  |" in page and "\n## `[training]`\n" in page
+    assert "| `source` | [a name, or a table with it](entries.md) | needed |" in page
+    assert not re.findall(r"^\| `\w+` \|.*\|\s*\|$", page, re.MULTILINE), "a setting without a meaning"
+
+
+def test_commands_have_their_options_and_groups_that_do_something_are_commands(pages: Any) -> None:
+    page = pages.MADE()["reference/commands.md"]()
+    assert (
+        "## wardround audit\n" in page and "## wardround audit sign\n" in page and "## wardround node\n" not in page
+    )
+    run = page.partition("## wardround run\n")[2].partition("\n## ")[0]
+    assert "```\nwardround run [OPTIONS] STUDY\n```" in run
+    assert re.search(r"^\| `STUDY` \| .*\| needed \|$", run, re.MULTILINE)
+    assert re.search(r"^\| `--set` `TEXT` \| Override a setting.*\|  \|$", run, re.MULTILINE)
+
+
+def test_results_have_a_place_for_each_benchmark_that_they_tell_of(pages: Any) -> None:
+    module = import_module("benchmarks_page")
+    results = "# R\n\nOne.\n\nTwo of\n`A=1 wardround bench heart --seeds 3`: x\n\n`wardround bench heart`\n"
+    results += "\nThree: `wardround bench a-b`.\n"
+    marked = module.marked_results(results)
+    assert '\n\n<a id="bench-heart"></a>\n\nTwo of\n' in marked
+    assert marked.count("<a id=") == 2 and re.sub(r"<a id=\S+</a>\n\n", "", marked) == results
+    kept = {"rows": [{"n": 2, "s": 0.12345}], "notes": ["a_b"], "versions": {"torch": "2"}, "targets": [
+        {"name": "t", "ours": 1.0, "peer": None, "bound": 2.0, "target": "less", "met": False}]}  # fmt: skip
+    shown = module._measured(kept)
+    assert "| n | s |" in shown and "| 2 | 0.1235 |" in shown and r"a\_b" in shown
+    assert "| t | 1 | - | 2 | less | missed |" in shown
+
+
+@pytest.mark.skipif(
+    not all(map(find_spec, ("mkdocs", "material", "mkdocstrings_handlers"))), reason="the extra docs is not installed"
+)
+def test_the_site_is_built_without_a_warning(tmp_path: Path) -> None:
+    """Links, anchors, docstrings and menu are mkdocs' own to judge; warnings are errors (mkdocs.yml)."""
+    command = [sys.executable, "-m", "mkdocs", "build", "--quiet", "--site-dir", str(tmp_path / "site")]
+    quiet = {**os.environ, "NO_MKDOCS_2_WARNING": "1", "PYTHONPATH": os.fspath(ROOT)}
+    done = subprocess.run(command, cwd=ROOT, env=quiet, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (tmp_path / "site" / "index.html").is_file()
+    assert "https://" not in re.sub(
+        r'href="[^"]*"', "", (tmp_path / "site" / "audit.html").read_text(encoding="utf-8")
+    )
