@@ -93,10 +93,13 @@ class Trials:
         while best.rival is not None and self.initial is None and len(challengers) < MOST_RIVALS:
             other = self._finished(replace(self._attempt(best.search, best.rival), turned=True))
             challengers.append(other)
-            if preferred(self.images, best.found, other.found) > 0.5:
+            if self._prefers(best, other) >= self._prefers(other, best):
                 break
             best = other
         return best, challengers
+
+    def _prefers(self, one: Attempt, other: Attempt) -> float:
+        return preferred(self.images, one.found, other.found)
 
     def _others(self, first: Attempt) -> Iterator[Attempt]:
         """Another similarity; the better of the two from all rotations of a cube; the other one so."""

@@ -54,6 +54,8 @@ FOR_SHIFTS = {2: 64, 3: 24}
 SHARED = 20
 """Parts that both meet, from which on they are compared one by one."""
 APART_VOXELS = 3.0
+LEAST_TURNED = 1.5
+"""Trace of a rotation: from a turn by less than 45 degrees a search mostly comes back."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,7 +91,9 @@ def contest(images: Sequence[Pair], found: Transform) -> Contest:
     flip = np.diag([-1.0, *[1.0] * (found.dimensions - 1)])
     others = [*_shifted(jury.pair, found)] if isinstance(found, Linear) else []
     hardest = min(
-        _hardest(jury, coarse, _ways(coarse, found, turns[1:], LOOK_TURNED)),
+        _hardest(
+            jury, coarse, _ways(coarse, found, [turn for turn in turns if np.trace(turn) < LEAST_TURNED], LOOK_TURNED)
+        ),
         _hardest(jury, coarse, (other for other, _ in others)),
         key=lambda one: one[0],
     )
@@ -196,14 +200,17 @@ def _wins(own: Tensor, other: Tensor) -> float:
 
 def _hardest(jury: _Jury, coarse: Pair, starts: Iterator[Transform]) -> tuple[float, Transform | None]:
     """The lowest preference over the rivals near some places, and for whom."""
-    lowest, hardest = 1.0, None
-    for number, start in enumerate(start for start in starts if jury.is_elsewhere(start)):
-        if number >= FIRST_LOOK and lowest >= CLEARLY:
+    lowest, hardest, looked = 1.0, None, 0
+    for start in starts:
+        if looked >= FIRST_LOOK and lowest >= CLEARLY:
             break
+        if not jury.is_elsewhere(start):
+            continue
         rival = _improved(coarse, start) if isinstance(start, Linear) else start
-        share = jury.preferring(rival) if jury.is_elsewhere(rival) else 1.0
-        if hardest is None or share < lowest:
-            lowest, hardest = share, rival
+        if jury.is_elsewhere(rival):
+            share, looked = jury.preferring(rival), looked + 1
+            if hardest is None or share < lowest:
+                lowest, hardest = share, rival
     if isinstance(hardest, Linear) and lowest < CLEARLY:
         closer = _improved(jury.pair, hardest)
         share = jury.preferring(closer) if jury.is_elsewhere(closer) else 1.0

@@ -101,3 +101,14 @@ def test_what_is_alike_on_its_own_plane_is_no_rival() -> None:
     told = contest([Pair(lone, lone)], Linear.identity(3))
     assert not told.is_mirrored
     assert not told.is_open
+
+
+def test_a_slice_turned_by_a_little_is_held_against_places_that_it_does_not_come_back_from() -> None:
+    """Small turns lead back to what was found, and would say that it has no rival."""
+    fixed = tissue(9)
+    wrong = Linear.of(
+        Rotation.from_euler("z", 120, degrees=True).as_matrix()[:2, :2], [0, 0], fixed.geometry.centre_mm
+    )
+    told = contest([Pair(fixed, fixed)], wrong)
+    assert told.rival is not None
+    np.testing.assert_allclose(told.rival.matrix, STILL.matrix, atol=0.05)
