@@ -2,7 +2,8 @@
 
 Each ends with the images whose parts are asked, which are coarse; only the best is finished on the finer ones. Which
 is best is not said by their costs, which are of unlike similarities, but by the parts of the images: how many agree
-with what was found for the whole.
+with what was found for the whole. And what was found so is held against rivals, turned, which are searched from in
+turn where the parts do not clearly prefer it.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from common.registration.choices import similarity_name, similarity_of
-from common.registration.doubts import doubts
+from common.registration.contest import contest, preferred
+from common.registration.doubts import doubts, plain_doubts
 from common.registration.information import MutualInformation, NormalisedMutualInformation
 from common.registration.linear import Linear
 from common.registration.linear_registration import Search, corners_apart_mm, register_linear
@@ -24,17 +26,24 @@ from common.registration.starts import ROTATIONS_OF_A_CUBE
 AGREED = 0.6
 """Share of agreeing parts from which on nothing else is tried."""
 AS_GOOD = 0.05
+MOST_RIVALS = 2
+"""Searched from, one after another, each better than the one before."""
 
 
 @dataclass(frozen=True, eq=False)
 class Attempt:
-    """What one search found. against: what speaks against it."""
+    """What one search found. against: what speaks against it. rival: where it should be searched again, if anywhere.
+
+    turned: whether it began from another's rival.
+    """
 
     search: Search
     found: Linear
     stages: list[Stage]
     agreeing: Agreement
     against: tuple[str, ...]
+    rival: Linear | None = None
+    turned: bool = False
 
     @property
     def believed(self) -> bool:
@@ -48,6 +57,7 @@ class Attempt:
 
     def __str__(self) -> str:
         starts = "1 rotation" if self.search.starts == 1 else f"{self.search.starts} rotations"
+        starts = "another way round" if self.turned else starts
         return f"{similarity_name(self.search.similarity)} from {starts}: {self.agreeing}"
 
 
@@ -68,13 +78,28 @@ class Trials:
                 return self._curved(first)
             if not first.believed:
                 attempts += self._others(first)
-        best = max(attempts, key=lambda attempt: attempt.rank)
-        return self._finished(best), attempts
+        best, challengers = self._challenged(max(attempts, key=lambda attempt: attempt.rank))
+        return best, attempts + challengers
 
     def _curved(self, first: Attempt) -> tuple[Attempt, list[Attempt]]:
         informed = self._attempt(_other(first.search))
         as_good = informed.rank >= (True, first.agreeing.share - AS_GOOD)
-        return self._finished(informed if as_good else first), [first, informed]
+        best, challengers = self._challenged(informed if as_good else first)
+        return best, [first, informed, *challengers]
+
+    def _challenged(self, best: Attempt) -> tuple[Attempt, list[Attempt]]:
+        """Finished, and searched again from what rivals it; the one that the parts prefer, and the others."""
+        best, challengers = self._finished(best), list[Attempt]()
+        while best.rival is not None and self.initial is None and len(challengers) < MOST_RIVALS:
+            other = self._finished(replace(self._attempt(best.search, best.rival), turned=True))
+            challengers.append(other)
+            if self._prefers(best, other) >= self._prefers(other, best):
+                break
+            best = other
+        return best, challengers
+
+    def _prefers(self, one: Attempt, other: Attempt) -> float:
+        return preferred(self.images, one.found, other.found)
 
     def _others(self, first: Attempt) -> Iterator[Attempt]:
         """Another similarity; the better of the two from all rotations of a cube; the other one so."""
@@ -88,23 +113,24 @@ class Trials:
             if not second.against:
                 return
 
-    def _attempt(self, search: Search) -> Attempt:
+    def _attempt(self, search: Search, start: Linear | None = None) -> Attempt:
         found, stages = register_linear(
-            self.images, self.kind, search, self.initial, self._share, end=self._coarse or None
+            self.images, self.kind, search, start or self.initial, self._share, end=self._coarse or None
         )
         agreeing = agreement(self.images, found)
-        return Attempt(search, found, stages, agreeing, doubts(self.images, found, agreeing, last=False))
+        return Attempt(search, found, stages, agreeing, tuple(plain_doubts(self.images, found, agreeing)))
 
     def _finished(self, best: Attempt) -> Attempt:
-        """On the finer levels; looked at again unless it was believed and has hardly moved since."""
-        found, stages = best.found, list[Stage]()
+        """On the finer levels, its parts asked again unless it was believed and has hardly moved since; contested."""
+        found, stages, agreeing = best.found, list[Stage](), best.agreeing
         if self._coarse:
             found, stages = register_linear(self.images, self.kind, best.search, found, first=self._coarse)
-            if best.believed and self._near(best.found, found):
-                return replace(best, found=found, stages=best.stages + stages)
-        agreeing = agreement(self.images, found) if stages else best.agreeing
-        against = () if best.believed and not stages else doubts(self.images, found, agreeing)
-        return Attempt(best.search, found, best.stages + stages, agreeing, against)
+            if not (best.believed and self._near(best.found, found)):
+                agreeing = agreement(self.images, found)
+        contested = contest(self.images, found)
+        against = doubts(self.images, found, agreeing, contested)
+        return replace(best, found=found, stages=best.stages + stages, agreeing=agreeing, against=against,
+                       rival=contested.rival)  # fmt: skip
 
     def _near(self, one: Linear, other: Linear) -> bool:
         """Within a voxel of the images that were asked."""

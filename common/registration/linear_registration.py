@@ -26,6 +26,7 @@ from common.registration.similarity import (
     SumOfSquaredDifferences,
 )
 from common.registration.starts import ROTATIONS_OF_A_CUBE, candidates, mass_mm, rotations
+from common.registration.transform import Transform
 from common.registration.working_levels import coarser_pair
 
 FEWEST_POINTS = 1500
@@ -212,7 +213,7 @@ def _apart(pair: Pair, one: Followed, other: Followed) -> bool:
     return corners_apart_mm(pair.fixed.geometry, one[1], other[1]) > radius_mm(pair.fixed.geometry) / 5
 
 
-def corners_apart_mm(geometry: Geometry, one: Linear, other: Linear) -> float:
+def corners_apart_mm(geometry: Geometry, one: Transform, other: Transform) -> float:
     """Mean distance of where two transforms take the corners of a lattice."""
     ends = np.stack(np.meshgrid(*([0.0, size - 1.0] for size in geometry.shape)), axis=-1)
     corners = torch.from_numpy(geometry.voxel_to_world(ends.reshape(-1, geometry.dimensions)))

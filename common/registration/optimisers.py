@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 import torch
@@ -139,7 +139,7 @@ class Lbfgs:
 
         here = start.clone().requires_grad_()
         enough = min(SHORTEST_STEP_MM, self.relative_change * scale * abs(value))
-        stepper = torch.optim.LBFGS(
+        stepper = _PlainLbfgs(
             [here],
             max_iter=self.iterations,
             tolerance_grad=0.0,
@@ -184,6 +184,14 @@ class DownhillSimplex:
                  options={"maxiter": self.iterations, "initial_simplex": simplex, "adaptive": True,
                           "xatol": self.tolerance_mm, "fatol": 1e-7})  # fmt: skip
         return record.found()
+
+
+class _PlainLbfgs(torch.optim.LBFGS):
+    """torch's own, whose general way of taking parameters imports its compiler, 2 seconds for nothing."""
+
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
+        """One list of tensors and the options."""
+        self.param_groups.append({**self.defaults, **param_group})
 
 
 class _Best:

@@ -86,3 +86,13 @@ def test_a_hospital_imports_only_what_every_study_needs() -> None:
     code = "import client.app, json, sys; print(json.dumps(sorted(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert not {*json.loads(done.stdout)} & (OF_EXTRAS | NOT_BEFORE_A_STEP)
+
+
+def test_a_registration_does_not_import_torchs_compiler() -> None:
+    """Two seconds of each `wardround register`, for nothing."""
+    code = (
+        "import sys, torch; from common.registration.optimisers import Lbfgs; "
+        "Lbfgs().minimise(lambda point: (point**4).sum(), torch.ones(2, dtype=torch.float64)); "
+        "assert 'torch._dynamo' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
