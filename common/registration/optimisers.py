@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol
+from typing import ClassVar, Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 from torch import Tensor
+
+from common.learning.uncompiled import uncompiled
 
 SHORTEST_STEP_MM = 1e-3
 Cost = Callable[[Tensor], Tensor]
@@ -104,7 +106,7 @@ class Adam:
     def minimise(self, cost: Cost, start: Tensor) -> Found:
         """The best point met."""
         here = start.clone().requires_grad_()
-        stepper = torch.optim.Adam([here], lr=self.learning_rate_mm)
+        stepper = uncompiled(torch.optim.Adam)([here], lr=self.learning_rate_mm)
         schedule = torch.optim.lr_scheduler.ExponentialLR(stepper, 0.1 ** (1 / max(1, self.iterations)))
         record = _Best(start)
         for _ in range(self.iterations):
@@ -139,7 +141,7 @@ class Lbfgs:
 
         here = start.clone().requires_grad_()
         enough = min(SHORTEST_STEP_MM, self.relative_change * scale * abs(value))
-        stepper = _PlainLbfgs(
+        stepper = uncompiled(torch.optim.LBFGS)(
             [here],
             max_iter=self.iterations,
             tolerance_grad=0.0,
@@ -184,14 +186,6 @@ class DownhillSimplex:
                  options={"maxiter": self.iterations, "initial_simplex": simplex, "adaptive": True,
                           "xatol": self.tolerance_mm, "fatol": 1e-7})  # fmt: skip
         return record.found()
-
-
-class _PlainLbfgs(torch.optim.LBFGS):
-    """torch's own, whose general way of taking parameters imports its compiler, 2 seconds for nothing."""
-
-    def add_param_group(self, param_group: dict[str, Any]) -> None:
-        """One list of tensors and the options."""
-        self.param_groups.append({**self.defaults, **param_group})
 
 
 class _Best:
