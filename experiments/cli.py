@@ -38,6 +38,7 @@ from experiments.commands import (
     node,
     pacs,
     pages,
+    plan,
     policy,
     predict,
     privacy,
@@ -103,6 +104,7 @@ cli.command()(probe.probe)
 cli.command()(withstand.withstand)
 cli.command()(ablate.ablate)
 cli.command()(studies.check)
+cli.command()(plan.plan)
 cli.command()(views.views)
 cli.command()(approve.approve)
 cli.command()(policy.policy)

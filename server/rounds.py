@@ -14,7 +14,6 @@ from common.data.names import SiteId
 from common.errors import DivergedError, TooFewHospitalsError, WireError
 from common.learning.abilities import presented
 from common.learning.score_names import final_names
-from common.metrics.roc import with_areas
 from common.study.fine_tuning import FINE_TUNED
 from common.study.schedule import evaluated_split, evaluated_splits, final_round, last_vote
 from common.study.study import Study
@@ -51,6 +50,7 @@ from server.public_numbers import training_sizes
 from server.server_half import own_state
 from server.server_privacy import PrivateTerms
 from server.strategy import Contributions, State, Strategy, in_round
+from server.told_statistics import no_training_told, training_told, under, values
 from server.traffic import TO_HOSPITAL, TO_SERVER
 from server.value_range import Ranged, collect_in_range, factor_of, kept_factor
 
@@ -181,7 +181,7 @@ class Rounds:
             "selected": list(cohort.sites),
             "contributed": list(collected.sites),
             "dropped": [{"site": d.site, "leg": d.leg, "reason": d.reason} for d in dropped],
-            **(_training(collected) if self.terms is None else _nothing_of_training(collected)),
+            **(training_told(collected) if self.terms is None else no_training_told(collected)),
             "range": {"factor": ranged.factor, "clipped": ranged.clipped, "repeats": ranged.repeats},
             "site_seconds": self._seconds(collected),
         }
@@ -206,9 +206,11 @@ class Rounds:
 
     def _scored(self, order: Order, splits: tuple[str, ...], names: tuple[str, ...]) -> Collected:
         """What hospitals make of a model after the rounds."""
-        requests = {site: to_payload(order, self.exchange.run) for site in self.members}
+        cohort = self.cohorts.of_round(order.round)
+        asked = set(cohort.sites)
+        requests = {site: to_payload(order, self.exchange.run) for site in self.members if site in asked}
         if self.aggregation.reveals == "sum":
-            self.exchange.round, cohort = order.round, self.cohorts.of_round(order.round)
+            self.exchange.round = order.round
             expected = self._expected(0, 0, splits, cohort, names, order.reference is not None)
             collected = Waiting(self.study.federation, cohort, self.exchange).collect(
                 lambda: self.aggregation.collect(self.exchange, requests, frozenset(requests), expected)
@@ -227,7 +229,7 @@ class Rounds:
     def _final_scores(self, collected: Collected, split: str) -> dict[str, Any]:
         """Scores, and of all patients together the intervals and curves that come of the same sums."""
         if self.aggregation.reveals == "sum":
-            parts = [] if collected.total is None else [_in_their_unit(_under(split, collected.total.statistics))]
+            parts = [] if collected.total is None else [_in_their_unit(under(split, collected.total.statistics))]
             sites = {}
         else:
             sites = self._usable(collected.replies, split)
@@ -255,7 +257,7 @@ class Rounds:
         """As `scores`; where only sums are revealed, of all hospitals together and of no single one."""
         if self.aggregation.reveals == "each":
             return self.scores(collected.replies, split)
-        total = {} if collected.total is None else _in_their_unit(_under(split, collected.total.statistics))
+        total = {} if collected.total is None else _in_their_unit(under(split, collected.total.statistics))
         return {"sites": {}, "pooled": self._shown(total)}
 
     def _shown(self, statistics: Statistics) -> dict[str, float | None]:
@@ -287,10 +289,11 @@ class Rounds:
         splits = evaluated_splits(self.study, number)
         reference = None if before.fallback is None else before.fallback.parameters
         requests: dict[SiteId, Payload] = {}
+        training = set(cohort.sites)
+        asked = training | self._asked_for_scores(number, bool(splits), reference is not None)
         for site in self.members:
-            contributes = site in cohort.sites
-            scores = bool(splits) or reference is not None
-            if contributes or (scores and self.aggregation.reveals == "each"):
+            contributes = site in training
+            if site in asked:
                 order = Order(
                     self.study.json,
                     number,
@@ -308,6 +311,12 @@ class Rounds:
         expected = replace(expected, range_factor=factor)
         collected = self.aggregation.collect(self.exchange, requests, frozenset(cohort.sites), expected)
         return keep_bounded(self.study, collected, self.exchange)
+
+    def _asked_for_scores(self, number: int, scores: bool, votes: bool) -> set[SiteId]:
+        """Beside those that train; where sums alone are revealed, nobody."""
+        if self.aggregation.reveals == "sum":
+            return set()
+        return set(self.members) if votes else set(self.cohorts.scoring(number)) if scores else set()
 
     def _expected(
         self,
@@ -385,7 +394,7 @@ class Rounds:
         """Seconds each hospital says it computed; they are shown, and nothing depends on them."""
         seconds: dict[SiteId, float] = {}
         if self.aggregation.reveals == "sum" and collected.total is not None:
-            for kind, mean in _under("seconds", collected.total.statistics).items():
+            for kind, mean in under("seconds", collected.total.statistics).items():
                 self.busy_seconds[kind] += max(mean.value, 0.0) * mean.weight if mean.weight_units else 0.0
         for site, reply in collected.replies.items():
             for kind in self.busy_seconds:
@@ -398,36 +407,8 @@ class Rounds:
 
 def _told_of_training(total: Update) -> Update:
     """With the statistics of training alone, by the names that hospitals gave them."""
-    of_training = _under("training", total.statistics)
+    of_training = under("training", total.statistics)
     return replace(total, statistics=of_training) if of_training else total
-
-
-def _training(collected: Collected) -> dict[str, Any]:
-    """Weights and training scores by hospital, or, where only sums are revealed, of all together."""
-    if collected.each is not None or collected.total is None:
-        each = collected.each or {}
-        return {
-            "weights": {site: update.weight for site, update in each.items()},
-            "training": {site: values(update.statistics) for site, update in each.items()},
-        }
-    total = collected.total
-    return {
-        "weights": {},
-        "training": {},
-        "training_of_all": values(_under("training", total.statistics)),
-        "weight_of_all": total.weight,
-    }
-
-
-def _nothing_of_training(collected: Collected) -> dict[str, Any]:
-    """Under a privacy mechanism no score of training is let out, and weights are public numbers."""
-    each = collected.each or {}
-    return {"weights": {site: update.weight for site, update in each.items()}, "training": {}}
-
-
-def _under(prefix: str, statistics: Statistics) -> dict[str, Mean]:
-    """The statistics named `prefix/name`, by name."""
-    return {name.partition("/")[2]: mean for name, mean in statistics.items() if name.startswith(prefix + "/")}
 
 
 def _in_their_unit(means: Mapping[str, Mean]) -> dict[str, Mean]:
@@ -436,8 +417,3 @@ def _in_their_unit(means: Mapping[str, Mean]) -> dict[str, Mean]:
     left_out = {name for name in empty if name.endswith("_voxels") and name.removesuffix("_voxels") in means}
     left_out |= {name for name in empty if f"{name}_voxels" in means.keys() - empty}
     return {name: mean for name, mean in means.items() if name not in left_out}
-
-
-def values(statistics: Statistics) -> dict[str, float | None]:
-    """Means as numbers for JSON, null where nothing was counted; areas in the place of histograms."""
-    return dict(with_areas(statistics))

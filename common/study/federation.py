@@ -63,6 +63,8 @@ class Federation:
         start_timeout_s: longest wait for hospitals to come up.
         evaluate_every: rounds between evaluations of the model by all hospitals; 0: only at the end.
         evaluate_split: on which of their cases.
+        evaluate_fraction: share of hospitals that score, drawn anew each time; where only sums are revealed, of the
+            last model alone and by whole groups. Whoever trains in a round scores in it too.
         final_intervals: of the last model's scores, confidence intervals over patients too.
         withhold_test: score the last model on validation cases alone; hospitals refuse to score test cases. For runs
             among which one is chosen (`wardround tune`).
@@ -90,6 +92,7 @@ class Federation:
     start_timeout_s: float = 120.0
     evaluate_every: int = 1
     evaluate_split: Literal["validation", "test"] = "validation"
+    evaluate_fraction: float = 1.0
     final_intervals: bool | None = None
     withhold_test: bool = False
     stop_at_score: float | None = None
@@ -102,8 +105,9 @@ class Federation:
     def __post_init__(self) -> None:
         check_expected_patients(self.expected_patients)
         self._check_programs()
-        between("federation", 0, 1, client_fraction=self.client_fraction)
-        positive("federation", client_fraction=self.client_fraction)
+        shares = {"client_fraction": self.client_fraction, "evaluate_fraction": self.evaluate_fraction}
+        between("federation", 0, 1, **shares)
+        positive("federation", **shares)
         if self.stop_at_score is not None:
             between("federation", -LARGEST_SCORE, LARGEST_SCORE, stop_at_score=self.stop_at_score)
         positive(

@@ -22,6 +22,7 @@ from common.privacy.noise_coverage import covers
 from common.seeding import entropy
 from common.study.catalogue import AGGREGATIONS, MECHANISMS
 from common.study.federation import Federation
+from common.study.schedule import final_round
 from common.study.study import Study
 from common.sums.abilities import colluding_of
 from common.sums.cohort import Cohort, Groups
@@ -34,7 +35,10 @@ LEAST_IN_SUM = 3
 
 @dataclass(frozen=True)
 class Cohorts:
-    """The cohorts of all rounds of a study. roster: its hospitals, sorted. groups: () where single ones are drawn."""
+    """The cohorts of all rounds of a study. roster: its hospitals, sorted. groups: () where single ones are drawn.
+
+    evaluates: the share of hospitals that score; final_round: the number that scoring the last model goes by.
+    """
 
     roster: tuple[SiteId, ...]
     groups: Groups
@@ -44,6 +48,8 @@ class Cohorts:
     seed: int
     rounds: int
     is_covered: bool
+    evaluates: float = 1.0
+    final_round: int = 0
 
     @classmethod
     def of(cls, study: Study, roster: Iterable[SiteId]) -> Cohorts:
@@ -55,20 +61,38 @@ class Cohorts:
         )
         covered = is_covered_by_noise(study)
         fraction = study.federation.client_fraction
-        found = cls(sites, () if covered else grouped, grouped, least, fraction, study.seed, study.rounds, covered)
+        rounds, share, last = study.rounds, study.federation.evaluate_fraction, final_round(study)
+        own_groups = () if covered else grouped
+        found = cls(sites, own_groups, grouped, least, fraction, study.seed, rounds, covered, share, last)
         if sites and least > found.smallest:
             raise StudyError(_too_few(study, found))
+        scoring = len(found.of_round(last).sites) if sites else 0
+        if reveals(study) == "sum" and scoring < min(least, len(sites)):
+            raise StudyError(
+                f"federation.evaluate_fraction = {share:g} of {len(sites)} hospitals are {scoring}, and a sum of "
+                f"scores is of {least} or more (federation.least_in_sum): raise it."
+            )
         return found
 
     def of_round(self, number: int) -> Cohort:
         """Those of round `number`; after the last, everybody, to evaluate. Raises TooFewHospitalsError of none."""
         if number > self.rounds:
-            return Cohort(self.roster, min(self.least, len(self.roster)), self.final_groups)
+            return self._after_the_rounds(number)
         if not self.groups:
             return Cohort(select(self.roster, self.fraction, self.seed, number), self.least, (), self.is_covered)
-        named = {group[0]: group for group in self.groups}
-        groups = tuple(named[first] for first in select(tuple(named), self.fraction, self.seed, number))
-        return Cohort(tuple(sorted(site for group in groups for site in group)), self.least, groups)
+        return _of_groups(self.groups, self.fraction, self.seed, number, self.least)
+
+    def _after_the_rounds(self, number: int) -> Cohort:
+        least, share = min(self.least, len(self.roster)), self.evaluates
+        if number != self.final_round or share == 1:
+            return Cohort(self.roster, least, self.final_groups)
+        if self.final_groups:
+            return _of_groups(self.final_groups, share, self.seed, number, least)
+        return Cohort(self.scoring(number), least, ())
+
+    def scoring(self, number: int) -> tuple[SiteId, ...]:
+        """Those that score in a round, where each is asked alone; whoever trains in it, besides."""
+        return select(self.roster, self.evaluates, self.seed, number)
 
     @property
     def smallest(self) -> int:
@@ -81,6 +105,13 @@ class Cohorts:
         """The share of hospitals that rounds ask on average, over the study's rounds, at most 1,000 of them."""
         numbers = range(1, min(max(self.rounds, 1), 1000) + 1)
         return sum(len(self.of_round(number).sites) for number in numbers) / (len(numbers) * len(self.roster))
+
+
+def _of_groups(groups: Groups, fraction: float, seed: int, number: int, least: int) -> Cohort:
+    """Whole groups, drawn by the names of their first hospitals."""
+    named = {group[0]: group for group in groups}
+    drawn = tuple(named[first] for first in select(tuple(named), fraction, seed, number))
+    return Cohort(tuple(sorted(site for group in drawn for site in group)), least, drawn)
 
 
 def _too_few(study: Study, cohorts: Cohorts) -> str:

@@ -37,7 +37,7 @@ from experiments.benchmarks._fuzz_rounds import Recorded
 from experiments.benchmarks._fuzz_study import LENGTH, own_folder, tiny_study
 from experiments.engines._local_grid import LocalGrid, Poll, new_run
 from server.members import member
-from server.rounds import values
+from server.told_statistics import values
 from server.transport import Conversation, Heard
 
 LARGEST_ARRAY, LARGEST_DATA = 1 << 20, 1 << 22

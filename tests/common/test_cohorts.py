@@ -186,3 +186,24 @@ def test_plain_draws_single_hospitals_as_mcmahan_does() -> None:
     cohorts = Cohorts.of(study("aggregation=plain", "federation.client_fraction=0.5"), sites(10))
     assert cohorts.groups == ()
     assert {len(cohorts.of_round(number).sites) for number in range(1, 41)} == {5}
+
+
+def test_a_share_of_hospitals_scores_the_last_model_and_every_question_is_still_of_all() -> None:
+    cohorts = Cohorts.of(study("aggregation=plain", "federation.evaluate_fraction=0.25"), sites(40))
+    assert len(cohorts.of_round(cohorts.final_round).sites) == 10
+    assert cohorts.of_round(cohorts.final_round + 1).sites == sites(40)
+    assert len(cohorts.scoring(1)) == len(cohorts.scoring(2)) == 10
+    assert cohorts.scoring(1) != cohorts.scoring(2)
+
+
+def test_a_share_that_scores_under_sums_is_of_whole_groups() -> None:
+    cohorts = Cohorts.of(study("federation.evaluate_fraction=0.3", "federation.least_in_sum=4"), sites(40))
+    last = cohorts.of_round(cohorts.final_round)
+    assert len(last.groups) == 3
+    assert set(last.groups) < set(cohorts.final_groups)
+    assert last.openable(last.sites) == last.sites == tuple(sorted(site for group in last.groups for site in group))
+
+
+def test_a_share_too_small_for_a_sum_of_scores_is_refused_by_its_name() -> None:
+    with pytest.raises(StudyError, match=r"evaluate_fraction = 0\.05 of 40 hospitals"):
+        Cohorts.of(study("federation.evaluate_fraction=0.05", DPSGD, "federation.groups=off"), sites(40))
