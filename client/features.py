@@ -20,10 +20,10 @@ from torch import nn
 from client.hospital import Hospital
 from client.own_parts import model_in
 from client.records import records_of_cases
-from client.revealing_encoders import refuse_revealing
+from client.revealing_encoders import refuse_alone, refuse_revealing
 from client.source import Source
 from client.splitting import UNLABELLED
-from common.asking.features import PART, feature_name, features_of
+from common.asking.features import LEAST, PART, feature_name, features_of
 from common.asking.records import Records, joined
 from common.data.cases import Cases, Shape
 from common.errors import RefusedError, StudyError
@@ -50,18 +50,38 @@ def featured_records(hospital: Hospital, which: str, is_judged: bool = False) ->
     kept = hospital.hashes.get(key)
     if isinstance(kept, Records):
         return kept
+    encoder = _encoder(hospital, which)
+    kept = records_with(hospital, encoder)
+    if is_judged:
+        _judge(hospital, encoder, kept, which)
+    hospital.hashes[key] = kept
+    return kept
+
+
+def _encoder(hospital: Hospital, which: str) -> nn.Module:
     taken = model_in(hospital.network) if which == "start" else None
     if which == "start" and taken is None:
         raise RefusedError(REFUSED, "the study's encoder was not given to this hospital ([start] model).")
     try:
-        encoder = encoder_from(hospital.study, hospital.train.shape, taken)
+        return encoder_from(hospital.study, hospital.train.shape, taken)
     except StudyError as error:
         raise RefusedError(REFUSED, str(error)) from error
-    kept = records_with(hospital, encoder)
-    if is_judged and taken is not None:
-        refuse_revealing(encoder, hospital.everybody[TRAIN], features_of(kept.take(kept.words(PART) == TRAIN)))
-    hospital.hashes[key] = kept
-    return kept
+
+
+def _judge(hospital: Hospital, encoder: nn.Module, found: Records, which: str) -> None:
+    """By itself, and beside the other encoder of the study: exact sums of both may be subtracted."""
+    train = hospital.everybody[TRAIN]
+    own = _judged_features(found)
+    refuse_revealing(encoder, train, own)
+    if model_in(hospital.network) is not None:
+        beside = records_with(hospital, _encoder(hospital, "random" if which == "start" else "start"))
+        both = np.concatenate([own, _judged_features(beside)], axis=1)
+        refuse_alone(both, train.patients)
+
+
+def _judged_features(records: Records) -> Features:
+    """(N, D) of the training cases, as they are told."""
+    return features_of(replace(records.take(records.words(PART) == TRAIN), least=LEAST))
 
 
 def records_with(hospital: Hospital, encoder: nn.Module) -> Records:

@@ -5,9 +5,13 @@ cases into bins, as an imprint does (Fowl et al. 2022), and hands their pixels o
 the pixels of each bin, and most bins have one case. Its digest was approved by people, who cannot see that.
 
 *Sorting*: a linear layer of which many rows have one direction and sort the hospital's cases (`client.imprints`).
-*Alone*: cases for which some combination of features is 1 while it is 0 for all others: those of a leverage of 1
-(Belsley, Kuh and Welsch 1980, section 2.1). An honest feature that is silent for all cases but one has that too, so
-that some are forgiven; and where there are hardly more cases than features, all have it and nothing is told by it.
+*Alone*: few persons for whom some combination of features is not 0 while it is 0 for all others: its products with a
+feature are then theirs. Tents over one person's age are such combinations of three units. H, the projection onto all
+combinations, tells: one lies within a set S where the largest eigenvalue of H[S, S] is 1, so that one person of S has
+an eigenvalue of 1 / |S| at least (of a case that is its leverage, Belsley, Kuh and Welsch 1980, section 2.1). From
+each such person on the set grows by whoever the combination that is nearest to it lies on most. Features that are
+judged are those that are told, without units that are silent for all but few (`common.asking.features`). Where there
+are hardly more cases than features, combinations lie on few of whatever encoder, and nothing is told by it.
 """
 
 from __future__ import annotations
@@ -18,25 +22,35 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from client.imprints import LEAST_BINS, MOST_IN_BINS, MOST_PARALLEL, sorting
+from common.asking.features import LEAST
 from common.data.cases import Cases
 from common.errors import RefusedError
 
 REFUSED = "encoder"
 MOST_CASES, MOST_PLACES = 256, 256
 """Cases that are shown to the layers, and inputs of a layer that is applied to many places of a case."""
-MOST_ALONE, FEW_ALONE = 0.1, 3
-"""Share of cases that may be alone by chance, and how many always may."""
+FEW = LEAST - 1
+"""Persons who are too few to be told of together."""
 CASES_BY_FEATURES = 2
-WHOLE, RANK = 1 - 1e-6, 1e-10
+Features = NDArray[np.float64]
+ALONE, TOGETHER, RANK = 0.999, 1 - 1e-6, 1e-10
+"""How much of a combination lies on one person, and on a few: honest features of 2 (D + 1) images and more had .99 of
+one, and .999 of four, but not more."""
 
 
-def refuse_revealing(encoder: nn.Module, cases: Cases, features: NDArray[np.float64]) -> None:
+def refuse_revealing(encoder: nn.Module, cases: Cases, features: Features) -> None:
     """Raise RefusedError where sums of products of its features would tell single persons. features: (N, D)."""
     for name, (parallel, in_bins, rows) in _sorting(encoder, cases).items():
         if parallel > MOST_PARALLEL or in_bins > max(LEAST_BINS - 1, MOST_IN_BINS * rows):
             raise RefusedError(REFUSED, f"layer {name} of the encoder sorts cases into bins: an imprint.")
-    if (alone := _alone(features)) > max(FEW_ALONE, MOST_ALONE * len(features)):
-        raise RefusedError(REFUSED, f"features tell {alone} of {len(features)} cases apart from all others.")
+    refuse_alone(features, cases.patients)
+
+
+def refuse_alone(features: Features, persons: NDArray[np.str_]) -> None:
+    """Raise RefusedError where a combination of (N, D) features and a constant is of fewer than `LEAST` persons."""
+    found = _alone(features, persons)
+    if found:
+        raise RefusedError(REFUSED, f"features tell {found} of {len(set(persons.tolist()))} persons from all others.")
 
 
 def _sorting(encoder: nn.Module, cases: Cases) -> dict[str, tuple[int, int, int]]:
@@ -66,13 +80,43 @@ def _of_layer(layer: nn.Linear, inputs: NDArray[np.float64]) -> tuple[int, int, 
     return (*sorting(weights, bias, inputs), len(weights))
 
 
-def _alone(features: NDArray[np.float64]) -> int:
-    """How many cases some combination of features and a constant tells apart from all others."""
+def _alone(features: Features, persons: NDArray[np.str_]) -> int:
+    """The fewest persons that were found on whom a combination lies; 0 where none does."""
     if len(features) < CASES_BY_FEATURES * (features.shape[1] + 1):
         return 0
+    rows = _combinations(features)
+    _, whose = np.unique(persons, return_inverse=True)
+    cases = [np.flatnonzero(whose == person) for person in range(int(whose.max()) + 1)]
+    strength = [_largest(rows[own])[0] for own in cases]
+    begun = [person for person, value in enumerate(strength) if value >= TOGETHER / FEW]
+    return min((size for person in begun if (size := _grown(rows, cases, person))), default=0)
+
+
+def _combinations(features: Features) -> Features:
+    """(N, rank) an orthonormal basis of all combinations of features and a constant: H is it times its transpose."""
     centred = features - features.mean(axis=0)
     size = np.sqrt(np.square(centred).mean(axis=0))
-    rows = np.concatenate([np.ones((len(features), 1)), centred / np.where(size > 0, size, 1.0)], axis=1)
-    left, values, _ = np.linalg.svd(rows, full_matrices=False)
-    kept = left[:, values > RANK * values[0]]
-    return int((np.square(kept).sum(axis=1) >= WHOLE).sum())
+    columns = np.concatenate([np.ones((len(features), 1)), centred / np.where(size > 0, size, 1.0)], axis=1)
+    left, values, _ = np.linalg.svd(columns, full_matrices=False)
+    return np.asarray(left[:, values > RANK * values[0]])
+
+
+def _largest(rows: Features) -> tuple[float, Features]:
+    """How much of a combination lies on these cases at most, as a share of its square sum; and it, in the basis."""
+    _, values, right = np.linalg.svd(rows, full_matrices=False)
+    return float(values[0] ** 2), right[0]
+
+
+def _grown(rows: Features, cases: list[NDArray[np.int64]], first: int) -> int:
+    """Persons of a set from `first` on that has a combination of its own; 0 where none is found."""
+    chosen = [first]
+    while True:
+        share, combination = _largest(rows[np.concatenate([cases[person] for person in chosen])])
+        if share >= (ALONE if len(chosen) == 1 else TOGETHER):
+            return len(chosen)
+        if len(chosen) == FEW:
+            return 0
+        weight = np.square(rows @ combination)
+        on = np.array([weight[own].sum() for own in cases])
+        on[chosen] = -1.0
+        chosen.append(int(on.argmax()))

@@ -30,6 +30,7 @@ DIVERGED = (
     "are scaled (of tables, source.scaling)."
 )
 CASES_A_CHUNK = 256
+VALUES_A_BLOCK = 1 << 16
 VALUES_A_CHUNK = 1 << 20
 """A full batch is worked off in chunks of at most so many cases and inputs' values: the sum is the same, the memory
 bounded, of volumes too; but where the loss compares cases."""
@@ -65,9 +66,8 @@ class Trainer:
         """
         start = read(self.network)
         losses, steps = self.train(proximal_mu, correction)
-        change = (read(self.network).astype(np.float64) - start) * len(self.cases)
-        statistics = {"loss": _mean(losses)}
-        return Update((change.astype(np.float32),), float(len(self.cases)), statistics), steps
+        change = scaled_change(read(self.network), start, len(self.cases))
+        return Update((change,), float(len(self.cases)), {"loss": _mean(losses)}), steps
 
     def train(self, proximal_mu: float = 0.0, correction: Vector | None = None) -> tuple[list[float], int]:
         """Local steps. Returns the loss of every case trained on, in order, and the number of steps.
@@ -144,6 +144,15 @@ def _mean(losses: list[float]) -> Mean:
         return Mean.of(losses)
     except (ValueError, OverflowError):
         raise HospitalError(DIVERGED) from None
+
+
+def scaled_change(now: Vector, before: Vector, count: int) -> Vector:
+    """(P,) count times the change, computed in float64 and rounded once; a large model is never held in float64."""
+    change = np.empty_like(before)
+    for start in range(0, len(before), VALUES_A_BLOCK):
+        part = slice(start, start + VALUES_A_BLOCK)
+        change[part] = (now[part].astype(np.float64) - before[part]) * count
+    return change
 
 
 def chunk_size(cases: Cases) -> int:

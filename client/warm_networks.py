@@ -12,28 +12,30 @@ from copy import deepcopy
 
 from torch import nn
 
-NETWORKS_KEPT_WARM = 64
+BYTES_KEPT_WARM = 1 << 28
+FEWEST_KEPT_WARM = 4
 
 
 class WarmNetworks:
-    """By whose they are. Beyond `most` the one that was asked for longest ago is let go."""
+    """By whose they are. Beyond `most_bytes` and `fewest` the one that was asked for longest ago is let go."""
 
-    def __init__(self, most: int = NETWORKS_KEPT_WARM) -> None:
-        self._most = most
+    def __init__(self, most_bytes: int = BYTES_KEPT_WARM, fewest: int = FEWEST_KEPT_WARM) -> None:
+        self._most_bytes, self._fewest = most_bytes, fewest
         self._kept: OrderedDict[Hashable, nn.Module] = OrderedDict()
         self._pattern: tuple[Hashable, nn.Module] | None = None
 
     def of(self, whose: Hashable, kind: Hashable, make: Callable[[], nn.Module]) -> nn.Module:
         """The network of `whose`. kind: what decides how it begins; make: called where it must be made.
 
-        Once some had to go, networks of one kind are copied from a pattern, which is faster than to draw them.
+        From the second of a kind on they are copied from a pattern, which is faster than to draw them.
         """
         if whose in self._kept:
             self._kept.move_to_end(whose)
             return self._kept[whose]
-        network = make() if len(self._kept) < self._most else deepcopy(self._pattern_of(kind, make))
+        network = deepcopy(self._pattern_of(kind, make)) if self._kept else make()
         self._kept[whose] = network
-        if len(self._kept) > self._most:
+        most = max(self._fewest, self._most_bytes // max(1, _bytes_of(network)))
+        while len(self._kept) > most:
             self._kept.popitem(last=False)
         return network
 
@@ -46,3 +48,8 @@ class WarmNetworks:
         """Let all go."""
         self._kept.clear()
         self._pattern = None
+
+
+def _bytes_of(network: nn.Module) -> int:
+    tensors = (*network.parameters(), *network.buffers())
+    return sum(one.numel() * one.element_size() for one in tensors)

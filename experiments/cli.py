@@ -38,6 +38,7 @@ from experiments.commands import (
     node,
     pacs,
     pages,
+    plan,
     policy,
     predict,
     privacy,
@@ -47,6 +48,7 @@ from experiments.commands import (
     runs,
     segment,
     server,
+    strain,
     studies,
     survey,
     template,
@@ -102,6 +104,7 @@ cli.command()(probe.probe)
 cli.command()(withstand.withstand)
 cli.command()(ablate.ablate)
 cli.command()(studies.check)
+cli.command()(plan.plan)
 cli.command()(views.views)
 cli.command()(approve.approve)
 cli.command()(policy.policy)
@@ -126,6 +129,7 @@ cli.command()(register.register)
 cli.command()(transform.transform)
 cli.command()(template.template)
 cli.command()(changes.changes)
+cli.command()(strain.strain)
 cli.command()(segment.segment)
 cli.command()(reconstruct.reconstruct)
 cli.command()(measures.bench)

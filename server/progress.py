@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from threading import RLock
@@ -148,6 +149,17 @@ class Progress:
         """It is called no more; nothing where it never was."""
         with self._lock:
             self._subscribers = [one for one in self._subscribers if one is not subscriber]
+
+    @contextmanager
+    def unheard(self) -> Iterator[None]:
+        """For what a run asks before it begins: whoever watches the run is not told of another one."""
+        with self._lock:
+            watching, self._subscribers = self._subscribers, []
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._subscribers = [*watching, *self._subscribers]
 
     def publish(self, event: Event) -> None:
         """Call every subscriber with `event`; returns when all have seen it."""

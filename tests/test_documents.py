@@ -14,6 +14,7 @@ import typer
 
 from common.study.catalogue import AGGREGATIONS, MECHANISMS
 from common.study.options import Entry
+from common.study.study import parse
 from experiments.cli import cli
 from experiments.commands.audits import OrAttacking
 
@@ -110,6 +111,15 @@ def test_a_protection_is_written_as_a_study_takes_it(page: Path) -> None:
             if catalogue is not None:
                 options = {} if isinstance(value, str) else {**value}
                 catalogue.build(Entry(options.pop("name", value), options))
+
+
+def test_the_first_study_is_one_study_and_runs_as_it_stands() -> None:
+    """The README's and Start's; the drill of `tests/test_site.py` trains it."""
+    shown = (ROOT / "README.md").read_text(encoding="utf-8").partition("$ cat first.toml\n")[2].partition("\n$ ")[0]
+    page = (ROOT / "docs" / "index.md").read_text(encoding="utf-8").partition("# first.toml\n")[2].partition("```")[0]
+    assert shown.strip() == page.strip()
+    study = parse(shown)
+    assert (study.rounds, study.source.name, study.aggregation.name) == (4, "phantom", "secagg")
 
 
 def test_the_first_page_is_read_in_five_minutes() -> None:

@@ -14,6 +14,7 @@ from client.asking.answered import ExactAnswer, State, same_data
 from client.asking.asked import Asked, Levels, Place
 from client.asking.decision import Decision, decide, table_of
 from client.audit_log import note
+from client.case_images import measured_records
 from client.case_maps import mapped_records
 from client.charge_once import charge_once, release
 from client.features import featured_records
@@ -21,10 +22,11 @@ from client.hospital import Hospital
 from client.ledger import NO_ROUND, Charge
 from client.policy import Policy
 from client.records import records_of
-from common.asking.abilities import encoder_read, maps_read
+from common.asking.abilities import encoder_read, maps_read, reads_images
 from common.asking.analysis import Analysis
 from common.asking.exact_sums import Integers, checked
 from common.asking.features import FEATURE, FEATURES, LEAST, PART
+from common.asking.images import IMAGES, is_of_images
 from common.asking.levels import levels_of
 from common.asking.maps import MAPS, MapReading, is_of_maps
 from common.asking.predicates import parse_all
@@ -36,7 +38,6 @@ from common.wire.train_requests import SPLITS
 
 EVENT = "question"
 STATE = b"state of records"
-OF_MODEL = "\x1fmodel"
 OF_ENCODER = "\x1fencoder"
 """In a state, beside the digests of columns, none of which has such a name."""
 ENCODER = "encoder"
@@ -55,7 +56,9 @@ def part_of(
     """
     levels = levels_of(hospital.study)
     which, reading = encoder_read(analysis), maps_read(analysis)
-    records = permitted(_records(hospital, which, reading, place is not None), policy)
+    measured = reads_images(analysis)
+    read = measured_records(hospital) if measured else _records(hospital, which, reading, place is not None)
+    records = permitted(read, policy)
     if place is None:
         return _numbers(analysis, asked, chosen(records, asked, levels), source)
     records = replace(records, least=LEAST) if which and reading is None else records
@@ -76,15 +79,17 @@ def _state(hospital: Hospital) -> State:
     return cast(State, hospital.hashes[STATE])
 
 
-def _looked_at(hospital: Hospital, analysis: Analysis, asked: Asked) -> State:
-    """What an answer with noise is of beside the data: the model, which whoever coordinates chooses, and how it is
-    shown cases. By another model it is another answer, with noise of its own.
+def _encoder(hospital: Hospital, analysis: Analysis) -> State:
+    """Through what an answer sees the data, trained or drawn: the model, which whoever coordinates chooses, how cases
+    are shown to it, the code of the study's plug-ins, and which persons are of which part.
     """
-    study = hospital.study
-    if study.start is None or encoder_read(analysis) != "start" or asked.noise is None:
+    if not encoder_read(analysis):
         return {}
-    shown = (replace(study.start, model="a model"), study.task, study.source, study.split, study.seed)
-    return {OF_MODEL: sha256(repr(shown).encode()).hexdigest()}
+    study = hospital.study
+    start = None if study.start is None else replace(study.start, model="a model")
+    parts = [(part, sorted(set(cases.patients.tolist()))) for part, cases in sorted(hospital.everybody.items())]
+    seen = (start, study.task, study.source, study.seed, study.split, sorted(study.plugins.items()), parts)
+    return {OF_ENCODER: sha256(repr(seen).encode()).hexdigest()}
 
 
 def permitted(records: Records, policy: Policy) -> Records:
@@ -98,9 +103,9 @@ def permitted(records: Records, policy: Policy) -> Records:
 
 
 def _beginning(name: str) -> str:
-    """A column's name, and one word for all features, or for all that is of maps."""
-    if is_of_maps(name):
-        return MAPS
+    """A column's name, and one word for all features, for all that is of maps, or of images."""
+    if is_of_maps(name) or is_of_images(name):
+        return MAPS if is_of_maps(name) else IMAGES
     return FEATURES if name.startswith(FEATURE) else name
 
 
@@ -122,16 +127,13 @@ def _decided(
     records: Records,
     levels: Levels,
 ) -> Mapping[str, Integers]:
-    before, state = (
-        answered.exact_answers(place, policy.questions.since),
-        {**_state(hospital), **_looked_at(hospital, analysis, asked)},
-    )
+    before, data = answered.exact_answers(place, policy.questions.since), _state(hospital)
+    state = {**data, **_encoder(hospital, analysis)}
     _refuse_more(asked, policy, place)
     decision = decide(asked, hospital.study, levels, policy, _persons_told(hospital), before)
     if decision == "exact":
-        if not all(same_data(one.state, state) for one in before):
+        if not all(same_data(one.state, data) for one in before):
             raise RefusedError("changed", "the data changed since an exact answer (questions.since forgets it).")
-        state |= _encoder(hospital, analysis)
         _refuse_encoder(state, before, policy.questions.exact_encoders)
         sums = _numbers(analysis, asked, chosen(records, asked, levels), source)
         _log(hospital, asked, place, decision)
@@ -202,26 +204,17 @@ def _refuse_more(asked: Asked, policy: Policy, place: Place) -> None:
         raise RefusedError("questions", f"questions.most = {most}, and so many were answered of these data.")
 
 
-def _encoder(hospital: Hospital, analysis: Analysis) -> State:
-    """Through what an exact answer sees the data: a model, trained or drawn, and how it is shown cases."""
-    which, study = encoder_read(analysis), hospital.study
-    if not which:
-        return {}
-    start = None if study.start is None or which != "start" else replace(study.start, model="a model")
-    seen = (start, study.task, study.source, study.seed)
-    return {f"{OF_ENCODER} {which}": sha256(repr(seen).encode()).hexdigest()}
-
-
 def _refuse_encoder(state: State, before: Sequence[ExactAnswer], most: int) -> None:
-    """Exact sums by models that part persons a little differently, one subtracted from the other, are of these."""
-    for name in (one for one in state if one.startswith(OF_ENCODER)):
-        known = {one.state[name] for one in before if name in one.state}
-        if state[name] not in known and len(known) >= most:
-            raise RefusedError(
-                ENCODER,
-                f"questions.exact_encoders = {most}: these cases were seen by another encoder, and exact sums of "
-                "both would tell of single persons. With noise it is answered; questions.since forgets.",
-            )
+    """Exact sums by models that part persons a little differently, one subtracted from the other, are of these; and
+    so are sums by one model over parts that differ by few. A trained encoder and its drawn one count as one.
+    """
+    known = {digest for one in before for name, digest in one.state.items() if name.startswith(OF_ENCODER)}
+    if OF_ENCODER in state and state[OF_ENCODER] not in known and len(known) >= most:
+        raise RefusedError(
+            ENCODER,
+            f"questions.exact_encoders = {most}: these cases were seen by another encoder or in other parts, and "
+            "exact sums of both would tell of single persons. With noise it is answered; questions.since forgets.",
+        )
 
 
 def _log(hospital: Hospital, asked: Asked, place: Place, decision: Decision, charged: bool = False) -> None:

@@ -22,7 +22,7 @@ class QuestionRules:
     whatever totals a coordinator says that it was told in between. least_cell: fewest persons that a group may have
     on average: a question in so many groups that this hospital's persons would be fewer in each is refused. columns:
     those that questions may read; all that the source hands on, where it is not given. exact_encoders: how many
-    encoders of each sort, trained ones and ones drawn by chance, may be read exactly of the same data: sums by two
+    encoders, each with the one that its study draws by chance, may be read exactly of the same data: sums by two
     that part persons a little differently tell of these. since: answers given before this day are forgotten, so that
     exact ones are given of data that changed.
     """

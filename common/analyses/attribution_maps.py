@@ -27,6 +27,10 @@ from common.study.options import Entry
 
 LOOKED, FILLED = "looked", "filled"
 MOST_FOUND = 4
+NEVER_SEEN = (
+    "With so few cases, or so much noise, a mark is not seen however much it draws: that nothing was found says "
+    "nothing. Ask of more cases, in fewer blocks (side) or with a larger epsilon."
+)
 
 
 @dataclass(frozen=True)
@@ -212,6 +216,8 @@ class _Told:
         known = np.concatenate([one[np.isfinite(one)] for one in limits])
         if not known.size:
             return ()
+        if float(np.median(known)) >= 1:
+            return (NEVER_SEEN,)
         return (
             f"A mark that draws less than about {100 * float(np.median(known)):.0f} % of a class's maps in its block "
             "is not seen with so many cases, nor one that most hospitals have, nor a tint that lies everywhere.",

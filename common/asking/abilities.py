@@ -40,6 +40,9 @@ class AnalysisAbilities(Protocol):
     maps: MapReading | None
     """Which maps of cases it reads, of the model that the study begins from; its `encoder` is then "start"."""
 
+    images: ClassVar[bool]
+    """Whether it reads measurements of training images, `common.asking.images`."""
+
     label_draw: LabelDraw | None
     """Which persons' labels it uses, where not all: the sums are of these alone. A property where options decide."""
 
@@ -92,6 +95,11 @@ def maps_read(analysis: Any) -> MapReading | None:
     """Which maps it reads; None for most."""
     found: MapReading | None = getattr(analysis, "maps", None)
     return found
+
+
+def reads_images(analysis: Any) -> bool:
+    """Whether it reads measurements of images; not, where the analysis does not say."""
+    return bool(getattr(analysis, "images", False))
 
 
 def label_draw_of(analysis: Any) -> LabelDraw | None:

@@ -19,7 +19,7 @@ from common.registration.dense_measures import Measure, dense_measure
 from common.registration.displacement import DisplacementField, VelocityField
 from common.registration.elasticity import Elastic
 from common.registration.flows import Flow, Free, Sliding, Smoother, Stationary, Step
-from common.registration.forces import Force
+from common.registration.forces import Force, Together
 from common.registration.landmarks import Pull
 from common.registration.newton import quadratic
 from common.registration.objective import Pair
@@ -52,13 +52,17 @@ class Ground:
     def __init__(self, pair: Pair, measure: Measure, before: Transform, plan: Plan) -> None:
         geometry = pair.fixed.geometry
         self.lattice = Lattice(geometry.shape)
-        moving, self._weight, self._mask = brought(pair, before)
-        described = measure.described(moving)
-        self._flat = described.ndim == moving.ndim
-        self.moving = described[None] if self._flat else described
-        self.force: Force = measure.force(
-            measure.described(torch.from_numpy(pair.fixed.values).float()), self._weight
-        )
+        first, self._weight, self._mask = brought(pair, before)
+        movings = [first, *(brought(channel, before)[0] for channel in pair.also)]
+        described = [measure.described(moving) for moving in movings]
+        sizes = [0 if one.ndim == first.ndim else len(one) for one in described]
+        self._flat = sizes == [0]
+        self.moving = torch.cat([one if size else one[None] for one, size in zip(described, sizes, strict=True)])
+        forces = [
+            measure.force(measure.described(torch.from_numpy(channel.fixed.values).float()), self._weight)
+            for channel in pair.channels
+        ]
+        self.force: Force = forces[0] if len(forces) == 1 else Together(forces, sizes)
         given = plan.landmarks
         self.pull = None if given is None or given.weight == 0 else Pull(given, geometry, before)
 
@@ -106,7 +110,8 @@ def register_dense(
         field = torch.zeros(len(shape), *shape) if field is None else enlarged(field, shape)
         ground = Ground(pair, measure, before, plan)
         flow = _flow(ground.lattice, field, plan, invertible=invertible)
-        costs = _climb(ground, flow, plan, plan.count(ITERATIONS, len(pairs) - 1 - level))
+        sigma = UPDATE_SIGMA * measure.smoothness * (plan.smoothness if plan.regulariser == "gaussian" else 1.0)
+        costs = _climb(ground, flow, sigma, plan.count(ITERATIONS, len(pairs) - 1 - level))
         field = flow.field
         stages.append(Stage(kind, shape, costs, perf_counter() - began))
     assert field is not None
@@ -129,8 +134,7 @@ def _smoother(lattice: Lattice, plan: Plan) -> Smoother:
     return lambda field: lattice.smoothed(field, FIELD_SIGMA * plan.smoothness)
 
 
-def _climb(ground: Ground, flow: Flow, plan: Plan, count: int) -> tuple[float, ...]:
-    sigma = UPDATE_SIGMA * (plan.smoothness if plan.regulariser == "gaussian" else 1.0)
+def _climb(ground: Ground, flow: Flow, sigma: float, count: int) -> tuple[float, ...]:
     costs: list[float] = []
     for done in range(count):
         ground.advance(flow, sigma, costs)

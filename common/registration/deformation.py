@@ -27,6 +27,8 @@ from common.registration.working_levels import working_levels
 DEFORMABLE = ("bspline", "displacement", "velocity")
 SLACK = 1e-3
 """Share of the cost by which a deformation may be worse: what stayed in place is not refused for rounding."""
+LOST_COARSELY, TINY = 0.1, 1e-12
+"""Share of the finest level's gain, at most all of its cost, that the coarsest may lose of its own."""
 LOST_AGREEMENT = 0.1
 """Share of the images' parts that may lie worse than before."""
 NO_BETTER = "a deformation fitted no better than what it began from, which is returned instead"
@@ -91,15 +93,20 @@ def check_plan(plan: Plan, kind: str, similarity: Similarity, initial: Transform
 
 
 def is_worse(pairs: Sequence[Pair], similarity: Similarity, bend: Transform, before: Transform, plan: Plan) -> bool:
-    """By the cost, at the finest level or at the coarsest, where texture that repeats itself is averaged away."""
+    """By the cost, at the finest level or at the coarsest, where texture that repeats itself is averaged away.
+
+    Where the finest gained, the coarsest may lose a little: two images that are alike there gain nothing by truth.
+    """
     measure = any_measure(similarity)
-    for pair in {id(pair): pair for pair in (pairs[0], pairs[-1])}.values():
+
+    def gain(pair: Pair) -> float:
         ground, geometry = Ground(pair, measure, before, plan), pair.fixed.geometry
         moved = in_voxels(sampled(bend, geometry).vectors, geometry)
         still = ground.cost(torch.zeros_like(moved))
-        if ground.cost(moved) > still + SLACK * abs(still):
-            return True
-    return False
+        return (still - ground.cost(moved)) / max(abs(still), TINY)
+
+    finest = gain(pairs[-1])
+    return finest < -SLACK or gain(pairs[0]) < -max(SLACK, LOST_COARSELY * min(1.0, finest))
 
 
 def _is_identity(transform: Transform) -> bool:

@@ -5,6 +5,7 @@ Autograd gives the same (a test); by hand it costs half, and what depends on the
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 import torch
@@ -26,6 +27,30 @@ class Force(Protocol):
     def derivatives(self, warped: Tensor) -> tuple[float, Tensor, Tensor]:
         """The cost, lower is better; N times its derivative (*shape); N times a curvature (*shape), at least 0."""
         ...
+
+
+class Together:
+    """Several channels, each of which counts as much. A warped image is theirs one after another: (C, *shape)."""
+
+    def __init__(self, forces: Sequence[Force], sizes: Sequence[int]) -> None:
+        """sizes: of each channel's part; 0 for (*shape) without an axis of its own."""
+        self._forces, self._sizes = forces, sizes
+
+    def weigh(self, weight: Tensor) -> None:
+        """Of all."""
+        for force in self._forces:
+            force.weigh(weight)
+
+    def derivatives(self, warped: Tensor) -> tuple[float, Tensor, Tensor]:
+        """The mean cost, and the channels' derivatives one after another."""
+        parts = torch.split(warped, [max(1, size) for size in self._sizes])
+        costs, slopes, bends = [], [], []
+        for force, part, size in zip(self._forces, parts, self._sizes, strict=True):
+            cost, slope, bend = force.derivatives(part if size else part[0])
+            costs.append(cost)
+            slopes.append(slope if size else slope[None])
+            bends.append(bend.expand_as(slope) if size else bend[None])
+        return sum(costs) / len(costs), torch.cat(slopes), torch.cat(bends)
 
 
 class SquaredDifference:

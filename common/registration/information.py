@@ -38,8 +38,7 @@ class MutualInformation:
 
     def cost(self, moving: Tensor, fixed: Tensor, weight: Tensor) -> Tensor:
         """At most 0."""
-        joint = joint_histogram(moving, fixed, weight, self.bins)
-        return entropy(joint) - entropy(joint.sum(0)) - entropy(joint.sum(1))
+        return -information(joint_histogram(moving, fixed, weight, self.bins))
 
 
 @dataclass(frozen=True)
@@ -153,6 +152,11 @@ def _cubic_slopes(fraction: Tensor) -> Tensor:
     """(N, 4) derivatives of `cubic_weights` by the fraction."""
     f = fraction[:, None]
     return torch.cat([-((1 - f) ** 2), 3 * f**2 - 4 * f, 1 + 2 * f - 3 * f**2, f**2], dim=1) / 2
+
+
+def information(joint: Tensor) -> Tensor:
+    """() H(I) + H(J) - H(I, J) of shares (bins, bins)."""
+    return entropy(joint.sum(0)) + entropy(joint.sum(1)) - entropy(joint)
 
 
 def entropy(shares: Tensor) -> Tensor:

@@ -14,9 +14,11 @@ from common.data.array_files import UNREADABLE
 from common.errors import FileError, ImageError, WardroundError
 from common.files.access import opened, read_all, write_to
 from common.registration.displacement import DisplacementField, VelocityField
+from common.registration.free_form import FreeForm
 from common.registration.itk_fields import read_field, write_field
 from common.registration.itk_hdf5 import read_records, written_records
 from common.registration.itk_records import COMPOSITE, Numbers, Record, records_of, transform_of
+from common.registration.itk_splines import Confined
 from common.registration.linear import Linear
 from common.registration.transform import Composition, Transform
 
@@ -29,7 +31,7 @@ WANTED = {"Transform", "Parameters", "FixedParameters"}
 
 
 def write_transform(transform: Transform, path: Path) -> None:
-    """As .tfm, .txt or .h5 a Linear, a displacement or velocity field or a composition; as .nii or .nii.gz a field.
+    """As .tfm, .txt or .h5 a Linear, B-spline, field or composition of them; as .nii or .nii.gz a field.
 
     Raises ImageError for others, and StudyError for .h5 where h5py is not installed.
     """
@@ -37,10 +39,10 @@ def write_transform(transform: Transform, path: Path) -> None:
     if isinstance(field, DisplacementField) and path.name.endswith(FIELD_SUFFIXES):
         write_field(field, path)
         return
-    kept = isinstance(field, (Linear, DisplacementField, Composition))
+    kept = isinstance(field, (Linear, DisplacementField, FreeForm, Confined, Composition))
     if not kept or not path.name.endswith(LINEAR_SUFFIXES + HDF5_SUFFIXES):
         raise ImageError(
-            f"{path.name} cannot hold this transform: linear ones, fields and their compositions are written as "
+            f"{path.name} cannot hold this transform: linear ones, B-splines, fields and compositions are written as "
             ".tfm, .txt or .h5, displacement fields as .nii or .nii.gz; sample any other one as a field."
         )
     records = records_of(field)

@@ -79,7 +79,10 @@ def transform_of(records: Sequence[Record]) -> Transform:
 
 
 def records_of(transform: Transform) -> list[Record]:
-    """Of linear transforms, fields and velocities, and compositions of those. Raises ImageError for others."""
+    """Of linear transforms, B-splines, fields, velocities and compositions of those. Raises ImageError for others.
+
+    Beyond the faces of the image that a B-spline was found on, ITK leaves points where they are.
+    """
     parts = [_record(part) for part in _in_order(transform)]
     if len(parts) == 1:
         return parts
@@ -148,17 +151,25 @@ def _record(transform: Transform) -> Record:
         matrix = turned(transform.matrix.detach().numpy())
         numbers = np.concatenate([matrix[:-1, :-1].ravel(), matrix[:-1, -1]])
         return Record("AffineTransform", transform.dimensions, numbers, np.zeros(transform.dimensions))
+    form = transform.form if isinstance(transform, Confined) else transform
+    if isinstance(form, FreeForm):
+        vectors = form.vectors.detach().double().numpy() * signs(form.dimensions)
+        parts = [part.reshape(form.lattice.shape).T.ravel() for part in vectors.T]
+        return Record(SPLINE, form.dimensions, np.concatenate(parts), _lattice_numbers(form.lattice))
     field = transform.displacement if isinstance(transform, VelocityField) else transform
     if not isinstance(field, DisplacementField):
         raise ImageError(f"a {type(transform).__name__} is no transform of ITK; sample it as a displacement field.")
-    geometry, turn = field.geometry, signs(field.dimensions)
-    vectors = field.vectors.detach().double().numpy().T * turn
-    fixed = [
-        geometry.shape,
-        turn * geometry.origin_mm,
-        geometry.spacing_mm,
-        (turn[:, None] * geometry.direction).ravel(),
-    ]
-    return Record(
-        FIELD, field.dimensions, vectors.ravel(), np.concatenate([np.asarray(part, float) for part in fixed])
+    vectors = field.vectors.detach().double().numpy().T * signs(field.dimensions)
+    return Record(FIELD, field.dimensions, vectors.ravel(), _lattice_numbers(field.geometry))
+
+
+def _lattice_numbers(lattice: Geometry) -> Numbers:
+    """What `_lattice` reads."""
+    turn = signs(lattice.dimensions)
+    fixed = (
+        lattice.shape,
+        turn * lattice.origin_mm,
+        lattice.spacing_mm,
+        (turn[:, None] * lattice.direction).ravel(),
     )
+    return np.concatenate([np.asarray(part, float) for part in fixed])

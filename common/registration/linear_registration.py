@@ -26,6 +26,7 @@ from common.registration.similarity import (
     SumOfSquaredDifferences,
 )
 from common.registration.starts import ROTATIONS_OF_A_CUBE, candidates, mass_mm, rotations
+from common.registration.working_levels import coarser_pair
 
 FEWEST_POINTS = 1500
 FINEST_SIGMA_VOXELS = 0.6
@@ -41,6 +42,8 @@ FINER_BINS = 3
 """How many times as many bins there are then: wide windows pull the optimum away as a blur does."""
 POINTS_FOR_FINER_BINS = 20_000
 """Fewer would leave too few in each bin."""
+MOST_OF_LATTICE = 250_000
+"""Voxels of a similarity that needs all of them: an affine transform has 6 or 12 numbers to be found."""
 POINTS_FOR_A_LOOK = 1500
 CLOSE = 0.25
 """Share of the lowest cost by which another may lie above it and still be asked about."""
@@ -82,10 +85,12 @@ class Search:
         return self.optimiser.minimise(cost, family.parameters)
 
     def _ways(self, pair: Pair, family: Family) -> list[Objective]:
-        ways = [Objective(pair, family.mapped, family.penalty, self.similarity, self.draw(pair))]
-        if self.similarity.both_ways and family.mapped_back(torch.zeros(1, 1)) is not None:
-            back = pair.swapped()
-            ways.append(Objective(back, family.mapped_back, family.penalty, self.similarity, self.draw(back)))
+        ways, two = [], self.similarity.both_ways and family.mapped_back(torch.zeros(1, 1)) is not None
+        for channel in pair.channels:
+            ways.append(Objective(channel, family.mapped, family.penalty, self.similarity, self.draw(channel)))
+            if two:
+                back = channel.swapped()
+                ways.append(Objective(back, family.mapped_back, family.penalty, self.similarity, self.draw(back)))
         return ways
 
 
@@ -136,11 +141,27 @@ def _finer(search: Search) -> Search:
 
 
 def _levels(pyramid: Sequence[Pair], search: Search) -> list[Pair]:
-    """Without the finest where it is to be refined anyway."""
+    """Without the finest where it is to be refined anyway; those of windows and structures no finer than is cheap."""
+    if search.similarity.needs_lattice:
+        pyramid = _few_enough(pyramid)
     *coarser, finest = pyramid
     if coarser and _worth_refining(finest, search):
         return coarser
     return [*coarser, finest.smoothed(FINEST_SIGMA_VOXELS) if isinstance(search.similarity, SMOOTHED) else finest]
+
+
+def _few_enough(pyramid: Sequence[Pair]) -> list[Pair]:
+    """Levels of more voxels than MOST_OF_LATTICE made so coarse, or the level before where that is hardly coarser."""
+    levels: list[Pair] = []
+    for pair in pyramid:
+        size, axes = pair.fixed.values.size, sum(length > 1 for length in pair.fixed.geometry.shape)
+        if size <= MOST_OF_LATTICE:
+            levels.append(pair)
+        elif levels and levels[-1].fixed.values.size > MOST_OF_LATTICE / 2:
+            levels.append(levels[-1])
+        else:
+            levels.append(coarser_pair(pair, (size / MOST_OF_LATTICE) ** (1 / axes)))
+    return levels
 
 
 def _best_start(pair: Pair, search: Search, judge: Judge | None) -> tuple[Linear, Stage]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -26,16 +26,26 @@ LOST = 10.0
 
 @dataclass(frozen=True, eq=False)
 class Pair:
-    """Two images of one level, float32, scaled for the similarity, with optional masks (bool, on their lattices)."""
+    """Two images of one level, float32, scaled for the similarity, with optional masks (bool, on their lattices).
+
+    also: other channels of both, which count as much.
+    """
 
     moving: Image
     fixed: Image
     moving_mask: Image | None = None
     fixed_mask: Image | None = None
+    also: tuple[Pair, ...] = ()
+
+    @property
+    def channels(self) -> tuple[Pair, ...]:
+        """Each a pair of its own."""
+        return replace(self, also=()), *self.also
 
     def swapped(self) -> Pair:
         """Fixed for moving and moving for fixed."""
-        return Pair(self.fixed, self.moving, self.fixed_mask, self.moving_mask)
+        others = tuple(pair.swapped() for pair in self.also)
+        return Pair(self.fixed, self.moving, self.fixed_mask, self.moving_mask, others)
 
     def smoothed(self, sigma: float) -> Pair:
         """Both images by a Gaussian of `sigma` of their own voxels."""
@@ -43,13 +53,14 @@ class Pair:
             Image(gaussian_filter(image.values, sigma, mode="nearest"), image.geometry)
             for image in (self.moving, self.fixed)
         )
-        return Pair(moving, fixed, self.moving_mask, self.fixed_mask)
+        others = tuple(pair.smoothed(sigma) for pair in self.also)
+        return Pair(moving, fixed, self.moving_mask, self.fixed_mask, others)
 
     def refined(self, factor: int) -> Pair:
         """Both images on lattices `factor` times as fine, by cubic splines, within [0, 1]; masks by repetition."""
         moving, fixed = (_refined(image, factor) for image in (self.moving, self.fixed))
-        masks = (_repeated(mask, factor) for mask in (self.moving_mask, self.fixed_mask))
-        return Pair(moving, fixed, *masks)
+        moving_mask, fixed_mask = (_repeated(mask, factor) for mask in (self.moving_mask, self.fixed_mask))
+        return Pair(moving, fixed, moving_mask, fixed_mask, tuple(pair.refined(factor) for pair in self.also))
 
 
 def _refined(image: Image, factor: int) -> Image:

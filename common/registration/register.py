@@ -46,6 +46,7 @@ def register(
     levels: int | None = None,
     seed: int = 0,
     *,
+    also: Sequence[tuple[Image, Image]] = (),
     moving_mask: Image | None = None,
     fixed_mask: Image | None = None,
     points: int = 40_000,
@@ -65,12 +66,14 @@ def register(
     transform: rigid, similarity, affine; bspline, displacement, velocity, which follow a linear one: `before`, or
     none where that is "none" or `initial` is given, which may itself be a deformation. similarity: ssd, sad, cc,
     local_cc, mi, nmi, cr, mind, or an object of that role, or auto: cc, or mi where a curve relates the intensities
-    better than a line. Deformations take cc in windows, as local_cc, and mi by structures, as mind, as their stages
-    say; displacement and velocity refuse all others but ssd.
+    better than a line. Deformations take cc in windows, as local_cc, as their stages say; displacement and velocity
+    refuse sad, nmi and cr.
     optimiser: lbfgs, adam, gradient_descent, sgd, simplex, discrete, bayesian (rigid and similarity at most), or an
     object, for all but displacement and velocity.
     levels: of the pyramid, by default as many as suit the size. points: places the cost is taken at, for linear ones.
     starts: rotations to begin from, for images turned far.
+    also: other channels, (moving, fixed) each on the first one's lattices, of which all count as much; starts and
+    doubts are the first one's.
     Images need not share a lattice. Masks (what is not 0) lie on their image's lattice. outside: what the image has
     where the moving one does not reach; by default the moving image's least value, which is air in CT as in MR.
 
@@ -91,6 +94,7 @@ def register(
     one_of("register", (*KINDS, "none"), before=before)
     moving_mask, fixed_mask = _as_mask(moving_mask, "moving"), _as_mask(fixed_mask, "fixed")
     _check(moving, fixed, moving_mask, fixed_mask, levels, points, starts)
+    _check_channels(moving, fixed, also)
     auto = similarity == "auto"
     measure = similarity_of("cc" if auto else similarity)
     search = Search(measure, optimiser_of(optimiser), points, starts, generator(seed, "registration"))
@@ -99,7 +103,7 @@ def register(
     unit = suited_unit_mm(fixed.geometry)
     images = [
         pair_in_units(pair, unit)
-        for pair in _pairs(moving, fixed, moving_mask, fixed_mask, measure, levels or suited_levels(fixed.geometry))
+        for pair in _channels([(moving, fixed), *also], moving_mask, fixed_mask, measure, levels)
     ]
     begin = initial and stretched(initial, 1 / unit)
     found: Transform
@@ -118,7 +122,8 @@ def register(
         found, stages = bent.transform, [*stages, *bent.stages]
         against, agreeing, notes = bent.doubts, bent.agreeing, bent.notes
     record = _finished(moving, fixed, stretched(found, unit), stages, against, outside, began)
-    given = tuple(image for image in (moving, fixed, moving_mask, fixed_mask) if image is not None)
+    channels = (image for pair in also for image in pair)
+    given = tuple(image for image in (moving, fixed, moving_mask, fixed_mask, *channels) if image is not None)
     used = Used(similarity_name(search.similarity), landmarks, given)
     return replace(record, used=used, agreement=agreeing, tried=tuple(map(str, attempts)), notes=notes)
 
@@ -162,15 +167,40 @@ def _check(
             f"a {moving.geometry.dimensions}D image cannot be registered to a {fixed.geometry.dimensions}D one."
         )
     for name, image in (("moving", moving), ("fixed", fixed)):
-        if image.values.dtype.kind not in "biuf" or not np.isfinite(image.values).all():
-            raise ImageError(f"the {name} image must hold finite real numbers.")
-        if image.values.min() == image.values.max():
-            raise ImageError(f"the {name} image is the same everywhere: there is nothing to register.")
+        _check_values(image, f"the {name} image")
     check_mask(moving_mask, moving.geometry, "moving")
     check_mask(fixed_mask, fixed.geometry, "fixed")
     for option, value, most in (("levels", levels or 1, 12), ("points", points, 1 << 26), ("starts", starts, 10_000)):
         if not 1 <= value <= most:
             raise StudyError(f"register.{option} must lie between 1 and {most}; it is {value}.")
+
+
+def _check_channels(moving: Image, fixed: Image, also: Sequence[tuple[Image, Image]]) -> None:
+    for number, pair in enumerate(also, start=2):
+        for name, image, first in zip(("moving", "fixed"), pair, (moving, fixed), strict=True):
+            if not image.geometry.same_place(first.geometry):
+                raise ImageError(f"channel {number} of the {name} image must lie on the lattice of the first one.")
+            _check_values(image, f"channel {number} of the {name} image")
+
+
+def _check_values(image: Image, name: str) -> None:
+    if image.values.dtype.kind not in "biuf" or not np.isfinite(image.values).all():
+        raise ImageError(f"{name} must hold finite real numbers.")
+    if image.values.min() == image.values.max():
+        raise ImageError(f"{name} is the same everywhere: there is nothing to register.")
+
+
+def _channels(
+    images: Sequence[tuple[Image, Image]],
+    moving_mask: Image | None,
+    fixed_mask: Image | None,
+    measure: Similarity,
+    levels: int | None,
+) -> list[Pair]:
+    """Coarsest first, the first channel's with the others'."""
+    count = levels or suited_levels(images[0][1].geometry)
+    found = [_pairs(moving, fixed, moving_mask, fixed_mask, measure, count) for moving, fixed in images]
+    return [replace(first, also=tuple(others)) for first, *others in zip(*found, strict=True)]
 
 
 def _pairs(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -57,11 +56,6 @@ def strain(transform: Transform, geometry: Geometry, step_voxels: float = 0.5) -
     moved, slopes = (np.concatenate(one) for one in zip(*parts, strict=True))
     size = geometry.dimensions
     return Strain(moved.reshape(*geometry.shape, size), slopes.reshape(*geometry.shape, size, size))
-
-
-def strain_of_series(transforms: Sequence[Transform], geometry: Geometry) -> list[Strain]:
-    """One an instant, of transforms from the reference's lattice to each instant."""
-    return [strain(transform, geometry) for transform in transforms]
 
 
 def _at(transform: Transform, points: torch.Tensor, step: float) -> tuple[Field, Field]:

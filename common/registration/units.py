@@ -34,8 +34,11 @@ def pair_in_units(pair: Pair, unit_mm: float) -> Pair:
     """The same images, lengths in units."""
     if unit_mm == 1:
         return pair
-    parts = (pair.moving, pair.fixed, pair.moving_mask, pair.fixed_mask)
-    return Pair(*(None if part is None else _image(part, 1 / unit_mm) for part in parts))  # type: ignore[arg-type]
+    moving, fixed = (_image(image, 1 / unit_mm) for image in (pair.moving, pair.fixed))
+    moving_mask, fixed_mask = (
+        None if mask is None else _image(mask, 1 / unit_mm) for mask in (pair.moving_mask, pair.fixed_mask)
+    )
+    return Pair(moving, fixed, moving_mask, fixed_mask, tuple(pair_in_units(one, unit_mm) for one in pair.also))
 
 
 def stretched(transform: Transform, factor: float) -> Transform:

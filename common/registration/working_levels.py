@@ -34,9 +34,10 @@ def coarser_pair(pair: Pair, factor: float) -> Pair:
         coarser_within(pair.moving, pair.moving_mask, factor),
         coarser_within(pair.fixed, pair.fixed_mask, factor),
     )
-    return Pair(*images, *(
+    moving_mask, fixed_mask = (
         None if mask is None else _coarser_mask(mask, factor) for mask in (pair.moving_mask, pair.fixed_mask)
-    ))  # fmt: skip
+    )
+    return Pair(*images, moving_mask, fixed_mask, tuple(coarser_pair(one, factor) for one in pair.also))
 
 
 def _coarser_mask(mask: Image, factor: float) -> Image:

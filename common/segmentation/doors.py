@@ -1,30 +1,12 @@
-"""What methods and calculators take: arrays of real numbers, limits, whole numbers; anything else is refused."""
+"""What methods and calculators take beside images: limits and whole numbers; anything else is refused."""
 
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from common.errors import ImageError, WardroundError
-
-
-def real_values(values: object, name: str = "the image") -> NDArray[Any]:
-    """`values` as an array, of whatever real dtype, byte order and layout it has; a tensor of the CPU too.
-
-    Raises ImageError for complex numbers, words and objects, and for a masked array, whose mask would be lost.
-    """
-    if isinstance(values, np.ma.MaskedArray):
-        raise ImageError(f"{name} is a masked array, whose mask would be lost; fill it with NaN first.")
-    try:
-        given = np.asarray(values)
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise ImageError(f"{name} must be an array of numbers; it is of type {type(values).__name__}.") from error
-    if given.dtype.kind not in "biuf":
-        raise ImageError(f"{name} must hold real numbers; it holds {given.dtype}.")
-    return given
 
 
 def real_number(name: str, value: object) -> int | float:

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from common.data.image import Image, as_plane
 from common.errors import ImageError
-from common.segmentation.doors import real_number, real_values
+from common.metrics.maps import as_array
+from common.segmentation.doors import real_number
 from common.segmentation.region_growing import grow, seed_places
 from common.segmentation.threshold import between, classes_of, otsu
 from common.segmentation.tidying import Labels, holes_filled, largest_part
@@ -89,7 +90,7 @@ class Grow:
     def find(self, image: Image) -> Found:
         """All that hangs together with a seed and is like it."""
         places = _places_in_mm(self.seeds, image) if self.seeds_in_mm else _places(self.seeds, image.geometry.shape)
-        at_seeds = real_values(image.values)[tuple(places.T)].astype(np.float64)
+        at_seeds = as_array(image.values, "the image", may_be_nan=True)[tuple(places.T)].astype(np.float64)
         low, high = self._interval(at_seeds)
         labels = grow(image.values, places, low, high, self.connectivity).astype(np.int64)
         outside = [
@@ -125,7 +126,7 @@ class ByAtlas:
         from common.registration.register import register
         from common.segmentation import atlases
 
-        if not np.isfinite(real_values(image.values)).all():
+        if not np.isfinite(as_array(image.values, "the image", may_be_nan=True)).all():
             raise ImageError("an image that atlases are registered to must be finite; it holds NaN or infinity.")
         doubts: list[str] = []
 

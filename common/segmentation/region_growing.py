@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import generate_binary_structure, label
 
 from common.errors import ImageError
-from common.segmentation.doors import real_values
+from common.metrics.maps import as_array
 from common.segmentation.threshold import Values, between
 
 CONNECTIVITIES = {2: {4: 1, 8: 2}, 3: {6: 1, 18: 2, 26: 3}}
@@ -30,7 +30,7 @@ def grow(
     grows nothing. connectivity: 4 or 8 neighbours in 2D, 6, 18 or 26 in 3D, either in a lone slice of a volume; the
     least by default. Raises ImageError for other connectivities, for seeds outside and for those that are no voxels.
     """
-    given = real_values(values)
+    given = as_array(values, "the image", may_be_nan=True)
     structure = neighbourhood(given.shape, connectivity)
     places = seed_places(seeds, given.shape)
     parts, _ = label(between(given, lower, upper), structure)

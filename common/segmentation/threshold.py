@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common.errors import ImageError
-from common.segmentation.doors import real_number, real_values, whole_number
+from common.metrics.maps import as_array
+from common.segmentation.doors import real_number, whole_number
 
 Values = NDArray[np.floating] | NDArray[np.integer] | NDArray[np.bool_]
 MOST_CLASSES, MOST_BINS = 4, 2048
@@ -20,7 +21,7 @@ def between(values: Values, lower: float = -np.inf, upper: float = np.inf) -> ND
 
     Raises ImageError where the limits are the wrong way round or no numbers, or the values are not real.
     """
-    given = real_values(values)
+    given = as_array(values, "the image", may_be_nan=True)
     low, high = real_number("the lower threshold", lower), real_number("the upper threshold", upper)
     if not low <= high:
         raise ImageError(f"the lower threshold must not lie above the upper one; they are {lower} and {upper}.")
@@ -45,7 +46,7 @@ def otsu(values: Values, classes: int = 2, bins: int = 256) -> tuple[float, ...]
     """
     parts = whole_number("classes of Otsu's method", classes, 2, MOST_CLASSES)
     whole_number("bins", bins, 2, MOST_BINS)
-    given = real_values(values)
+    given = as_array(values, "the image", may_be_nan=True)
     found = given[np.isfinite(given)].astype(np.float64)
     if found.size == 0 or len(np.unique(found)) < parts:
         raise ImageError(f"an image needs {parts} different values to be parted into {parts} classes.")
@@ -64,7 +65,7 @@ def otsu(values: Values, classes: int = 2, bins: int = 256) -> tuple[float, ...]
 
 def classes_of(values: Values, thresholds: tuple[float, ...]) -> NDArray[np.int64]:
     """(*S) number of thresholds that a value reaches: 0 below all of them. NaN is 0."""
-    given = real_values(values)
+    given = as_array(values, "the image", may_be_nan=True)
     return np.asarray(sum((between(given, one) for one in thresholds), np.zeros(given.shape, np.int64)), np.int64)
 
 

@@ -32,6 +32,12 @@ def _start(study: Study) -> Sequence[str]:
 
 def _network(study: Study) -> Sequence[str]:
     network = network_of(study.task)
+    if network is not None and network.name == "auto":
+        return (
+            "Its network configures itself: at the start hospitals are asked, by sums alone, what their images are "
+            "like (analysis 'fingerprint'), and spacing, patch, levels, batch and normalisation follow. wardround "
+            "plan STUDY says them beforehand.",
+        )
     if network is None or not brings_weights(study.task):
         return ()
     digest = digest_of_weights(study.task) or "not said: a simulation takes the file as it is"

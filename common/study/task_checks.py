@@ -40,10 +40,10 @@ def check_task(
     _check_privacy(task, entry, privacy)
     _check_strategy(task, entry, strategy)
     _check_labels(task, entry, training)
-    if settled_in(task) > rounds:
+    if 0 < rounds < settled_in(task):
         raise StudyError(
             f"task {entry.name!r} is what it says from round {settled_in(task)} on, and rounds = {rounds}: it would "
-            "never be learned so. Set rounds to more, or let it grow sooner (task.grows_over)."
+            "never be learned so. Set rounds to more, or let it grow sooner (task.plain_rounds, task.grows_over)."
         )
     size = training.batch_size
     if couples(task) and size == 1:

@@ -28,13 +28,11 @@ class Update:
     def __add__(self, other: Update) -> Update:
         if [v.shape for v in self.vectors] != [v.shape for v in other.vectors]:
             raise ValueError("updates of different models cannot be added.")
-        vectors = tuple(
-            a.astype(np.float64) + b.astype(np.float64) for a, b in zip(self.vectors, other.vectors, strict=True)
-        )
+        vectors = tuple(np.add(a, b, dtype=np.float64) for a, b in zip(self.vectors, other.vectors, strict=True))
         return Update(vectors, self.weight + other.weight, merge([self.statistics, other.statistics]))
 
     def mean(self) -> tuple[Sum, ...]:
         """The weighted means, (P,) float64 each. Raises ValueError where the weight is zero."""
         if not self.weight > 0:
             raise ValueError(f"the mean of an update of weight {self.weight} is not defined.")
-        return tuple(vector.astype(np.float64) / self.weight for vector in self.vectors)
+        return tuple(np.divide(vector, self.weight, dtype=np.float64) for vector in self.vectors)

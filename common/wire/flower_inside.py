@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from flwr.app import Message, RecordDict
 from flwr.common.serde import message_from_proto, message_to_proto, recorddict_from_proto, recorddict_to_proto
+from flwr.common.serde_utils import error_to_proto, metadata_to_proto
 from flwr.proto.message_pb2 import Message as MessageProto
 from flwr.proto.message_pb2 import ObjectTree
 from flwr.supercore.constant import HEAD_BODY_DIVIDER, HEAD_VALUE_DIVIDER
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
     from flwr.serverapp import Grid
     from flwr.supercore.protobuf.client import ProtobufCall, ProtobufRequestContext
 
+Form = MessageProto
+"""A message as Protocol Buffers."""
 FLOWER = "1.41"
 """The minor version whose inside this is."""
 COMPONENT = "SuperNode"
@@ -44,24 +47,20 @@ HEARTBEAT_S = 30.0
 """What a node tells a SuperLink: after twice as long without a heartbeat it counts as gone."""
 
 
-def message_to_bytes(message: Message) -> bytes:
-    """A message with its content, as Protocol Buffers."""
-    return message_to_proto(message).SerializeToString()
+def bare_form(message: Message) -> Form:
+    """Whose a message is, and its error, without its content."""
+    error = error_to_proto(message.error) if message.has_error() else None
+    return MessageProto(metadata=metadata_to_proto(message.metadata), error=error)
+
+
+def record_forms(records: RecordDict) -> Any:
+    """Of a content's records, one after the other."""
+    return recorddict_to_proto(records).items
 
 
 def message_from_bytes(data: bytes) -> Message:
     """The message in bytes that were looked at before."""
     return message_from_proto(MessageProto.FromString(data))
-
-
-def message_size(message: Message) -> int:
-    """Bytes of `message_to_bytes`."""
-    return message_to_proto(message).ByteSize()
-
-
-def content_to_bytes(records: RecordDict) -> bytes:
-    """A message's content alone, in the form of a message that has nothing else."""
-    return MessageProto(content=recorddict_to_proto(records)).SerializeToString()
 
 
 def content_from_bytes(data: bytes) -> RecordDict:

@@ -8,7 +8,7 @@ from functools import partial
 from flwr.app import Error, Message, Metadata, RecordDict
 from flwr.app.message import make_message
 
-from common.wire import flower_inside
+from common.wire import flower_inside, message_form
 from common.wire._outline import check_outline
 from common.wire.boundary import guarded
 from common.wire.flower_inside import RunNotRunningException
@@ -28,7 +28,7 @@ RunIsOver = RunNotRunningException
 
 def to_bytes(message: Message) -> bytes:
     """The message in Flower's own protobuf form."""
-    return flower_inside.message_to_bytes(message)
+    return message_form.message_to_bytes(message)
 
 
 def from_bytes(data: bytes) -> Message:
@@ -48,12 +48,12 @@ def from_own_bytes(data: bytes) -> Message:
 
 def size_of(message: Message) -> int:
     """Bytes of the message as serialised."""
-    return flower_inside.message_size(message)
+    return message_form.message_size(message)
 
 
 def content_to_bytes(records: RecordDict) -> bytes:
     """A message's content alone, in the form of a message that has nothing else."""
-    return flower_inside.content_to_bytes(records)
+    return message_form.content_to_bytes(records)
 
 
 def content_from_bytes(data: bytes) -> RecordDict:

@@ -127,7 +127,8 @@ def _studies_page() -> str:
 
 
 def _python_page(module: str) -> str:
-    return f"# {module}\n\n::: {module}\n    options:\n      show_root_heading: false\n"
+    shown = f"::: {module}\n    options:\n      show_root_heading: false\n"
+    return f"# {module}\n\n*{MODULES[module].capitalize()}.*\n\n{shown}"
 
 
 if __name__ == "__main__":

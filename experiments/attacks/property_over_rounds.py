@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from client.subgroups import cells_of_persons
 from client.training import Trainer
 from common.data.cases import Cases, SiteId
-from common.learning.abilities import no_case_loss
+from common.learning.abilities import no_case_loss, task_in_round
 from common.learning.device import placed
 from common.learning.parameters import read, write
 from common.study.checks import between
@@ -179,7 +179,8 @@ def _shares(one: Groups, drawn: NDArray[np.int64]) -> Floats:
 def _descent(observed: Observation, move: Move, cases: Cases, network: object, rng: np.random.Generator) -> Floats:
     """What such a hospital would have sent, as `Move.descent` has it."""
     training = local_training(observed.study, move.round)
-    trainer = Trainer(observed.study.build_task(), network, cases, training, rng)  # type: ignore[arg-type]
+    task = task_in_round(observed.study.build_task(), move.round)
+    trainer = Trainer(task, network, cases, training, rng)  # type: ignore[arg-type]
     if sends_gradients(observed):
         return np.asarray(trainer.gradient_update().vectors[0], np.float64)
     trainer.train()

@@ -32,7 +32,7 @@ from common.study.catalogue import ATTRIBUTIONS
 from common.study.options import Entry
 from experiments.benchmarks._planted_shortcut import FLAT, shortcut
 
-POINTS, WINDOW, STRIDE = 50, 5, 2
+POINTS, WINDOW, STRIDE = 50, 4, 1
 REPEATS = 5
 PIECES = (1, 16, 144)
 """Windows that captum covers at once; its quickest counts."""

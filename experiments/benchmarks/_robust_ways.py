@@ -75,7 +75,7 @@ class Way:
             return replace(shipped, task=Entry("classification", options))
         options = {**shipped.task.options, "recipe": dict(RECIPES[self.name])}
         if self.name not in GROWING:
-            del options["grows_over"]
+            del options["plain_rounds"], options["grows_over"]
         return replace(shipped, task=Entry("adversarial", options))
 
     def trained(self, plain: Mapping[str, torch.Tensor] | None) -> tuple[nn.Module, float]:

@@ -20,12 +20,14 @@ from rich.console import Console
 
 from common.attribution.attribution import Attribution
 from common.attribution.faithfulness.judging import judged, measured
+from common.attribution.faithfulness.pointing import WINDOW_PX
 from common.errors import EngineError
 from common.study.catalogue import ATTRIBUTIONS
 from common.study.options import Entry
 from experiments.benchmark import Benchmark, Cell, Measured, Target
 from experiments.benchmarks._explain_hospitals import hospital_notes, hospital_rows, hospital_targets
 from experiments.benchmarks._explain_leak import leak_notes, leak_rows, leak_targets
+from experiments.benchmarks._explain_masks import mask_notes, mask_rows
 from experiments.benchmarks._kept_rows import KeptRows, Row, mean_of
 from experiments.benchmarks._planted_shortcut import FLAT, POOLED, SETTING, Shortcut, shortcut
 
@@ -36,7 +38,7 @@ SEEDS = (2, 3, 4)
 PEERS_PYTHON = "WARDROUND_PEERS_PYTHON"
 SCRIPT = Path(__file__).with_name("_explain_peers.py")
 LONGEST_S = 2 * 3600
-OPTIONS: Mapping[str, Mapping[str, Any]] = {"occlusion": {"window": (5,), "stride": (2,), "fill": "mean"}}
+OPTIONS: Mapping[str, Mapping[str, Any]] = {"occlusion": {"window": (4,), "stride": (1,), "fill": "mean"}}
 SHOWN = {
     "hit": "pointing_hit",
     "near": "pointing_near",
@@ -54,8 +56,11 @@ SHOWN = {
     "clean hit": "clean_hit",
     "window hit": "pointing_window",
     "clean window hit": "clean_window",
+    "complete": "completeness_within",
 }
 """Columns and the sums that they are means of."""
+OF_POOLED = ("occlusion", "integrated_gradients", "grad_cam")
+"""Methods that are tried on the network of means, too."""
 TARGETED = ("integrated_gradients", "occlusion")
 HIT, CLEAN_HIT, EQUAL = 0.95, 0.10, 1e-6
 AT_MOST_CAPTUM, AT_MOST_PASSES = 1.0, 1.1
@@ -71,13 +76,20 @@ def measure(console: Console) -> Measured:
         methods += [_method(kept, seed, name) for name in ATTRIBUTIONS.names()]
     peers = _peers(kept, console)
     proofs += [_proof(kept, seed, POOLED) for seed in SEEDS]
-    hospitals, leaks = hospital_rows(kept), leak_rows(kept)
+    pooled = [_method(kept, seed, name, POOLED) for seed in SEEDS for name in OF_POOLED]
+    masks, hospitals, leaks = mask_rows(kept), hospital_rows(kept), leak_rows(kept)
     found = measured_of(proofs, methods, peers)
     more = [*hospital_targets(hospitals), *leak_targets(leaks)]
     return replace(
         found,
         targets=[*found.targets, *more],
-        notes=[*found.notes, *hospital_notes(hospitals), *leak_notes(leaks)],
+        notes=[
+            *found.notes,
+            *map(partial(_pooled_note, pooled), OF_POOLED),
+            *mask_notes(masks),
+            *hospital_notes(hospitals),
+            *leak_notes(leaks),
+        ],
     )
 
 
@@ -102,21 +114,21 @@ def proof(found: Shortcut) -> dict[str, float]:
     }
 
 
-def _method(kept: KeptRows, seed: int, name: str) -> Row:
+def _method(kept: KeptRows, seed: int, name: str, network: str = FLAT) -> Row:
     options = OPTIONS.get(name, {})
     return kept.row(
-        {"what": "method", "method": name, "seed": seed},
-        f"{SETTING} {options}",
-        partial(method_of, seed, Entry(name, dict(options))),
+        {"what": "method" if network == FLAT else f"method, {network}", "method": name, "seed": seed},
+        f"{SETTING} {options} {WINDOW_PX} quick",
+        partial(method_of, seed, Entry(name, dict(options)), network),
     )
 
 
-def method_of(seed: int, entry: Entry) -> dict[str, Any]:
+def method_of(seed: int, entry: Entry, network: str = FLAT) -> dict[str, Any]:
     """The figures of one method on one seed's models, and its findings in words."""
-    trial = shortcut(seed, FLAT, FOLDER).trial(cast(Attribution, ATTRIBUTIONS.build(entry)))
+    trial = shortcut(seed, network, FOLDER).trial(cast(Attribution, ATTRIBUTIONS.build(entry)))
     sums = measured(trial)
     judgement = judged(sums)
-    figures = {column: sums[name].value for column, name in SHOWN.items()}
+    figures = {column: sums[name].value for column, name in SHOWN.items() if name in sums}
     findings = {f"says_{name}": f"{one.word}: {one.sentence}" for name, one in judgement.findings.items()}
     return {**figures, "cases": len(trial.inputs), "words": judgement.words, **findings}
 
@@ -126,7 +138,7 @@ def _peers(kept: KeptRows, console: Console) -> list[Row]:
     if python is None:
         console.print(f"captum and quantus are left out: {PEERS_PYTHON} names no Python that has them.", style="dim")
         return []
-    found = kept.row({"what": "peers"}, SETTING, lambda: asked_peers(python, SEEDS[0]))
+    found = kept.row({"what": "peers"}, f"{SETTING} {OPTIONS}", lambda: asked_peers(python, SEEDS[0]))
     return [*found["rows"]]
 
 
@@ -161,7 +173,8 @@ NOTES = (
     "a blurred image) in the map's order; beside it by chance, and by the true place first.",
     "randomisation: Spearman's correlation with the map of the network that forgot everything, signs included where "
     "the method has signs; sizes: without signs; ssim and hog: the other two measures of Adebayo et al.",
-    "clean hit: of the model that never saw a letter, on the same images.",
+    "clean hit: of the model that never saw a letter, on the same images. window hit: the middle of the highest "
+    "square of 3 x 3 places lies in the letter, of which targets are. complete: share of maps that add up.",
 )
 
 
@@ -177,6 +190,15 @@ def _line(name: str, rows: Sequence[Row], peer: Mapping[str, Any]) -> dict[str, 
     }
 
 
+def _pooled_note(rows: Sequence[Row], name: str) -> str:
+    own = _of(rows, name)
+    hit, window, clean = (mean_of(own, one) or 0.0 for one in ("hit", "window hit", "clean window hit"))
+    return (
+        f"{POOLED}, {name}: hit {hit:.2f}, by squares {window:.2f}, of the clean model by squares {clean:.2f}; "
+        f"{' / '.join(dict.fromkeys(str(row['words']) for row in own))}."
+    )
+
+
 def _proved(proofs: Sequence[Row], network: str) -> str:
     rows = [row for row in proofs if row["network"] == network]
     share = {name: mean_of(rows, name) or 0.0 for name in (rows[0] if rows else {}) if "_" in name}
@@ -190,7 +212,7 @@ def _proved(proofs: Sequence[Row], network: str) -> str:
 
 
 def _hit_targets(name: str, rows: Sequence[Row]) -> list[Target]:
-    hit, clean = mean_of(rows, "hit"), mean_of(rows, "clean hit")
+    hit, clean = mean_of(rows, "window hit"), mean_of(rows, "clean window hit")
     return [
         Target(f"{name}: hit", hit, None, HIT, "at least .95 planted", None if hit is None else hit >= HIT),
         Target(

@@ -27,7 +27,7 @@ from common.registration.itk_files import (
     write_transform,
 )
 from common.registration.landmarks import Landmarks
-from common.registration.linear import Linear
+from common.registration.linear import KINDS, Linear
 from common.registration.points_files import read_points
 from common.registration.record import Registration
 from common.registration.register import register
@@ -37,6 +37,8 @@ from experiments.commands._register_page import page
 from experiments.whole_tables import print_whole
 
 Files = tuple[Path, Path]
+FEW_NUMBERS = (*KINDS, "bspline")
+"""Transforms that text can hold."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,7 @@ class Asked:
     pictures: Path | None = None
     json_file: Path | None = None
     outside: float | None = None
+    also: tuple[str, ...] = ()
 
 
 def align(moving_file: Path, fixed_file: Path, console: Console, asked: Asked) -> bool:
@@ -89,7 +92,7 @@ def align(moving_file: Path, fixed_file: Path, console: Console, asked: Asked) -
     if asked.out is not None:
         write_image(found.image, asked.out)
     if asked.transform_out is not None:
-        _write(found, fixed, asked.transform_out)
+        _write(found, fixed, asked)
     if asked.json_file is not None:
         write_to(asked.json_file, json.dumps(found.as_json(), indent=1) + "\n")
     if asked.pictures is not None:
@@ -104,6 +107,8 @@ def _options(asked: Asked, dimensions: int) -> dict[str, Any]:
         "fixed_mask": None if asked.mask is None else read_image(asked.mask),
         "moving_mask": None if asked.moving_mask is None else read_image(asked.moving_mask),
     }  # fmt: skip
+    if asked.also:
+        options["also"] = [_channel(pair) for pair in asked.also]
     if asked.initial is not None:
         options["initial"] = read_transform(asked.initial)
     if asked.landmarks is not None:
@@ -115,6 +120,13 @@ def _options(asked: Asked, dimensions: int) -> dict[str, Any]:
     return options
 
 
+def _channel(pair: str) -> tuple[Image, Image]:
+    moving, equals, fixed = pair.partition("=")
+    if not (moving and equals and fixed):
+        raise ImageError(f"--also is MOVING=FIXED, two files of another channel; it is {pair!r}.")
+    return read_image(Path(moving)), read_image(Path(fixed))
+
+
 def _pair_of_points(files: Files, world: str, dimensions: int) -> tuple[Points, Points]:
     one, two = (read_points(path, world, dimensions).points for path in files)
     return one, two
@@ -124,7 +136,8 @@ def _used(asked: Asked, moving: Image, fixed: Image, options: dict[str, Any]) ->
     """What the search will be driven by, known before it begins."""
     masks = [options[name] for name in ("moving_mask", "fixed_mask") if options[name] is not None]
     kept = (Image(mask.values != 0, mask.geometry) for mask in masks)
-    return Used(asked.similarity, options.get("landmarks"), (moving, fixed, *kept))
+    channels = (image for pair in options.get("also", ()) for image in pair)
+    return Used(asked.similarity, options.get("landmarks"), (moving, fixed, *kept, *channels))
 
 
 @dataclass(frozen=True)
@@ -169,8 +182,8 @@ class _Judged:
 def _check_names(asked: Asked) -> None:
     if (asked.check_points is None and asked.landmarks is None) != (not asked.points_in):
         raise ImageError("--landmarks and --check-points need --points-in LPS or RAS, the world of x, y and z.")
-    linear = asked.transform in ("rigid", "similarity", "affine")
-    suffixes = (*LINEAR_SUFFIXES, *HDF5_SUFFIXES, *FIELD_SUFFIXES) if linear else (*FIELD_SUFFIXES, *HDF5_SUFFIXES)
+    few = asked.transform in FEW_NUMBERS
+    suffixes = (*LINEAR_SUFFIXES, *HDF5_SUFFIXES, *FIELD_SUFFIXES) if few else (*FIELD_SUFFIXES, *HDF5_SUFFIXES)
     if asked.out is not None and not asked.out.name.endswith(FIELD_SUFFIXES):
         raise ImageError(f"{asked.out.name} must end with .nii or .nii.gz.")
     name = "" if asked.transform_out is None else asked.transform_out.name
@@ -178,10 +191,13 @@ def _check_names(asked: Asked) -> None:
         raise ImageError(f"{name} must end with {' or '.join(suffixes)} for a transform '{asked.transform}'.")
 
 
-def _write(found: Registration, fixed: Image, path: Path) -> None:
-    """Linear as text or HDF5 where the name says so, anything else as its displacements on the fixed lattice."""
-    as_matrix = isinstance(found.transform, Linear) and not path.name.endswith(FIELD_SUFFIXES)
-    write_transform(found.transform if as_matrix else sampled(found.transform, fixed.geometry), path)
+def _write(found: Registration, fixed: Image, asked: Asked) -> None:
+    """Linear ones and B-splines as they are where the name allows, all else as displacements on the fixed lattice."""
+    path = asked.transform_out
+    assert path is not None
+    few = isinstance(found.transform, Linear) or asked.transform in FEW_NUMBERS
+    as_it_is = few and not path.name.endswith(FIELD_SUFFIXES)
+    write_transform(found.transform if as_it_is else sampled(found.transform, fixed.geometry), path)
 
 
 def _table(found: Registration) -> Table:

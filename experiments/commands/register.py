@@ -28,6 +28,10 @@ def register(
     levels: Annotated[
         int | None, typer.Option(help="Of coarse to fine images; as many as suit the size if not given.")
     ] = None,
+    also: Annotated[
+        list[str] | None,
+        typer.Option(help="Another channel of both, MOVING=FIXED, which counts as much; again for more."),
+    ] = None,
     mask: Annotated[Path | None, typer.Option(help="Where of the fixed image to look: what is not 0.")] = None,
     moving_mask: Annotated[Path | None, typer.Option(help="Where of the moving image to look.")] = None,
     initial: Annotated[Path | None, typer.Option(help="Begin from this transform of ITK.")] = None,
@@ -51,7 +55,7 @@ def register(
     seed: Annotated[int, typer.Option(help="Of the random places.")] = 0,
     out: Annotated[Path | None, typer.Option(help="Write the moving image here, on the fixed lattice.")] = None,
     transform_out: Annotated[
-        Path | None, typer.Option(help="Write the transform here for ITK: .tfm, .h5, or .nii.gz of displacements.")
+        Path | None, typer.Option(help="Write the transform here for ITK: .tfm or .h5, or .nii.gz of displacements.")
     ] = None,
     outside: Annotated[
         float | None,
@@ -79,7 +83,7 @@ def register(
 
         files.demand_writable(out, transform_out, pictures, csv_file, json_file)
         if fixed is None:
-            others = (mask, moving_mask, initial, landmarks, smoothness, iterations, levels, outside)
+            others = (also, mask, moving_mask, initial, landmarks, smoothness, iterations, levels, outside)
             written = (check_points, check_labels, transform_out, json_file)
             if any(one is not None for one in (*others, *written)):
                 raise ImageError(
@@ -94,7 +98,7 @@ def register(
             asked = Asked(
                 transform or "affine", similarity, starts, seed, levels, mask, moving_mask, initial, landmarks,
                 smoothness, iterations, check_points, points_in, check_labels, out, transform_out, pictures,
-                json_file, outside,
+                json_file, outside, tuple(also or ()),
             )  # fmt: skip
             good = align(moving, fixed, console, asked)
         if not good:

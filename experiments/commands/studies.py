@@ -24,10 +24,11 @@ def check(
 
         from experiments.approving.question_words import refused_questions
         from experiments.first_look import first_look
+        from experiments.planning.configuration import as_asked
         from experiments.study_view import study_facts
         from server.reporting.markup import in_a_line, visible
 
         console.print(visible(asked.study.text), markup=False, highlight=False)
-        facts = (*study_facts(asked.study), *refused_questions(asked.study), *first_look(asked.study))
+        facts = (*study_facts(asked.study), *refused_questions(asked.study), *first_look(as_asked(asked.study)))
         for fact in (*asked.remarks, *facts):
             console.print(f"# {in_a_line(fact)}", markup=False, highlight=False, soft_wrap=True)

@@ -38,6 +38,7 @@ def submit_study(
     from common.study.study import parse
     from experiments.approving.agreement import demand_written_out
     from experiments.commands._study_text import read_study
+    from experiments.planning.configuration import configures_itself
 
     demand_coordinator(folder)
     text, name = read_study(study)
@@ -54,6 +55,11 @@ def submit_study(
         seconds = f"{parsed.federation.start_timeout_s:g} s"
         say([f"Hospitals that have yet to approve it, or to come up, are waited for {seconds} (start_timeout_s)."])
     questions = asked(parsed)
+    if configures_itself(parsed) and not questions:
+        raise StudyError(
+            "network 'auto' of real hospitals is planned before they approve what is trained: wardround plan STUDY "
+            "--question FILE, wardround ask FILE --coordinator ..., and wardround plan STUDY --answer ... --out FILE."
+        )
     place = _new_run_folder(folder.resolve() / RUNS / (f"{name}-asked" if questions else name))
     return JobQueue(folder).submit(name, parsed.text, place, questions=questions)
 

@@ -14,6 +14,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from secrets import token_hex
 from threading import current_thread, main_thread
+from time import monotonic, sleep
 from typing import Any
 
 from flwr.app import ConfigRecordValues, Context, Message
@@ -28,6 +29,7 @@ from experiments.engine import Engine, RunConfig, quieten, usable_cores
 from experiments.engines._interrupt import Remembered, remembered_for_a_thread
 from experiments.engines._local_grid import hospital_folder
 
+STARTED_WITHIN_S, LOOK_AGAIN_S = 180.0, 0.05
 REQUESTS_AN_ACTOR = 4
 
 
@@ -182,8 +184,14 @@ def _asking(grid: Grid, signals: Remembered, cores_a_hospital: float) -> Grid:
 
 
 def _actors(cores_a_hospital: float) -> int:
+    """Of a cluster that Flower may still be starting in another thread."""
     import ray
 
+    until = monotonic() + STARTED_WITHIN_S
+    while not ray.is_initialized():
+        if monotonic() > until:
+            raise EngineError(f"Ray has not started within {STARTED_WITHIN_S:.0f} seconds.")
+        sleep(LOOK_AGAIN_S)
     resources: Mapping[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
     return max(1, int(resources.get("CPU", 1.0) / cores_a_hospital))
 

@@ -50,7 +50,7 @@ INSIDE: Mapping[str, tuple[str, Make]] = {
 }
 """After the maps, by the section's key: its word, should it fail, and what makes it. In the order of the page."""
 BEFORE: Mapping[str, tuple[str, Make]] = {"columns": ("Columns", columns.make)}
-OF_MAPS, OF_TESTS, OF_EACH = 0.35, 0.7, 0.7
+OF_MAPS, OF_TESTS, OF_EACH = 0.35, 0.55, 0.7
 """Shares of the seconds that are left: of maps, of their tests, and of each section that takes what it gets."""
 
 

@@ -17,6 +17,7 @@ from common.study.study import Study
 from experiments.engines import _pooled as pooled
 from experiments.engines._quiet import run_quietly
 from experiments.places import data_root_of, with_whole_folder
+from experiments.planning.configuration import planned
 from experiments.running.after_run import kept_as_problem, participants
 from experiments.running.embedding import write_embedding
 from experiments.running.gallery import write_pictures
@@ -43,6 +44,7 @@ def run_study(study: Study, name: str, folder: Path, resume: bool = False, accep
     with held(folder, LOCK, "is in use by another run; give each a folder of its own"):
         if not resume and is_there(folder, "rounds.jsonl"):
             raise StudyError(f"{folder} already holds a run; resume it with: wardround resume {folder}")
+        study = planned(study, name, folder)
         with data_root_of(folder, resume):
             with tracked(study, name, folder), _pooled_beside(study, folder):
                 run_quietly(study, folder, name, resume, accepts)

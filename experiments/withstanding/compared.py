@@ -21,7 +21,7 @@ LEDE = (
     "Both runs were tried by the same artefacts, ways to mislead and sizes, each against its own model. What counts "
     "is how far apart the lines are where inputs are changed, and what that costs where they are not."
 )
-HERE, THERE, APART = "this run", "beside it", "this run minus the other"
+HERE, APART = "this run", "this run minus the other"
 OTHER_CASES = (
     "The runs' test cases are not the same, so that part of any difference is theirs: compare runs of the same data."
 )
@@ -68,12 +68,24 @@ class Compared:
         known = [place for place in range(1, len(apart)) if apart[place] is not None]
         if apart[0] is None or not known:
             return f"One of the two runs has no score, so that they cannot be compared.{warning}"
+        if (idle := self._idle(pair)) is not None:
+            return idle + warning
         widest = max(known, key=lambda place: abs(cast(float, apart[place])))
         size = f"{size_words(pair[0].sizes[widest - 1], pair[0].unit)} {pair[0].unit}"
         return (
             f"{_verdict(apart[widest])} than {self.other.run}: changed by {size}, in the worst way tried, it keeps a "
             f"{score_name(pair[0].tried[0].score)} of {score(own[widest])}, and the other {score(other[widest])}. "
             f"Unchanged it has {score(own[0])}, and the other {score(other[0])}.{warning}"
+        )
+
+    def _idle(self, pair: tuple[Intent, Intent]) -> str | None:
+        """Of a model that always says about the same, which keeps its score whatever is done to its inputs."""
+        named = [name for name, one in zip(("this run", self.other.run), pair, strict=True) if one.nothing_to_lose]
+        if not named:
+            return None
+        return (
+            f"Which of the two withstands more cannot be told: {' and '.join(named)} answered little better than who "
+            "always says the same before anything was changed, so that hardly anything could be lost."
         )
 
     def markup(self) -> Markup:
@@ -97,7 +109,7 @@ class Compared:
         ]
         lines = [
             Line(label, tuple(zip(sizes, values, strict=True)), look)
-            for label, values, look in ((HERE, own, "everybody"), (THERE, other, "c2"))
+            for label, values, look in ((HERE, own, "everybody"), (self.other.run, other, "c2"))
         ]
         name = score_name(pair[0].tried[0].score)
         chart = line_chart(
@@ -111,7 +123,7 @@ class Compared:
         return figure(
             f"{capital(name)} as inputs are changed on purpose",
             chart,
-            table(("Changed by", HERE, THERE, APART), rows),
+            table(("Changed by", HERE, self.other.run, APART), rows),
             note=note,
         )
 
@@ -125,7 +137,7 @@ class Compared:
         ]
         note = "The less is lost, the better; the mean over severities and hospitals."
         title = "Share of the score that an artefact takes"
-        return figure(title, table(("Artefact", HERE, THERE, APART), rows), note=note)
+        return figure(title, table(("Artefact", HERE, self.other.run, APART), rows), note=note)
 
     def _examples(self) -> Markup | None:
         found = self.other.sections.get("example")

@@ -29,7 +29,7 @@ from server.reporting.parsing import (
 )
 from server.reporting.patients import cells_of, patients_of
 from server.reporting.records import Round, Run
-from server.reporting.values import number, table
+from server.reporting.values import number, table, texts
 
 UNWATCHED = (
     "about.json does not say which scores tell a collapse, though rounds.jsonl has verdicts on one: it was changed, "
@@ -58,6 +58,7 @@ def read_run(folder: Path) -> Run:
         embedding=embedding_of(reader.json("embedding.json")) if about.is_played else None,
         privacy=privacy_of(counted(reader.json("privacy.json"), folder)),
         study_text=study,
+        planned=texts(table(table(reader.json("plan.json")).get("plan")).get("reasons")),
         problems=(*about.changes, *reader.problems),
         lost=(*(Problem("start", words) for words in about.absent), *reader.lost()),
         kept=read_kept(folder),

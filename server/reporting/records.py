@@ -267,6 +267,7 @@ class Picture:
 class Run:
     """A whole run folder. problems: files that could not be read, and what changed, in words. lost: what the run says
     it lost. kept: what hospitals on this machine wrote down for themselves. details: of the final scores, by split.
+    planned: what a network that configures itself was given and why, in sentences.
     patients: of single test patients, in simulation alone. subgroups: from sums, by split.
     """
 
@@ -281,6 +282,7 @@ class Run:
     embedding: Embedding | None = None
     privacy: Privacy | None = None
     study_text: str = ""
+    planned: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
     lost: tuple[Problem, ...] = ()
     kept: KeptHere = field(default_factory=KeptHere)

@@ -168,8 +168,8 @@ td.number, th.number { text-align: right; white-space: nowrap; }
 thead th.number { white-space: normal; }
 th:last-child, td:last-child { padding-right: 0; }
 .facts { margin: 0 0 1rem; }
-.facts div { display: grid; grid-template-columns: 210px 1fr; gap: 16px; }
-.facts div { padding: 6px 0; border-bottom: 1px solid var(--rule); }
+.facts > div { display: grid; grid-template-columns: 210px 1fr; gap: 16px; }
+.facts > div { padding: 6px 0; border-bottom: 1px solid var(--rule); }
 .facts dt { color: var(--quiet); }
 .facts dd { margin: 0; }
 .facts { font-size: .9rem; }

@@ -13,9 +13,9 @@ def moved(parameters: Vector, change: Sum) -> Vector:
 
     Raises DivergedError where the result is not finite in float32, so that a diverged model is never sent out.
     """
-    exact = parameters.astype(np.float64) + change
+    exact = np.add(parameters, change, dtype=np.float64)
     largest = np.finfo(np.float32).max
-    if not np.all(np.abs(exact) <= largest):
+    if not (-largest <= exact.min(initial=0.0) and exact.max(initial=0.0) <= largest):
         count = int(np.sum(~(np.abs(exact) <= largest)))
         raise DivergedError(
             f"the model diverged: {count} of {exact.size} parameters are no longer finite. "

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from client.imprints import MOST_PARALLEL, sorting
+from client.imprints import MANY_ROWS, MOST_PARALLEL, NEARLY_PARALLEL, SHADOWS, _alike, sorting
 
 ROWS, COLUMNS, CASES = 24, 40, 200
 
@@ -59,3 +59,21 @@ def test_a_network_that_begins_with_equal_rows_may() -> None:
 
 def test_rows_that_are_shown_nothing_sort_nobody() -> None:
     assert sorting(*imprint(0.0), np.zeros((CASES, COLUMNS))) == (1, 0)
+
+
+def test_an_imprint_of_a_few_rows_is_seen_in_a_layer_of_thousands() -> None:
+    rng = np.random.default_rng(5)
+    rows = rng.normal(size=(MANY_ROWS + 200, 2 * SHADOWS)).astype(np.float32)
+    assert _alike(rows) == (0, 0, len(rows))
+    direction, apart = rng.normal(size=rows.shape[1]), np.sqrt(1 / NEARLY_PARALLEL - 1) * 0.9
+    for place in range(MOST_PARALLEL + 1):
+        rows[place * 300] = direction + apart * rng.normal(size=rows.shape[1])
+    assert _alike(rows)[1] >= MOST_PARALLEL
+
+
+def test_rows_are_compared_the_same_in_blocks_as_all_at_once() -> None:
+    rng = np.random.default_rng(6)
+    rows = rng.normal(size=(1500, 40)).astype(np.float32)
+    rows[::100] = 3 * rows[0]
+    unit = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    assert _alike(rows)[0] == (np.abs(unit @ unit.T) >= 0.9999).sum(1).max() == 15

@@ -19,6 +19,7 @@ from common.analyses.median import Median
 from common.analyses.ttest import TTest
 from common.asking.analysis import Analysis
 from common.asking.grouped import Grouped
+from common.asking.records import Records
 from common.study.catalogue import ANALYSES
 from common.study.options import Entry
 from wardround.testing import AnalysisTests
@@ -76,6 +77,22 @@ def encoded() -> Tables:
     )
 
 
+def measured() -> Tables:
+    """With measurements of an image, of two axes, whose spacing is not the same everywhere."""
+
+    def columns(one: Records) -> dict[str, Any]:
+        weight, age = one.numbers("weight"), one.numbers("age")
+        named = dict.fromkeys(("low", "high", "air", "filled", "outlined", "smallest", "channels"), weight)
+        return {f"image_{name}": values for name, values in named.items()} | {
+            "image_side_0": weight,
+            "image_side_1": age,
+            "image_spacing_0": np.where(age > 60, 1.0, 2.0),
+            "image_spacing_1": np.ones(len(one)),
+        }
+
+    return tuple(replace(one, columns={**one.columns, **columns(one)}) for one in tiny_records())
+
+
 ENTRIES: dict[str, Asked] = {
     "agreement": Asked({"first": "treated", "second": "disease"}),
     "anova": Asked({"column": "age", "group": "ward"}),
@@ -105,6 +122,7 @@ ENTRIES: dict[str, Asked] = {
     "heavy_hitters:words": Asked(
         {"column": "ward", "least": 2, "words": ("surgery", "medicine", "palliative"), "buckets": 64}
     ),
+    "fingerprint": Asked({"axes": 2}, measured),
     "histogram": Asked({"column": "age", "low": 40, "high": 70, "bins": 6}),
     "histogram:laid out": Asked({"column": "weight"}),
     "kaplan_meier": Asked({"time": "months", "event": "died", "group": "treated", "until": 12.0}),

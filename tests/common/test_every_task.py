@@ -289,6 +289,7 @@ SHAPES = {
     "groupnorm_cnn": Shape((1, 64, 64), 2),
     "vit": Shape((1, 28, 28), 10),
     "unet": Shape((1, 32, 32), 4),
+    "auto": Shape((1, 16, 24), 3),
     "two_pathway": Shape((1, 32, 32), 4),
     "dilated": Shape((1, 32, 32), 4),
     "ffdnet": Shape((1, 32, 32), 4),

@@ -25,6 +25,7 @@ from flwr.supernode.node_auth_http_interceptor import NodeAuthHttpInterceptor
 from client.fleet.outcomes import ACTIVATION_FAILED, OTHER_VERSION, RUN_OVER
 from common.wire import flower_inside
 from common.wire.flower_inside import SaysVersion, SignedIdentity, deflate, inflate, parts_of
+from common.wire.message_form import message_to_bytes
 
 FIELDS = {
     fleet_pb2.ActivateNodeRequest: {"public_key": 1, "heartbeat_interval": 2},
@@ -162,7 +163,7 @@ def test_an_object_that_is_not_as_long_as_it_says_is_none() -> None:
 
 def test_a_reply_keeps_its_content_when_it_answers_another_message() -> None:
     reply = Message(RecordDict({"words": ConfigRecord({"a": "b"})}), reply_to=request())
-    data = flower_inside.message_to_bytes(reply)
+    data = message_to_bytes(reply)
     again = Message(flower_inside.message_from_bytes(data).content, reply_to=request())
     assert deflate(reply).objects.keys() & deflate(again).objects.keys()
     assert again.content == reply.content

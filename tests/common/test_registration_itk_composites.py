@@ -15,6 +15,7 @@ from common.data.geometry import Geometry
 from common.errors import ImageError
 from common.registration.compose import compose
 from common.registration.displacement import DisplacementField
+from common.registration.free_form import FreeForm, control_lattice_of
 from common.registration.itk_files import read_transform, write_transform
 from common.registration.linear import Linear
 from common.registration.transform import Transform
@@ -90,7 +91,9 @@ def test_itk_moves_points_as_our_composite_does(name: str, tmp_path: Path) -> No
     field = DisplacementField(torch.from_numpy(rng.normal(size=(3, *LATTICE.shape))), LATTICE)
     turn = Linear.of([[0.9, 0.1, 0], [-0.2, 1.1, 0.1], [0, 0, 1]], [1, 2, 3])
     middle = (LATTICE.centre_mm + 0.3 * POINTS) * LPS
-    for whole in (compose(field, turn), compose(turn.inverse(), turn, field)):
+    cells = control_lattice_of(Geometry.of((16, 12, 10), 1.5, LATTICE.centre_mm - [11.25, 8.25, 6.75]), (3, 2, 4))
+    bend = FreeForm(torch.from_numpy(rng.normal(size=(6 * 5 * 7, 3))), cells)
+    for whole in (compose(field, turn), compose(turn.inverse(), turn, field), compose(bend, turn), bend):
         write_transform(whole, tmp_path / name)
         np.testing.assert_allclose(
             theirs(Sitk.ReadTransform(str(tmp_path / name)), middle), ours(whole, middle), atol=1e-6

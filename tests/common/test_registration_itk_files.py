@@ -19,6 +19,7 @@ from common.registration.free_form import FreeForm
 from common.registration.itk_files import linear_as_text, linear_from_text, read_transform, write_transform
 from common.registration.linear import Linear
 from common.registration.sampling import resample
+from common.registration.transform import NumericalInverse
 
 HEAD = "#Insight Transform File V1.0\n#Transform 0\nTransform: {}\nParameters: {}\nFixedParameters: {}\n"
 LPS = [-1, -1, 1]
@@ -132,6 +133,7 @@ def test_files_that_are_absent_too_long_or_no_field_are_refused(
 
 def test_a_transform_that_a_file_cannot_hold_is_refused(tmp_path: Path) -> None:
     form = FreeForm(torch.zeros(16, 2).double(), Geometry.of((4, 4)))
-    for transform, name in ((form, "a.nii"), (Linear.identity(2), "a.nii"), (form, "a.tfm")):
+    back = NumericalInverse(form)
+    for transform, name in ((form, "a.nii"), (Linear.identity(2), "a.nii"), (back, "a.tfm")):
         with pytest.raises(ImageError, match="cannot hold"):
             write_transform(transform, tmp_path / name)

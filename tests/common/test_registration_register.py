@@ -17,6 +17,7 @@ from common.registration.bayesian import Bayesian
 from common.registration.displacement import DisplacementField
 from common.registration.forces import LocalCorrelationForce, SquaredDifference
 from common.registration.information import CorrelationRatio, MutualInformation, NormalisedMutualInformation
+from common.registration.information_force import InformationForce
 from common.registration.linear import Linear, LinearFamily
 from common.registration.local_correlation import LocalCorrelation
 from common.registration.newton import newton_step
@@ -196,7 +197,8 @@ def test_forces_by_hand_equal_autograds(shape: tuple[int, ...]) -> None:
     rng = np.random.default_rng(0)
     fixed, warped = (torch.from_numpy(rng.uniform(size=shape)).float() for _ in range(2))
     for force, similarity in ((SquaredDifference(fixed, torch.ones(shape)), SumOfSquaredDifferences()),
-                              (LocalCorrelationForce(fixed, torch.ones(shape), 1), LocalCorrelation(1))):  # fmt: skip
+                              (LocalCorrelationForce(fixed, torch.ones(shape), 1), LocalCorrelation(1)),
+                              (InformationForce(fixed, torch.ones(shape), 12), MutualInformation(12))):  # fmt: skip
         exact = warped.double().requires_grad_()
         cost = similarity.cost(exact, fixed.double(), torch.ones(shape).double())
         (wanted,) = torch.autograd.grad(cost, exact)

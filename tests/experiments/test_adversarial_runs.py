@@ -25,7 +25,7 @@ federation = { start_timeout_s = 600, round_timeout_s = 600, dropout_wait_s = 60
 baselines = { local = false, pooled = false }
 """
 SMALL = "{name='segmentation', network={name='unet', channels=2, depth=2}}"
-GROWS = ", grows_over=1"
+GROWS = ", plain_rounds=1"
 DPSGD = 'privacy={name="dpsgd", clip_norm=1.0, noise_multiplier=1.0, delta=1e-3}'
 
 

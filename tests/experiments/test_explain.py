@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,11 @@ import torch
 from torch import Tensor, nn
 from typer.testing import CliRunner
 
+from common.analyses.attribution_maps import NEVER_SEEN
 from common.attribution.aims import Number, Regions
 from common.attribution.faithfulness.check import Finding
 from common.attribution.log_odds import LogOdds
-from common.errors import FileError, StudyError, UnknownNameError, WardroundError
+from common.errors import FileError, OutOfTimeError, StudyError, UnknownNameError, WardroundError
 from common.study.plugins import ANYTHING, trusting
 from experiments.cli import cli
 from experiments.explanations.answering.classes import Classes
@@ -32,7 +34,7 @@ from experiments.explanations.pool import Pool, _shares
 from experiments.explanations.section import Asked
 from experiments.explanations.sections.distrust import Distrust
 from experiments.explanations.sections.hospitals import Hospitals
-from experiments.explanations.sections.maps import gathered
+from experiments.explanations.sections.maps import Maps, gathered
 from experiments.explanations.subject import Subject
 from experiments.explanations.verdicts import Verdict, Verdicts, judge
 from tests.experiments.explained_runs import CNN, HOSPITALS, QUIET, explained, images, run_of
@@ -336,13 +338,40 @@ def test_without_a_mark_there_is_no_alarm(classified: Path) -> None:
     assert section.finding() == "" and "maps differ from the others" in section.markup()
 
 
+def test_where_the_seconds_are_too_few_for_any_sum_it_says_how_long_one_takes(classified: Path) -> None:
+    pool = marked_pool(classified, "")
+    with pytest.raises(OutOfTimeError, match="cases at least are summed"):
+        asked_here(pool, pool.answering.task, ("well", "ill"), Clock(-1.0))  # type: ignore[attr-defined]
+
+
+def test_a_map_that_does_not_add_up_says_so_below_it_and_others_do_not(classified: Path) -> None:
+    pool, asked = Subject.of(classified).pool, Asked(("integrated_gradients", "saliency"), cases=1)
+    assert pool is not None
+    mapped = map_cases(pool, methods_of(asked), asked, Clock(30))
+    (case,) = mapped.cases
+    assert case.gaps["integrated_gradients"] <= 0.01 and "not add up" not in Maps(pool, mapped, Verdicts()).markup()
+    off = replace(mapped, cases=(replace(case, gaps={"integrated_gradients": 0.25}),))
+    assert Maps(pool, off, Verdicts()).markup().count("its sum is 25") == 1
+
+
+def test_kinds_of_maps_that_were_not_tested_are_not_said_to_have_failed() -> None:
+    methods = methods_of(Asked(("saliency", "occlusion")))
+    failed = Verdict("warn", "passed 0 of 1", {"deletion": Finding("failed", "no.")}, 6)
+    said = Distrust(Mapped(methods, (), 1), Verdicts({"saliency": failed})).finding()
+    assert said.startswith("Maps by saliency did not pass") and "1 more kind" in said
+
+
 def test_an_answer_of_real_hospitals_is_read_from_its_folder_and_a_damaged_one_refused(tmp_path: Path) -> None:
     evil = "<i>east</i>"
     numbers = {"hospitals": [evil, "west"], "classes": ["ill"], "side": 2, "shares": [[[0.25] * 4], [[None] * 4]]}
     answer = {"answers": [{"question": {"name": "attribution_maps"}, "numbers": numbers, "words": ["a"]}]}
     (tmp_path / "answer.json").write_text(json.dumps(answer))
     page = Hospitals(answered_by(tmp_path), here=False).markup()
-    assert evil not in page and "too few cases" in page
+    assert evil not in page and "too few cases" in page and "banner good" in page
+    answer["answers"][0]["words"] = ["a", NEVER_SEEN]
+    (tmp_path / "answer.json").write_text(json.dumps(answer))
+    page = Hospitals(answered_by(tmp_path), here=False).markup()
+    assert "banner warn" in page and "banner good" not in page and page.count("however much it draws") == 1
     for broken in ({**numbers, "side": 3}, {**numbers, "shares": []}, {**numbers, "side": 1e9}, {}):
         answer["answers"][0]["numbers"] = broken
         (tmp_path / "answer.json").write_text(json.dumps(answer))

@@ -66,7 +66,8 @@ def test_occlusion_is_believed_and_edges_are_not(planted: Shortcut) -> None:
 
 
 def row(method: str, hit: float, clean: float, seed: int) -> dict[str, Any]:
-    return {"method": method, "seed": seed, **dict.fromkeys(SHOWN, 0.5), "hit": hit, "clean hit": clean, "words": "w"}
+    by_squares = {"window hit": hit, "clean window hit": clean}
+    return {"method": method, "seed": seed, **dict.fromkeys(SHOWN, 0.5), **by_squares, "words": "w"}
 
 
 def test_targets_are_of_means_over_seeds_and_of_the_peers() -> None:

@@ -51,9 +51,12 @@ def test_it_writes_image_transform_and_pictures(files: tuple[Path, Path], tmp_pa
     assert "http" not in html
 
 
-def test_a_deformation_is_written_as_a_field(files: tuple[Path, Path], tmp_path: Path) -> None:
-    field = tmp_path / "field.nii.gz"
-    code, said = run(*files, "--transform", "displacement", "--similarity", "ssd", "--transform-out", field)
+@pytest.mark.parametrize(("kind", "name"), [("displacement", "field.nii.gz"), ("bspline", "few-numbers.tfm")])
+def test_a_deformation_is_written_as_a_field_or_as_a_spline(
+    kind: str, name: str, files: tuple[Path, Path], tmp_path: Path
+) -> None:
+    field = tmp_path / name
+    code, said = run(*files, "--transform", kind, "--similarity", "ssd", "--transform-out", field)
     assert code == 0, said
     moved = read_transform(field).map_points(torch.zeros(1, 3, dtype=torch.float64))
     assert float((moved - SHIFT.map_points(torch.zeros(1, 3).double())).norm()) < 1.0

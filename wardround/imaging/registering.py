@@ -56,13 +56,17 @@ def register(
     """Find the transform that makes the moving image like the fixed one.
 
     transform: rigid, similarity, affine, bspline, displacement or velocity. options: those of
-    `common.registration.register.register`, such as similarity, starts, seed, fixed_mask. Raises ImageError.
+    `common.registration.register.register`, such as similarity, starts, seed, fixed_mask, or also, whose channels are
+    given as the images are. Raises ImageError.
     """
     one, other = as_image(moving, moving_spacing_mm), as_image(fixed, fixed_spacing_mm)
     spacings: dict[str, Any] = {"moving_mask": moving_spacing_mm, "fixed_mask": fixed_spacing_mm}
     masks: dict[str, Any] = {
         name: as_image(options.pop(name), spacing) for name, spacing in spacings.items() if name in options
     }
+    if "also" in options:
+        both = (moving_spacing_mm, fixed_spacing_mm)
+        options["also"] = [tuple(map(as_image, pair, both)) for pair in options["also"]]
     found = registration.register(one, other, transform, **masks, **options)
     return Aligned(as_given(found.image, fixed), found, other.geometry)
 

@@ -36,8 +36,11 @@ class Trial:
         return self.maps_of(self.network)
 
     def maps_of(self, network: nn.Module) -> Tensor:
-        """Those of another network for the same cases. Raises AttributionError for a number that is not finite."""
-        found = self.method.explain(network, self.inputs, self.aim, self.rng("maps"))
+        """Those of another network for the same cases, by the method's `quick` form where it has one: of such maps
+        it is only asked how alike they are. Raises AttributionError for a number that is not finite.
+        """
+        method = self.method if network is self.network else getattr(self.method, "quick", self.method)
+        found = method.explain(network, self.inputs, self.aim, self.rng("maps"))
         if not found.isfinite().all():
             raise AttributionError("a map has values that are not finite, so that nothing can be said of it.")
         return found.float()

@@ -56,11 +56,11 @@ class Adversarial:
     of a table's scaled columns in standard deviations. low, high: that values of inputs have; a value that is out of
     them already is not moved further out. Not given: no limit, as of standard deviations. attack: what moves test
     inputs for scores beside those of the other task, named robust_..., from `common/adversarial/perturbations`, such
-    as "fgsm" or { name = "pgd", steps = 10 }; not given: none. grows_over: rounds in which the size grows evenly,
-    from 0 in the first, in which the other task is learned, to the whole in the one after them (Cai et al. 2018,
-    IJCAI, Curriculum adversarial training, whose first stage has no adversary; of the size Pang et al. 2021, ICLR,
-    Bag of tricks for adversarial training, section 3.1): where hospitals have other mixtures of classes, a network
-    that is misled from its first step may not begin to learn. 0: whole from the first.
+    as "fgsm" or { name = "pgd", steps = 10 }; not given: none. plain_rounds: first rounds, in which the other
+    task is learned. grows_over: rounds after them in which the size grows evenly, before it is whole (Cai et al.
+    2018, IJCAI, Curriculum adversarial training, whose first stage has no adversary; of the size Pang et al. 2021,
+    ICLR, Bag of tricks for adversarial training, section 3.1): where hospitals have other mixtures of classes, a
+    network that is misled before it has learned anything may not begin to learn. Both 0: whole from the first round.
 
     Scores: those of the other task.
     """
@@ -71,13 +71,14 @@ class Adversarial:
     low: float | None = None
     high: float | None = None
     attack: Entry | None = None
+    plain_rounds: int = 0
     grows_over: int = 0
 
     def __post_init__(self) -> None:
         if self.task.name == "adversarial":
             raise StudyError("task.task is 'adversarial' itself: name what is to be learned, as 'classification'.")
         positive("task", size=self.size)
-        non_negative("task", grows_over=self.grows_over)
+        non_negative("task", plain_rounds=self.plain_rounds, grows_over=self.grows_over)
         self._check_range()
         if groups := optimised(self.around):
             raise StudyError(
@@ -208,12 +209,14 @@ class Adversarial:
     @property
     def _in_round(self) -> Callable[[int], Task] | None:
         """As the other task is learned in a round, moved by so much as is reached in it."""
-        return self._learned_in if self.grows_over or can(self.around, "in_round") else None
+        grows = self.plain_rounds or self.grows_over
+        return self._learned_in if grows or can(self.around, "in_round") else None
 
     @property
     def _settled_in(self) -> int | None:
         """Where the size is whole, and the other task as it is."""
-        return max(self.grows_over + 1, settled_in(self.around)) if self._in_round else None
+        whole = self.plain_rounds + self.grows_over + 1
+        return max(whole, settled_in(self.around)) if self._in_round else None
 
     @property
     def _presented(self) -> Callable[[Scores], Scores] | None:
@@ -224,13 +227,13 @@ class Adversarial:
         around, share = task_in_round(self.around, number), self._share_of(number)
         if not share:
             return around
-        learned = replace(self, size=self.size * share, grows_over=0)
+        learned = replace(self, size=self.size * share, plain_rounds=0, grows_over=0)
         vars(learned)["around"] = around
         return cast(Task, learned)
 
     def _share_of(self, number: int) -> float:
         """Of the size in round `number`, from 1."""
-        return min(1.0, (number - 1) / self.grows_over) if self.grows_over else 1.0
+        return min(1.0, max(0, number - self.plain_rounds) / (self.grows_over + 1))
 
     def _losses(self, task: Task, network: nn.Module, batch: Batch) -> Tensor:
         inputs = batch.inputs

@@ -8,6 +8,7 @@ from functools import partial
 from typing import ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from common.data.cases import SiteId
 from common.errors import WireError
@@ -87,8 +88,12 @@ class Plain:
 def _beyond_all_sums(each: Mapping[SiteId, Update]) -> list[SiteId]:
     """Those whose values or statistics alone take more than their share of what a sum can hold, sorted."""
     share = float(np.finfo(np.float32).max) / max(len(each), 1)
-    large = {site for site, update in each.items() if any(np.abs(v).max(initial=0) > share for v in update.vectors)}
+    large = {site for site, update in each.items() if any(_largest(one) > share for one in update.vectors)}
     return sorted(large | excessive({site: update.statistics for site, update in each.items()}))
+
+
+def _largest(vector: NDArray[np.floating]) -> float:
+    return float(max(vector.max(initial=0), -vector.min(initial=0)))
 
 
 aggregation: type[Aggregation] = Plain

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from client.training import Trainer
 from common.data.cases import Cases
+from common.learning.abilities import task_in_round
 from common.learning.device import placed
 from common.learning.parameters import read
 from common.seeding import generator
@@ -119,7 +120,8 @@ def _train(study: Study, trainers: list[Trainer], rounds: int, budget: Budget | 
     done = 0
     while done < rounds and not (done and budget and budget.left == 0):
         for trainer in trainers:
-            replace(trainer, training=local_training(study, done + 1)).train()
+            task = task_in_round(trainer.task, done + 1)
+            replace(trainer, task=task, training=local_training(study, done + 1)).train()
         done += 1
     return done
 

@@ -35,9 +35,21 @@ class Distrust:
             return f"{NONE_TESTED}: read every map on this page as a picture, and no more."
         good = [one.title for one in self._methods() if self.verdicts.of(one).look == "good"]
         bad = [one.title for one in self._methods() if self.verdicts.of(one).look == "bad" and not one.control]
-        first = f"Maps by {listed(good)} passed every test on this model." if good else NONE_PASSED
+        first = f"Maps by {listed(good)} passed every test on this model." if good else self._none_passed()
         return first + (
             f" Do not believe those by {listed(bad)}: they hardly change when the model forgets." if bad else ""
+        )
+
+    def _none_passed(self) -> str:
+        """Of methods for which there was no time nothing is known, and nothing is said."""
+        own = [one for one in self._methods() if not one.control]
+        untested = [one.title for one in own if not self.verdicts.of(one).findings]
+        if not untested:
+            return NONE_PASSED
+        tested = listed([one.title for one in own if self.verdicts.of(one).findings])
+        return (
+            f"Maps by {tested} did not pass every test on this model: read none of them as an explanation. "
+            f"The seconds did not suffice to test {count(len(untested), 'more kind')} (--seconds)."
         )
 
     def facts(self) -> Mapping[str, Any]:

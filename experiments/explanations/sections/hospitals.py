@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from common.analyses.attribution_maps import NEVER_SEEN
 from common.errors import AnalysisError, StudyError
 from experiments.explanations.by_hospital import Told, answered_by, asked_here, has_classes
 from experiments.explanations.clock import Clock
@@ -66,8 +67,10 @@ class Hospitals:
         look = "banner bad" if found else "banner good"
         said = [tag("p", " ".join([*map(self._sentence, found), FOUND]), class_=look)] if found else []
         if not found and words:
-            said = [tag("p", words[0], class_=look)]
-        limits = [tag("p", one, class_="note") for one in words[1:] if "is not seen" in one]
+            if NEVER_SEEN in words:
+                look = "banner warn"
+            said = [tag("p", " ".join([words[0], *(one for one in words if one == NEVER_SEEN)]), class_=look)]
+        limits = [tag("p", one, class_="note") for one in words[1:] if "is not seen" in one and one != NEVER_SEEN]
         return section(
             KEY, "At which hospital does it look where?", lede, *said, self._grids(), *limits, self._numbers()
         )

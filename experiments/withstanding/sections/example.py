@@ -36,7 +36,8 @@ LEDE = (
 )
 LEDE_OF_ROWS = (
     "Rows that the model answers well, and the least change among the sizes above that misleads it, where one does. "
-    "No column moves by more than that; whether such a change would be noticed is a question for who knows the table."
+    "No column moves by more than that. Columns of yes and no move too, to values that no form holds: whoever can "
+    "change a table in truth is less free than this."
 )
 SLICES = "Of each volume the middle slice is shown; all of it was changed."
 IN_GREEN = "Green is where the outline is wrong."

@@ -54,6 +54,12 @@ class Intent:
         """In the contents."""
         return "Changes on purpose"
 
+    @property
+    def nothing_to_lose(self) -> bool:
+        """Whether the model is hardly better than who always answers the same."""
+        first = self.tried[0].mean[0]
+        return self.guess is not None and first is not None and first < self.guess + LITTLE
+
     def facts(self) -> Mapping[str, Any]:
         """Every score."""
         return {
@@ -70,7 +76,7 @@ class Intent:
         if first is None:
             return "No test case has a score, so that nothing can be said."
         name = score_name(self.tried[0].score)
-        if self.guess is not None and first < self.guess + LITTLE:
+        if self.nothing_to_lose:
             return (
                 f"This model has hardly anything to lose: its {name} of {score(first)} is about that of always "
                 f"giving the same answer, {score(self.guess)}. That it does not move says nothing good."

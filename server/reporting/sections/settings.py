@@ -42,6 +42,12 @@ def _plugins(run: Run) -> Markup | None:
     return tag("div", *lines) if lines else None
 
 
+def _planned(run: Run) -> Markup | None:
+    """Of a network that configured itself; none in most runs."""
+    lines = [tag("li", sentence) for sentence in run.planned]
+    return tag("ul", *lines, class_="plain") if lines else None
+
+
 def _programs(run: Run) -> Markup | None:
     """Who ran what, as each says itself: one line where all ran the same, else one for each program."""
     sites: dict[tuple[str, str], list[str]] = {}
@@ -79,6 +85,7 @@ def _pairs(run: Run) -> list[tuple[str, str | None]]:
         ("Versions", ", ".join(f"{name} {version}" for name, version in about.versions.items())),
         ("Programs of the hospitals, as they say themselves", _programs(run)),
         ("Model it began from" if run.about.rounds_planned else "Model that was scored", about.began_from),
+        ("Settings found from sums of all hospitals", _planned(run)),
         ("Plug-ins, with the SHA-256 of their files", _plugins(run)),
         ("SHA-256 of the parameters", tag("code", about.model_sha256) if about.model_sha256 else None),
     ]

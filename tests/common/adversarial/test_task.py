@@ -94,16 +94,19 @@ def test_what_is_learned_of_is_where_the_loss_is_higher() -> None:
 
 
 def test_the_size_grows_round_by_round_from_the_other_task_to_the_whole() -> None:
-    task = around(CNN, size=0.2, grows_over=4)
+    task = around(CNN, size=0.2, plain_rounds=2, grows_over=3)
     found = [task_in_round(task, number) for number in range(1, 8)]
-    assert found[0] is task.around
-    assert [vars(one)["size"] for one in found[1:]] == pytest.approx([0.05, 0.1, 0.15, 0.2, 0.2, 0.2])
-    assert settled_in(task) == 5 and settled_in(around(CNN)) == 1 and not can(around(CNN), "in_round")
+    assert found[0] is found[1] is task.around
+    assert [vars(one)["size"] for one in found[2:]] == pytest.approx([0.05, 0.1, 0.15, 0.2, 0.2])
+    assert [vars(task_in_round(around(CNN, grows_over=1), number))["size"] for number in (1, 2)] == [0.05, 0.1]
+    assert settled_in(task) == 6 and settled_in(around(CNN)) == 1 and not can(around(CNN), "in_round")
     study = parse(TEXT, [*GROWING, "rounds=3"])
     pairs = baseline_rounds(study, study.build_task())
     assert [getattr(one, "size", 0.0) for one, _ in pairs] == pytest.approx([0.0, 0.05, 0.1])
     assert [training.epochs for _, training in pairs] == [1, 1, 1], "where the task changes, not all in one go"
-    with pytest.raises(StudyError, match=r"from round 3 on, and rounds = 2: .* \(task.grows_over\)"):
+    with pytest.raises(
+        StudyError, match=r"from round 3 on, and rounds = 2: .* \(task.plain_rounds, task.grows_over\)"
+    ):
         parse(TEXT, [*GROWING, "rounds=2"])
 
 
@@ -227,7 +230,7 @@ HOSTILE: dict[str, dict[str, Any]] = {
     "did you mean ": {"attack": "sqare"},
     "must be a number": {"size": "large"},
     "grows_over": {"grows_over": -1},
-    "grows_over ": {"grows_over": 1.5},
+    "plain_rounds": {"plain_rounds": 1.5},
 }
 
 
@@ -244,7 +247,7 @@ task = { name = "adversarial", task = { name = "segmentation", network = "unet" 
 strategy = "fedavg"
 aggregation = "plain"
 """
-GROWING = ["task.grows_over=2"]
+GROWING = ["task.plain_rounds=1", "task.grows_over=1"]
 
 
 def test_a_hospitals_policy_looks_at_the_task_within_and_its_network() -> None:

@@ -7,12 +7,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from common.analyses.attribution_maps import AttributionMaps
+from common.analyses.attribution_maps import NEVER_SEEN, AttributionMaps
 from common.asking.analysis import Public
 from common.asking.maps import ANSWERED, GRAIN, block_slices, share_name, shares, without_name
-from common.asking.pooled import ask_tables
+from common.asking.noise import SumNoise
+from common.asking.pooled import NoisySums, ask_tables
 from common.asking.records import Records
 from common.errors import AnalysisError, StudyError
+from common.privacy.noise import SeededNoise
+from common.seeding import generator
 
 SIDE, MARK = 7, 10
 SITES, CLASSES = tuple("abcde"), ("no", "yes")
@@ -82,6 +85,12 @@ def test_clean_federations_give_no_alarm_and_say_what_would_not_have_been_seen()
         answer = ask_tables(AttributionMaps(), federation(100 + seed), PUBLIC).answer
         assert not answer.numbers["found"], answer.words
         assert answer.words[0].startswith("No hospital's maps differ") and "is not seen" in answer.words[1]
+
+
+def test_where_noise_is_so_large_that_nothing_is_ever_seen_it_says_so_and_names_no_share() -> None:
+    noise = NoisySums(SumNoise(0.1, rounds=2), SeededNoise(generator(1, "noise")))
+    answer = noise.ask(AttributionMaps(), federation(1), PUBLIC).answer
+    assert answer.words[1] == NEVER_SEEN and not answer.numbers["found"]
 
 
 def test_a_rare_mark_is_missed_and_lies_below_the_limit_that_is_stated() -> None:
