@@ -7,14 +7,13 @@ import logging
 import os
 import sys
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from secrets import token_hex
 from threading import current_thread, main_thread
-from time import monotonic, sleep
 from typing import Any
 
 from flwr.app import ConfigRecordValues, Context, Message
@@ -29,7 +28,6 @@ from experiments.engine import Engine, RunConfig, quieten, usable_cores
 from experiments.engines._interrupt import Remembered, remembered_for_a_thread
 from experiments.engines._local_grid import hospital_folder
 
-STARTED_WITHIN_S, LOOK_AGAIN_S = 180.0, 0.05
 REQUESTS_AN_ACTOR = 4
 
 
@@ -66,7 +64,7 @@ class Simulation:
         places = [] if self.address else [str(hospital_folder(folder.resolve(), site)) for site in sites]
         with _told_where_to_write(places), remembered_for_a_thread() as signals:
             with _signals_kept(signals):
-                configured = _configured(server_app, run_config, outcome, signals, self.cores_a_hospital)
+                configured = _configured(server_app, run_config, outcome, signals, self._most_pending())
                 self._simulate(configured, client_app, len(sites))
             signals.check()
         outcome.settle()
@@ -90,6 +88,10 @@ class Simulation:
             raise EngineError(f"Flower's simulation runtime stopped: {error}") from error
         finally:
             _end_ray()
+
+    def _most_pending(self) -> int | None:
+        """As many requests as keep all of this machine's actors busy; of another cluster nothing is known yet."""
+        return None if self.address else REQUESTS_AN_ACTOR * max(1, int(usable_cores() / self.cores_a_hospital))
 
     def _cluster(self) -> dict[str, ConfigRecordValues]:
         if self.address:
@@ -162,7 +164,7 @@ def _signals_kept(signals: Remembered) -> Iterator[None]:
         ray.init = before
 
 
-def _asking(grid: Grid, signals: Remembered, cores_a_hospital: float) -> Grid:
+def _asking(grid: Grid, signals: Remembered, most_pending: int | None) -> Grid:
     """The same grid, which raises in the ServerApp's thread what came to the main one, and says how many requests
     it takes at a time: as many as keep all actors busy, so that not all hospitals' models lie in memory at once.
     """
@@ -177,27 +179,15 @@ def _asking(grid: Grid, signals: Remembered, cores_a_hospital: float) -> Grid:
         return nodes()
 
     grid.device = described()  # type: ignore[attr-defined]
-    grid.most_pending = REQUESTS_AN_ACTOR * _actors(cores_a_hospital)  # type: ignore[attr-defined]
+    if most_pending is not None:
+        grid.most_pending = most_pending  # type: ignore[attr-defined]
     grid.pull_messages, grid.get_node_ids = pull_messages, get_node_ids  # type: ignore[method-assign]
     signals.is_heard = True
     return grid
 
 
-def _actors(cores_a_hospital: float) -> int:
-    """Of a cluster that Flower may still be starting in another thread."""
-    import ray
-
-    until = monotonic() + STARTED_WITHIN_S
-    while not ray.is_initialized():
-        if monotonic() > until:
-            raise EngineError(f"Ray has not started within {STARTED_WITHIN_S:.0f} seconds.")
-        sleep(LOOK_AGAIN_S)
-    resources: Mapping[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
-    return max(1, int(resources.get("CPU", 1.0) / cores_a_hospital))
-
-
 def _configured(
-    server_app: ServerApp, run_config: RunConfig, outcome: _Outcome, signals: Remembered, cores_a_hospital: float
+    server_app: ServerApp, run_config: RunConfig, outcome: _Outcome, signals: Remembered, most_pending: int | None
 ) -> ServerApp:
     """The same ServerApp, told its configuration: the runtime has no way to pass one."""
     configured = ServerApp()
@@ -206,7 +196,7 @@ def _configured(
     def main(grid: Grid, context: Context) -> None:
         context.run_config = dict(run_config)
         try:
-            server_app(_asking(grid, signals, cores_a_hospital), context)
+            server_app(_asking(grid, signals, most_pending), context)
             outcome.finished = True
         except (WardroundError, KeyboardInterrupt) as error:
             outcome.error = error
