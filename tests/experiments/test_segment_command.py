@@ -171,6 +171,8 @@ def test_an_atlas_carries_its_labels_over(tmp_path: Path) -> None:
     y, x = np.indices((28, 28))
     places = ((14, 14), (12, 15))
     blobs = [np.exp(-((((y - a) / 5) ** 2 + ((x - b) / 7) ** 2) ** 2)) for a, b in places]
+    spots = [np.exp(-(((y - a - 7) / 2) ** 2) - ((x - b - 6) / 2) ** 2) for a, b in places]
+    blobs = [blob + spot for blob, spot in zip(blobs, spots, strict=True)]  # an ellipse alone fits as well turned
     truths = [((y - a) / 5) ** 2 + ((x - b) / 7) ** 2 < 0.7 for a, b in places]
     noise = np.random.default_rng(0).normal(0, 0.02, (2, 28, 28))
     for name, blob, truth, one in zip(("target", "atlas"), blobs, truths, noise, strict=True):
