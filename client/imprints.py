@@ -48,8 +48,8 @@ LEAST_COLUMNS = 8
 """Of fewer inputs, honest random rows are parallel too."""
 SORTS = 10.0
 """Deviation of the thresholds of rows that are alike, by how far the differences of these move a case."""
-ROUNDING, TINY = 1e-6, 1e-12
-"""Of thresholds that are equal, and against noughts."""
+ROUNDING, TINY = 1e-7, 1e-12
+"""Of thresholds that are equal, by their size, and against noughts."""
 ROWS_A_BLOCK = 1024
 MANY_ROWS, SHADOWS = 1024, 256
 """Rows from which they are first seen from so many directions."""
@@ -133,23 +133,25 @@ def _is_suspect(weights: NDArray[np.float32]) -> bool:
 def _alike(weights: NDArray[np.float32]) -> tuple[int, int, int]:
     """The most rows that have the direction of one of them, how many have nearly that of others, and all.
 
-    In float32 and in blocks: a large layer is never held a second time in another precision.
+    In float32 and in blocks: a large layer is never held a second time in another precision. Rows are first brought
+    to norm 1, for products of rows of norm 1e20 or 1e-23 are not float32's.
     """
-    norms = np.sqrt(np.einsum("ij,ij->i", weights, weights, dtype=np.float64)).astype(np.float32)
-    rows, size = weights[norms > 0], norms[norms > 0]
-    if weights.shape[1] < LEAST_COLUMNS or not len(rows) or _is_plainly_apart(rows, size):
+    norms = np.sqrt(np.einsum("ij,ij->i", weights, weights, dtype=np.float64))
+    rows = weights[norms > 0]
+    np.divide(rows, norms[norms > 0, None], out=rows, casting="same_kind")
+    if weights.shape[1] < LEAST_COLUMNS or not len(rows) or _is_plainly_apart(rows):
         return 0, 0, len(weights)
     same, near, least = 0, 0, _least(weights)
     for start in range(0, len(rows), ROWS_A_BLOCK):
         block = slice(start, start + ROWS_A_BLOCK)
-        cosines = np.abs(rows[block] @ rows.T) / (size[block, None] * size)
+        cosines = np.abs(rows[block] @ rows.T)
         same = max(same, int((cosines >= PARALLEL).sum(axis=1).max()))
         near += int(((cosines >= least).sum(axis=1) > MOST_PARALLEL).sum())
     return same, near, len(weights)
 
 
-def _is_plainly_apart(rows: NDArray[np.float32], norms: NDArray[np.float32]) -> bool:
-    """Whether no row of a large layer is near enough rows for an imprint, as seen from a few secret directions.
+def _is_plainly_apart(rows: NDArray[np.float32]) -> bool:
+    """Whether none of many rows of norm 1 is near enough others for an imprint, from a few secret directions.
 
     All pairs of 2,600 rows of 2,900 inputs are 39 GFLOP; seen from SHADOWS random directions of equal signs a cosine
     c is within 6 deviations, sqrt((1 - c^2) / SHADOWS), of itself but once in 10^9, and then all are looked at. The
@@ -158,7 +160,7 @@ def _is_plainly_apart(rows: NDArray[np.float32], norms: NDArray[np.float32]) -> 
     if len(rows) < MANY_ROWS or rows.shape[1] < 2 * SHADOWS:
         return False
     seen = rows @ _directions_of_shadows(rows.shape[1])
-    seen /= norms[:, None]
+    seen /= np.maximum(np.linalg.norm(seen, axis=1, keepdims=True), np.float32(TINY))
     for start in range(0, len(seen), ROWS_A_BLOCK):
         cosines = np.abs(seen[start : start + ROWS_A_BLOCK] @ seen.T)
         if ((cosines >= SHADOW_OF_NEAR).sum(axis=1) > MOST_PARALLEL).any():
@@ -212,7 +214,8 @@ def _order(rows: _Rows, chosen: NDArray[np.bool_]) -> float:
     here = float(np.sqrt(((projected - along[:, None] * middle) ** 2).mean()))
     anywhere = float(np.sqrt(np.maximum(1 - along**2, 0).mean())) * rows.size
     apart = min(float((rows.thresholds[index] * signs).std()), float(middle.std()))
-    return apart / (max(here, anywhere) + ROUNDING)
+    rounding = ROUNDING * float(np.sqrt((rows.thresholds[index] ** 2).mean()))
+    return apart / max(here, anywhere, rounding, np.finfo(np.float64).tiny)
 
 
 def _least(weights: NDArray[np.float32]) -> float:
