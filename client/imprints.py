@@ -65,14 +65,14 @@ _suspects: dict[tuple[tuple[int, ...], bytes], bool] = {}
 @dataclass(frozen=True)
 class _Rows:
     """Of a layer, those with a direction. cosines: (rows, rows) signed. thresholds: (rows,) bias by norm.
-    shown: (rows, inputs) what rows of norm 1 make of a few inputs. size: of one column of these, the root of its mean
-    square.
+    shown: (rows, inputs) what rows of norm 1 make of a few inputs. sizes: (rows,) of one column of these, the root of
+    its mean square, columns counted by what a row makes of them: one that it leaves out may be of any size.
     """
 
     cosines: NDArray[np.float64]
     thresholds: NDArray[np.float64]
     shown: NDArray[np.float64]
-    size: float
+    sizes: NDArray[np.float64]
 
 
 def refuse_imprint(hospital: Hospital, parameters: Vector) -> None:
@@ -182,8 +182,8 @@ def sorting(weights: NDArray[np.float32], bias: NDArray[np.float32], inputs: NDA
     cosines = _cosines(rows)
     if not cosines.size:
         return 0, 0
-    size = float(np.sqrt((inputs**2).mean()))
-    one = _Rows(cosines, bias.astype(np.float64)[with_direction] / norms, rows @ inputs.T, size)
+    sizes = np.sqrt(rows**2 @ (inputs**2).mean(0))
+    one = _Rows(cosines, bias.astype(np.float64)[with_direction] / norms, rows @ inputs.T, sizes)
     found = []
     for least in (PARALLEL, _least(weights)):
         sets, of_rows = np.unique(np.abs(cosines) >= least, axis=0, return_inverse=True)
@@ -212,7 +212,7 @@ def _order(rows: _Rows, chosen: NDArray[np.bool_]) -> float:
     projected = rows.shown[index] * signs[:, None]
     middle = projected.mean(0) / length
     here = float(np.sqrt(((projected - along[:, None] * middle) ** 2).mean()))
-    anywhere = float(np.sqrt(np.maximum(1 - along**2, 0).mean())) * rows.size
+    anywhere = float(np.sqrt(np.maximum(1 - along**2, 0).mean())) * float(rows.sizes[index].max())
     apart = min(float((rows.thresholds[index] * signs).std()), float(middle.std()))
     rounding = ROUNDING * float(np.sqrt((rows.thresholds[index] ** 2).mean()))
     return apart / max(here, anywhere, rounding, np.finfo(np.float64).tiny)

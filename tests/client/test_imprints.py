@@ -40,6 +40,13 @@ def test_an_imprint_under_noise_is_one_still() -> None:
     assert parallel <= MOST_PARALLEL and in_bins == ROWS
 
 
+@pytest.mark.parametrize("blur", [0.0, 0.05])
+def test_an_input_of_any_size_that_the_rows_leave_out_hides_no_imprint(blur: float) -> None:
+    weights, bias = imprint(blur)
+    weights, inputs = np.c_[weights, np.zeros(ROWS, np.float32)], np.c_[shown(), 1e12 * np.arange(CASES)]
+    assert sorting(weights, bias, inputs)[1] == ROWS
+
+
 def test_an_honest_start_has_no_rows_that_are_alike() -> None:
     assert sorting(*start(), shown()) == (1, 0)
 
