@@ -47,6 +47,12 @@ def test_an_input_of_any_size_that_the_rows_leave_out_hides_no_imprint(blur: flo
     assert sorting(weights, bias, inputs)[1] == ROWS
 
 
+def test_an_input_that_is_alike_for_all_is_a_threshold_too() -> None:
+    weights, bias = imprint(0.0)
+    weights, inputs = np.c_[weights, bias / 1e3], np.c_[shown(), np.full(CASES, 1e3)]
+    assert sorting(weights, np.zeros_like(bias), inputs) == (ROWS, ROWS)
+
+
 def test_an_honest_start_has_no_rows_that_are_alike() -> None:
     assert sorting(*start(), shown()) == (1, 0)
 
