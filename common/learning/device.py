@@ -166,13 +166,12 @@ def autocast(device: torch.device, precision: str) -> AbstractContextManager[obj
     Raises DeviceError where the device has no lower precision.
     """
     kind, lower = device.type, precision == "bfloat16"
-    if not lower and not torch.is_autocast_enabled(kind):
-        return _AS_IT_IS
     if torch.amp.is_autocast_available(kind):
-        return torch.autocast(kind, torch.bfloat16, enabled=lower)
+        changes = lower or torch.is_autocast_enabled(kind)
+        return torch.autocast(kind, torch.bfloat16, enabled=lower) if changes else _AS_IT_IS
     if lower:
         raise DeviceError(f"training.precision 'bfloat16' is not possible on {kind!r}: torch has no autocast for it.")
-    return nullcontext()
+    return _AS_IT_IS
 
 
 def full_precision(device: torch.device) -> AbstractContextManager[object]:

@@ -7,6 +7,7 @@ import socket
 import ssl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from email.utils import formatdate
 from pathlib import Path
 from threading import Thread
 
@@ -19,7 +20,8 @@ from client.node_settings import NodeSettings, read_settings
 from common.errors import HospitalError
 from experiments.engines import _consortium
 
-OK = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\ndate: Fri, 27 Nov 2026 00:00:00 GMT\r\n\r\n"
+DATE = formatdate(usegmt=True).encode()
+OK = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\ndate: " + DATE + b"\r\n\r\n"
 Answer = Callable[[socket.socket], None]
 
 
@@ -171,7 +173,7 @@ def garbled(one: socket.socket) -> None:
 
 
 def dated_absurdly(one: socket.socket) -> None:
-    one.sendall(OK.replace(b"Fri, 27 Nov 2026", b"Fri, 99 Nov 99999999"))
+    one.sendall(OK.replace(DATE, b"Fri, 99 Nov 99999999 00:00:00 GMT"))
 
 
 @pytest.mark.parametrize("answer", [endless, swelling, cut_short, garbled], ids=lambda one: one.__name__)

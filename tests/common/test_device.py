@@ -137,10 +137,10 @@ def test_a_batch_keeps_doubles_at_home_where_a_device_has_none() -> None:
 def test_lower_precision_is_refused_where_a_device_has_none() -> None:
     network = placed(torch.nn.Linear(2, 1), torch.device("meta"))
     assert home(network).type == "meta"
-    with autocast(network, "float32"):
+    with autocast(home(network), "float32"):
         pass
     with pytest.raises(DeviceError, match="bfloat16"):
-        autocast(network, "bfloat16")
+        autocast(home(network), "bfloat16")
 
 
 def test_a_record_names_the_device(no_gpu: None) -> None:

@@ -30,6 +30,7 @@ BUILT: dict[str, tuple[Entry, Shape]] = {
     "vit with a class token": (Entry("vit", {"width": 12, "heads": 2, "pooling": "class_token"}), Shape(IMAGE, 2)),
     "vit in 3D": (Entry("vit", {"width": 12, "heads": 2, "patch": 2}), Shape((1, 4, 6, 4), 2)),
     "unet": (Entry("unet", {"channels": 4, "depth": 2}), Shape(IMAGE, 3)),
+    "auto": (Entry("auto", {"channels": 4}), Shape(IMAGE, 3)),
     "unet in 3D": (Entry("unet", {"channels": 2, "depth": 2, "upsampling": "max_unpooling"}), Shape((1, 4, 4, 4), 2)),
     "two_pathway": (Entry("two_pathway", {"widths": [4, 4], "hidden": 16}), Shape(IMAGE, 2)),
     "dilated": (Entry("dilated", {"channels": 4, "dilations": [1, 2]}), Shape(IMAGE, 2)),
