@@ -48,8 +48,10 @@ LEAST_COLUMNS = 8
 """Of fewer inputs, honest random rows are parallel too."""
 SORTS = 10.0
 """Deviation of the thresholds of rows that are alike, by how far the differences of these move a case."""
-ROUNDING, TINY = 1e-6, 1e-12
-"""Of thresholds that are equal, and against noughts."""
+LENIENT = 3.0
+"""Times as much, about the mean of what is shown: honest large steps on images, and diverging ones, reached 9.3."""
+ROUNDING, TINY = 1e-7, 1e-12
+"""Of thresholds that are equal, by their size, and against noughts."""
 ROWS_A_BLOCK = 1024
 MANY_ROWS, SHADOWS = 1024, 256
 """Rows from which they are first seen from so many directions."""
@@ -65,14 +67,14 @@ _suspects: dict[tuple[tuple[int, ...], bytes], bool] = {}
 @dataclass(frozen=True)
 class _Rows:
     """Of a layer, those with a direction. cosines: (rows, rows) signed. thresholds: (rows,) bias by norm.
-    shown: (rows, inputs) what rows of norm 1 make of a few inputs. size: of one column of these, the root of its mean
-    square.
+    shown: (rows, inputs) what rows of norm 1 make of a few inputs. sizes: (rows,) of one column of these, the root of
+    its mean square, columns counted by what a row makes of them: one that it leaves out may be of any size.
     """
 
     cosines: NDArray[np.float64]
     thresholds: NDArray[np.float64]
     shown: NDArray[np.float64]
-    size: float
+    sizes: NDArray[np.float64]
 
 
 def refuse_imprint(hospital: Hospital, parameters: Vector) -> None:
@@ -133,23 +135,25 @@ def _is_suspect(weights: NDArray[np.float32]) -> bool:
 def _alike(weights: NDArray[np.float32]) -> tuple[int, int, int]:
     """The most rows that have the direction of one of them, how many have nearly that of others, and all.
 
-    In float32 and in blocks: a large layer is never held a second time in another precision.
+    In float32 and in blocks: a large layer is never held a second time in another precision. Rows are first brought
+    to norm 1, for products of rows of norm 1e20 or 1e-23 are not float32's.
     """
-    norms = np.sqrt(np.einsum("ij,ij->i", weights, weights, dtype=np.float64)).astype(np.float32)
-    rows, size = weights[norms > 0], norms[norms > 0]
-    if weights.shape[1] < LEAST_COLUMNS or not len(rows) or _is_plainly_apart(rows, size):
+    norms = np.sqrt(np.einsum("ij,ij->i", weights, weights, dtype=np.float64))
+    rows = weights[norms > 0]
+    np.divide(rows, norms[norms > 0, None], out=rows, casting="same_kind")
+    if weights.shape[1] < LEAST_COLUMNS or not len(rows) or _is_plainly_apart(rows):
         return 0, 0, len(weights)
     same, near, least = 0, 0, _least(weights)
     for start in range(0, len(rows), ROWS_A_BLOCK):
         block = slice(start, start + ROWS_A_BLOCK)
-        cosines = np.abs(rows[block] @ rows.T) / (size[block, None] * size)
+        cosines = np.abs(rows[block] @ rows.T)
         same = max(same, int((cosines >= PARALLEL).sum(axis=1).max()))
         near += int(((cosines >= least).sum(axis=1) > MOST_PARALLEL).sum())
     return same, near, len(weights)
 
 
-def _is_plainly_apart(rows: NDArray[np.float32], norms: NDArray[np.float32]) -> bool:
-    """Whether no row of a large layer is near enough rows for an imprint, as seen from a few secret directions.
+def _is_plainly_apart(rows: NDArray[np.float32]) -> bool:
+    """Whether none of many rows of norm 1 is near enough others for an imprint, from a few secret directions.
 
     All pairs of 2,600 rows of 2,900 inputs are 39 GFLOP; seen from SHADOWS random directions of equal signs a cosine
     c is within 6 deviations, sqrt((1 - c^2) / SHADOWS), of itself but once in 10^9, and then all are looked at. The
@@ -158,7 +162,7 @@ def _is_plainly_apart(rows: NDArray[np.float32], norms: NDArray[np.float32]) -> 
     if len(rows) < MANY_ROWS or rows.shape[1] < 2 * SHADOWS:
         return False
     seen = rows @ _directions_of_shadows(rows.shape[1])
-    seen /= norms[:, None]
+    seen /= np.maximum(np.linalg.norm(seen, axis=1, keepdims=True), np.float32(TINY))
     for start in range(0, len(seen), ROWS_A_BLOCK):
         cosines = np.abs(seen[start : start + ROWS_A_BLOCK] @ seen.T)
         if ((cosines >= SHADOW_OF_NEAR).sum(axis=1) > MOST_PARALLEL).any():
@@ -180,8 +184,8 @@ def sorting(weights: NDArray[np.float32], bias: NDArray[np.float32], inputs: NDA
     cosines = _cosines(rows)
     if not cosines.size:
         return 0, 0
-    size = float(np.sqrt((inputs**2).mean()))
-    one = _Rows(cosines, bias.astype(np.float64)[with_direction] / norms, rows @ inputs.T, size)
+    sizes = np.sqrt(rows**2 @ (inputs**2).mean(0))
+    one = _Rows(cosines, bias.astype(np.float64)[with_direction] / norms, rows @ inputs.T, sizes)
     found = []
     for least in (PARALLEL, _least(weights)):
         sets, of_rows = np.unique(np.abs(cosines) >= least, axis=0, return_inverse=True)
@@ -201,18 +205,37 @@ def _sorts(rows: _Rows, chosen: NDArray[np.bool_]) -> bool:
 def _order(rows: _Rows, chosen: NDArray[np.bool_]) -> float:
     """How far these rows' thresholds, and what is shown along them, differ: by how far the differences of their
     directions move what is shown, or would move as much in any direction.
+
+    Or, more leniently, the same about the mean of what is shown: an input that is alike for all is a threshold too.
     """
     index = np.flatnonzero(chosen)
     signs = np.where(rows.cosines[index[0], index] < 0, -1.0, 1.0)
     together = rows.cosines[np.ix_(index, index)] * np.outer(signs, signs)
     length = max(float(np.sqrt(together.mean())), TINY)
     along = together.mean(1) / length
-    projected = rows.shown[index] * signs[:, None]
+    anywhere = float(np.sqrt(np.maximum(1 - along**2, 0).mean())) * float(rows.sizes[index].max())
+    projected, thresholds = rows.shown[index] * signs[:, None], rows.thresholds[index] * signs
+    means = projected.mean(1)
+    least = max(anywhere, ROUNDING * _size(thresholds), ROUNDING * _size(means), np.finfo(np.float64).tiny)
+    plain = _apart(thresholds, projected, along, length, least)
+    return max(plain, _apart(thresholds + means, projected - means[:, None], along, length, least) / LENIENT)
+
+
+def _apart(
+    thresholds: NDArray[np.float64],
+    projected: NDArray[np.float64],
+    along: NDArray[np.float64],
+    length: float,
+    least: float,
+) -> float:
+    """Deviation of thresholds, or of what is shown if less, by what differences of rows make of it, or `least`."""
     middle = projected.mean(0) / length
-    here = float(np.sqrt(((projected - along[:, None] * middle) ** 2).mean()))
-    anywhere = float(np.sqrt(np.maximum(1 - along**2, 0).mean())) * rows.size
-    apart = min(float((rows.thresholds[index] * signs).std()), float(middle.std()))
-    return apart / (max(here, anywhere) + ROUNDING)
+    here = _size(projected - along[:, None] * middle)
+    return min(float(thresholds.std()), float(middle.std())) / max(here, least)
+
+
+def _size(values: NDArray[np.float64]) -> float:
+    return float(np.sqrt((values**2).mean()))
 
 
 def _least(weights: NDArray[np.float32]) -> float:

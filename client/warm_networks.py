@@ -32,12 +32,19 @@ class WarmNetworks:
         if whose in self._kept:
             self._kept.move_to_end(whose)
             return self._kept[whose]
-        network = deepcopy(self._pattern_of(kind, make)) if self._kept else make()
+        network = self._copied(kind, make) if self._kept else make()
         self._kept[whose] = network
         most = max(self._fewest, self._most_bytes // max(1, _bytes_of(network)))
         while len(self._kept) > most:
             self._kept.popitem(last=False)
         return network
+
+    def _copied(self, kind: Hashable, make: Callable[[], nn.Module]) -> nn.Module:
+        """Made where it cannot be copied, as with `torch.nn.utils.weight_norm`, whose weights are no leaves."""
+        try:
+            return deepcopy(self._pattern_of(kind, make))
+        except RuntimeError:
+            return make()
 
     def _pattern_of(self, kind: Hashable, make: Callable[[], nn.Module]) -> nn.Module:
         if self._pattern is None or self._pattern[0] != kind:

@@ -40,7 +40,9 @@ EVENT = "question"
 STATE = b"state of records"
 OF_ENCODER = "\x1fencoder"
 """In a state, beside the digests of columns, none of which has such a name."""
-ENCODER = "encoder"
+OF_IMAGES = "\x1fimages"
+"""The same, of whose images were measured."""
+ENCODER, DIFFERENCE = "encoder", "difference"
 DELTA_SHOWN = 1e-6
 """At which the ledger shows what noise costs that needs no delta."""
 
@@ -92,6 +94,14 @@ def _encoder(hospital: Hospital, analysis: Analysis) -> State:
     return {OF_ENCODER: sha256(repr(seen).encode()).hexdigest()}
 
 
+def _measured(hospital: Hospital, analysis: Analysis) -> State:
+    """Whose images are measured: those of training cases, which are what a study's split and labels make of them."""
+    if not reads_images(analysis):
+        return {}
+    persons = sorted(hospital.train.patients.astype(np.str_).tolist())
+    return {OF_IMAGES: sha256(repr(persons).encode()).hexdigest()}
+
+
 def permitted(records: Records, policy: Policy) -> Records:
     """With the columns that the policy lets questions read."""
     names = policy.questions.columns
@@ -128,13 +138,15 @@ def _decided(
     levels: Levels,
 ) -> Mapping[str, Integers]:
     before, data = answered.exact_answers(place, policy.questions.since), _state(hospital)
-    state = {**data, **_encoder(hospital, analysis)}
+    state = {**data, **_encoder(hospital, analysis), **_measured(hospital, analysis)}
     _refuse_more(asked, policy, place)
-    decision = decide(asked, hospital.study, levels, policy, _persons_told(hospital), before)
+    persons = hospital.sizes("train")[0] if OF_IMAGES in state else _persons_told(hospital)
+    decision = decide(asked, hospital.study, levels, policy, persons, before)
     if decision == "exact":
         if not all(same_data(one.state, data) for one in before):
             raise RefusedError("changed", "the data changed since an exact answer (questions.since forgets it).")
         _refuse_encoder(state, before, policy.questions.exact_encoders)
+        _refuse_other_images(state, before)
         sums = _numbers(analysis, asked, chosen(records, asked, levels), source)
         _log(hospital, asked, place, decision)
         answered.keep_exact(place, asked, table_of(asked.question, levels), state)
@@ -214,6 +226,14 @@ def _refuse_encoder(state: State, before: Sequence[ExactAnswer], most: int) -> N
             ENCODER,
             f"questions.exact_encoders = {most}: these cases were seen by another encoder or in other parts, and "
             "exact sums of both would tell of single persons. With noise it is answered; questions.since forgets.",
+        )
+
+
+def _refuse_other_images(state: State, before: Sequence[ExactAnswer]) -> None:
+    """Exact measurements of two training parts differ by the persons who are in one of them."""
+    if OF_IMAGES in state and any(one.state.get(OF_IMAGES, state[OF_IMAGES]) != state[OF_IMAGES] for one in before):
+        raise RefusedError(
+            DIFFERENCE, "images of other training cases were measured: both would tell of single persons."
         )
 
 

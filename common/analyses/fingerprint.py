@@ -41,6 +41,8 @@ TARGET, CASES, HOUNSFIELD = "target_mm", "cases", "hounsfield"
 AIR_HU = (-1100.0, -900.0)
 MOST_CHANNELS = 64
 QUANTILES = (0.1, 0.5, 0.9, 0.99)
+TARGETS = np.array([float(f"{mm:.3g}") for mm in SPACINGS])
+"""Spacings that an answer may come to; by others between, bins would be shifted until they told a case's own size."""
 CHANNEL_COUNTS = np.arange(1.0, MOST_CHANNELS + 1)
 
 
@@ -102,8 +104,8 @@ class FingerprintOfImages:
         return grids | {CHANNELS: CHANNEL_COUNTS}
 
     def _at(self, records: Records, axis: int, target: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Voxels along an axis at the target spacing; NaN where the spacing is not known."""
-        if target.shape != (self.axes,) or not np.all(target > 0):
+        """Voxels along an axis at the target spacing; NaN where the spacing is not known, or no target."""
+        if target.shape != (self.axes,) or not np.isin(target, TARGETS).all():
             return np.full(len(records), np.nan)
         with np.errstate(over="ignore", invalid="ignore"):
             return np.asarray(records.numbers(side_name(axis)) * records.numbers(spacing_name(axis)) / target[axis])

@@ -29,7 +29,7 @@ def imprint(blur: float) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     return (direction + noise).astype(np.float32), -thresholds.astype(np.float32)
 
 
-@pytest.mark.parametrize("scale", [1e-3, 1.0, 1e3])
+@pytest.mark.parametrize("scale", [1e-12, 1e-3, 1.0, 1e3, 1e12])
 def test_rows_of_one_direction_with_thresholds_among_the_cases_are_an_imprint_at_any_scale(scale: float) -> None:
     weights, bias = imprint(0.0)
     assert sorting(weights, scale * bias, shown(scale)) == (ROWS, ROWS)
@@ -38,6 +38,19 @@ def test_rows_of_one_direction_with_thresholds_among_the_cases_are_an_imprint_at
 def test_an_imprint_under_noise_is_one_still() -> None:
     parallel, in_bins = sorting(*imprint(0.05), shown())
     assert parallel <= MOST_PARALLEL and in_bins == ROWS
+
+
+@pytest.mark.parametrize("blur", [0.0, 0.05])
+def test_an_input_of_any_size_that_the_rows_leave_out_hides_no_imprint(blur: float) -> None:
+    weights, bias = imprint(blur)
+    weights, inputs = np.c_[weights, np.zeros(ROWS, np.float32)], np.c_[shown(), 1e12 * np.arange(CASES)]
+    assert sorting(weights, bias, inputs)[1] == ROWS
+
+
+def test_an_input_that_is_alike_for_all_is_a_threshold_too() -> None:
+    weights, bias = imprint(0.0)
+    weights, inputs = np.c_[weights, bias / 1e3], np.c_[shown(), np.full(CASES, 1e3)]
+    assert sorting(weights, np.zeros_like(bias), inputs) == (ROWS, ROWS)
 
 
 def test_an_honest_start_has_no_rows_that_are_alike() -> None:
@@ -77,3 +90,12 @@ def test_rows_are_compared_the_same_in_blocks_as_all_at_once() -> None:
     rows[::100] = 3 * rows[0]
     unit = rows / np.linalg.norm(rows, axis=1, keepdims=True)
     assert _alike(rows)[0] == (np.abs(unit @ unit.T) >= 0.9999).sum(1).max() == 15
+
+
+@pytest.mark.parametrize("scale", [1e-42, 1e-23, 1e20, 1e37])
+@pytest.mark.parametrize("others", [10, MANY_ROWS])
+def test_rows_whose_products_are_not_float32s_are_compared_as_any(scale: float, others: int) -> None:
+    rng = np.random.default_rng(7)
+    rows = rng.normal(size=(others + 5, 2 * SHADOWS)).astype(np.float32)
+    rows[:5] = np.float32(scale) * np.sign(rows[0])
+    assert _alike(rows)[0] == 5

@@ -62,3 +62,13 @@ def test_small_networks_stay_as_long_as_they_take_no_more_memory_than_that() -> 
     assert all(networks.of(str(index), "kind", _drawn) is one for index, one in enumerate(first))
     _written(networks, "another", 9.0)
     assert networks.of("0", "kind", _drawn) is not first[0]
+
+
+def test_a_network_that_cannot_be_copied_is_made_for_every_hospital() -> None:
+    def with_a_weight_that_is_no_leaf() -> nn.Module:
+        layer = _drawn()
+        layer.scaled = 2 * layer.get_parameter("weight")
+        return layer
+
+    networks = WarmNetworks(most_bytes=0, fewest=3)
+    assert len({id(networks.of(whose, "kind", with_a_weight_that_is_no_leaf)) for whose in "abc"}) == 3

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from common.analyses.fingerprint import FingerprintOfImages
+from common.asking.analysis import Public, Query
 from common.asking.images import SIDES, SPACINGS, counted, nearest
 from common.asking.pooled import ask_tables
 from common.asking.records import Records
@@ -63,3 +64,14 @@ def test_no_case_and_a_case_of_other_axes_are_refused() -> None:
         ask_tables(FingerprintOfImages(axes=2), [hospital("a", [], [])])
     with pytest.raises(StudyError, match="image_side_2"):
         ask_tables(FingerprintOfImages(axes=3), [hospital("a", [4], [1])])
+
+
+def test_a_target_between_the_grids_spacings_tells_nothing() -> None:
+    analysis, records = FingerprintOfImages(axes=2), hospital("a", [40, 40], [1, 2])
+    conversation = analysis.ask(Public())
+    parts = next(conversation).parts
+    found = [
+        analysis.summarise(records, Query(parts, {"target_mm": np.array([mm, 1.0])}, "resampled"))["image_side_0"]
+        for mm in (1.0, 1.001)
+    ]
+    assert [one[-1] for one in found] == [0, 2]
