@@ -46,12 +46,11 @@ _networks = WarmNetworks()
 class Hospital:
     """One hospital of a study, ready to train: cases by split, task, and a network to write parameters into.
 
-    made: gives that network.
-    study: with the hospital's own place for its data. digest: SHA-256 of the study as it was approved, hexadecimal,
-    the same at every hospital. counted: patients and cases of every part as they were told when the run began, where
-    persons withdrew since from a study that promises privacy: noise, rates and weights stay what they were.
-    withdrawn: how many did since, where that may be told. unlabelled: training cases whose labels the study does not
-    use; they are in none of the splits. hashes: of its persons, by key, kept warm by `kept_split`.
+    made: gives that network. study: with the hospital's own place for its data. digest: SHA-256 of the study as it
+    was approved, hexadecimal, the same at every hospital. counted: patients and cases of every part as they were told
+    when the run began, where persons withdrew since from a study that promises privacy: noise, rates and weights stay
+    what they were. withdrawn: how many did since, where that may be told. unlabelled: training cases whose labels the
+    study does not use; they are in none of the splits. hashes: of its persons, by key, kept warm by `kept_split`.
     """
 
     site: SiteId

@@ -189,8 +189,8 @@ def sorting(weights: NDArray[np.float32], bias: NDArray[np.float32], inputs: NDA
     found = []
     for least in (PARALLEL, _least(weights)):
         sets, of_rows = np.unique(np.abs(cosines) >= least, axis=0, return_inverse=True)
-        sizes = [int(chosen.sum()) if _sorts(one, chosen) else 0 for chosen in sets]
-        found.append(np.array(sizes)[of_rows.reshape(-1)])
+        members = [int(chosen.sum()) if _sorts(one, chosen) else 0 for chosen in sets]
+        found.append(np.array(members)[of_rows.reshape(-1)])
     return max(1, int(found[0].max())), int((found[1] > 0).sum())
 
 

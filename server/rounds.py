@@ -314,9 +314,9 @@ class Rounds:
 
     def _asked_for_scores(self, number: int, scores: bool, votes: bool) -> set[SiteId]:
         """Beside those that train; where sums alone are revealed, nobody."""
-        if self.aggregation.reveals == "sum":
+        if self.aggregation.reveals == "sum" or not (scores or votes):
             return set()
-        return set(self.members) if votes else set(self.cohorts.scoring(number)) if scores else set()
+        return set(self.members if votes else self.cohorts.scoring(number))
 
     def _expected(
         self,

@@ -13,7 +13,7 @@ from server.reporting.charts.forest import Estimate, forest
 from server.reporting.markup import Markup, table, tag
 from server.reporting.page import document
 from server.reporting.sections.layout import facts, figure, numbers, section
-from server.reporting.wording import NOTHING, capital, count, difference, duration, listed, score, score_name
+from server.reporting.wording import capital, count, difference, duration, listed, score, score_name
 
 PAGE = "ablation.html"
 MOST_DRAWN = 40
@@ -116,19 +116,18 @@ def _table(part: str, known: Sequence[Summed]) -> Markup:
     head = ["Without", "Lost", "from", "to", "Deviation over seeds", "Seeds", "Sure"]
     rows = [
         [
-            one.name, _or(one.lost), _or(one.low), _or(one.high), score(one.deviation), str(one.seeds),
+            one.name, *map(difference, (one.lost, one.low, one.high)), score(one.deviation), str(one.seeds),
             {1: "worse without", -1: "better without"}.get(one.sure, "not told apart from 0"),
         ]
         for one in known
     ]  # fmt: skip
     if part == "hospitals":
         head = [*head[:2], "Its own persons lose", "All others lose", *head[2:]]
-        rows = [[*row[:2], _or(one.own), _or(one.others), *row[2:]] for row, one in zip(rows, known, strict=True)]
+        rows = [
+            [*row[:2], difference(one.own), difference(one.others), *row[2:]]
+            for row, one in zip(rows, known, strict=True)
+        ]
     return table(head, rows)
-
-
-def _or(value: float | None) -> str:
-    return NOTHING if value is None else difference(value)
 
 
 def _size(found: Figures, one: Summed) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 
 from experiments.withstanding.moving import size_words
-from experiments.withstanding.sections.artefacts import Artefacts
+from experiments.withstanding.sections.artefacts import Artefacts, share
 from experiments.withstanding.sections.example import Examples
 from experiments.withstanding.sections.intent import LITTLE, Intent
 from experiments.withstanding.withstood import Withstood
@@ -104,7 +104,7 @@ class Compared:
         own, other = map(worst, pair)
         sizes = (0.0, *pair[0].sizes)
         rows = [
-            [size_words(size, pair[0].unit), score(one), score(two), _difference(gap)]
+            [size_words(size, pair[0].unit), score(one), score(two), difference(gap)]
             for size, one, two, gap in zip(sizes, own, other, _apart(own, other), strict=True)
         ]
         lines = [
@@ -132,7 +132,7 @@ class Compared:
             return None
         lost = [{one.corruption: one.mean_lost for one in run.curves} for run in pair]
         rows = [
-            [name.replace("_", " "), _percent(own), _percent(lost[1].get(name)), _points(own, lost[1].get(name))]
+            [name.replace("_", " "), share(own), share(lost[1].get(name)), _points(own, lost[1].get(name))]
             for name, own in lost[0].items()
         ]
         note = "The less is lost, the better; the mean over severities and hospitals."
@@ -160,14 +160,6 @@ def _verdict(gap: float | None) -> str:
     if gap is None or abs(gap) < LITTLE:
         return "This run withstands changes no more and no less"
     return f"This run withstands changes {'better' if gap > 0 else 'worse'}"
-
-
-def _difference(value: float | None) -> str:
-    return NOTHING if value is None else difference(value)
-
-
-def _percent(value: float | None) -> str:
-    return NOTHING if value is None else f"{100 * value:.0f} %".replace("-0 ", "0 ").replace("-", MINUS)
 
 
 def _points(own: float | None, other: float | None) -> str:

@@ -123,8 +123,10 @@ def plain(value: float) -> str:
     return f"{value:g}".replace("-", MINUS)
 
 
-def difference(value: float) -> str:
+def difference(value: float | None) -> str:
     """With its sign, a true minus."""
+    if value is None:
+        return NOTHING
     text = score(abs(value))
     if float(text) == 0:
         return text

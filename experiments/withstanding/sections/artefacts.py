@@ -64,12 +64,12 @@ class Artefacts:
             return "No hospital has a score above 0 that could be lost, so that nothing can be said."
         if worst.mean_lost < WORTH_NAMING:
             tried = count(len(self.curves), "artefact")
-            return f"None of {tried} costs more than {_percent(WORTH_NAMING)} of the score on average."
+            return f"None of {tried} costs more than {share(WORTH_NAMING)} of the score on average."
         lost = worst.lost(worst.worst)
         assert lost is not None
         return (
-            f"Most is lost by {worst.corruption.replace('_', ' ')}: {_percent(worst.mean_lost)} of the "
-            f"{score_name(worst.score)} on average over severities, and {_percent(lost)} at {worst.worst}, where it "
+            f"Most is lost by {worst.corruption.replace('_', ' ')}: {share(worst.mean_lost)} of the "
+            f"{score_name(worst.score)} on average over severities, and {share(lost)} at {worst.worst}, where it "
             "is worst."
         )
 
@@ -80,8 +80,8 @@ class Artefacts:
         rows = [
             [
                 one.corruption.replace("_", " "),
-                *([_share(one.mean_lost)] if len(sites) > 1 else []),
-                *(_share(one.lost(site)) for site in sites),
+                *([share(one.mean_lost)] if len(sites) > 1 else []),
+                *(share(one.lost(site)) for site in sites),
             ]
             for one in self.curves
         ]
@@ -139,9 +139,6 @@ def _numbers(one: Curve) -> Markup:
     return figure(f"{name}: {score_name(one.score)}", scores_of(one.rows, head), *distances(one.beside, head))
 
 
-def _share(value: float | None) -> str:
-    return NOTHING if value is None else _percent(value)
-
-
-def _percent(value: float) -> str:
-    return f"{100 * value:.0f} %".replace("-0 ", "0 ").replace("-", MINUS)
+def share(value: float | None) -> str:
+    """Of a score that is lost, in whole percent, with a true minus."""
+    return NOTHING if value is None else f"{100 * value:.0f} %".replace("-0 ", "0 ").replace("-", MINUS)

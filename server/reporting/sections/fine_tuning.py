@@ -9,7 +9,7 @@ from server.reporting.by_hospital import ByHospital, ends, is_many, some
 from server.reporting.markup import Child, Markup, table, tag
 from server.reporting.records import Run, Scores
 from server.reporting.sections.layout import section
-from server.reporting.wording import NOTHING, capital, count, difference, score, score_name
+from server.reporting.wording import capital, count, difference, score, score_name
 
 TUNED, TEST = "fine_tuned", "test"
 Pairs = Mapping[SiteId, tuple[Scores, Scores]]
@@ -84,9 +84,8 @@ def _gain(pair: tuple[Scores, Scores], name: str) -> float | None:
 def _rows(pairs: Pairs, name: str) -> dict[SiteId, list[str]]:
     rows = {}
     for site, (before, after) in pairs.items():
-        gain = _gain((before, after), name)
-        shown = NOTHING if gain is None else difference(gain)
-        rows[site] = [score(before.get(name)), score(after.get(name)), shown]
+        gain = difference(_gain((before, after), name))
+        rows[site] = [score(before.get(name)), score(after.get(name)), gain]
     return rows
 
 

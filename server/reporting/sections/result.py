@@ -16,7 +16,7 @@ from server.reporting.patients import Gain
 from server.reporting.records import Run, Scores
 from server.reporting.sections.layout import MOST_ROWS, figure, numbers, section
 from server.reporting.sections.result_of_many import every_score, spreads
-from server.reporting.wording import NOTHING, capital, count, difference, listed, named, score, score_name
+from server.reporting.wording import capital, count, difference, listed, named, score, score_name
 
 MODELS = {
     "local": "each hospital alone",
@@ -104,7 +104,7 @@ def gained(run: Run, comparison: Comparison) -> ByHospital | None:
     drawn = _estimates(run, comparison)
     if not drawn or (len(drawn) > MOST_ROWS and not _known_gains(run, comparison.split)):
         return None
-    rows = {one.name: [difference(one.value), _end(one.low), _end(one.high), one.note] for one in drawn}
+    rows = {one.name: [difference(one.value), difference(one.low), difference(one.high), one.note] for one in drawn}
     return ByHospital("gains", "What it gains by taking part", ["Gain", "from", "to", "On"], rows)
 
 
@@ -121,10 +121,6 @@ def _gains(run: Run, comparison: Comparison) -> Child:
         values_table,
         note=_who_gains(found) + SIMULATED * (TOGETHER in comparison.federated),
     )
-
-
-def _end(value: float | None) -> str:
-    return NOTHING if value is None else difference(value)
 
 
 def _who_gains(found: Mapping[SiteId, Gain]) -> str:
@@ -214,7 +210,7 @@ def compared(comparison: Comparison) -> ByHospital:
     if gains:
         head.append("Federated minus alone")
         for site, cells in rows.items():
-            cells.append(difference(gains[site]) if site in gains else NOTHING)
+            cells.append(difference(gains.get(site)))
     return ByHospital("result", capital(score_name(comparison.score)), head, rows)
 
 
