@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -58,6 +59,13 @@ def collect_compressed(
         ordered = {site: replace(one, numbers={**one.numbers, STEP: step}) for site, one in requests.items()}
         return aggregation.collect(exchange, ordered, contributing, replace(expected, step=step))
     return _of_drawn(study, compression, aggregation, exchange, requests, expected)
+
+
+def values_table(study: Study, length: int, collected: Collected) -> dict[str, Any]:
+    """For the round's record: how many values its updates have in full; nothing where none is compressed."""
+    if study.federation.compression is None:
+        return {}
+    return {"compression": {"values": length * len(collected.sites)}}
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ from common.wire.boundary import guarded
 from common.wire.decoding import statistics_from_numbers
 from common.wire.train_requests import Order, to_payload
 from server.checkpoint import Checkpoint, Fallback
-from server.compressed_rounds import collect_compressed, hospitals_keep_state
+from server.compressed_rounds import collect_compressed, hospitals_keep_state, values_table
 from server.defence import (
     TakenBack,
     keep_bounded,
@@ -105,6 +105,7 @@ class Rounds:
             "evaluation": evaluation,
             **votes_table(votes, before),
             **norm_table(self.study, ranged.collected),
+            **values_table(self.study, before.parameters.size, ranged.collected),
             **({} if gone is None else gone.record(before)),
         }
         sent_now, received_now = self._bytes()

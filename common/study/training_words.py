@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from common.compression.cost import compression_words
 from common.learning.client_work import CURVATURE, REACH
 from common.study.catalogue import STRATEGIES
 from common.study.study import Study
@@ -16,9 +17,9 @@ BESIDE = {
 
 
 def told_beside(study: Study) -> tuple[str, ...]:
-    """What leaves a hospital beside its update, loss and usual scores, because the study asks for it."""
+    """What leaves a hospital beside its update, loss and usual scores, or in its place, because the study asks."""
     asked = STRATEGIES.build(study.strategy).work().beside
-    return (*_of_strategy(study, asked), *_fine_tuned(study))
+    return (*compression_words(study), *_of_strategy(study, asked), *_fine_tuned(study))
 
 
 def _fine_tuned(study: Study) -> Iterator[str]:

@@ -11,14 +11,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from signal import SIGKILL
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 from flwr.app import Message
 
 from client.node import Config, Node, load_app
+from common.compression.form import form_of
 from common.learning.client_work import Work
 from common.metrics.roc import ScoreHistogram
+from common.study.compression import Compression, Kind
 from common.sums.aggregation import Aggregation
 from common.sums.aggregations._agreement import Agreement, read_agreement, with_agreement
 from common.sums.aggregations.additive import AdditiveSharing
@@ -36,6 +38,7 @@ from experiments.benchmarks._fuzz_inputs import Input
 from experiments.benchmarks._fuzz_rounds import Recorded
 from experiments.benchmarks._fuzz_study import LENGTH, own_folder, tiny_study
 from experiments.engines._local_grid import LocalGrid, Poll, new_run
+from server.compressed_rounds import in_full
 from server.members import member
 from server.told_statistics import values
 from server.transport import Conversation, Heard
@@ -159,6 +162,21 @@ def _read_agreement(payload: Payload) -> bool:
     return True
 
 
+def _compressed_cases() -> list[Case]:
+    """One reader a kind, of LENGTH values each."""
+    return [_compressed(Compression(kind)) for kind in get_args(Kind)]
+
+
+def _compressed(compression: Compression) -> Case:
+    form, rng = form_of(compression, 3, 1), np.random.default_rng(5)
+    sent = [form.pack(rng.normal(size=LENGTH), rng) for _ in range(3)]
+
+    def read(payload: Payload) -> bool:
+        return in_full(payload, form, LENGTH).array is not None
+
+    return Case([Payload(None, {"weight": 9.0}, data=one) for one in sent], read)
+
+
 def _node_cases() -> list[Case]:
     """A whole simulated hospital, which must answer anything with bytes."""
     config: Config = {
@@ -234,6 +252,7 @@ DECODERS: Mapping[str, Decoder] = {
             Decoder(f"{name}: replies", SERVER, share, partial(_server_cases, make))
             for name, (make, share) in PROTOCOLS.items()
         ),
+        Decoder("a compressed update", SERVER, 120, _compressed_cases),
         Decoder("an order", HOSPITAL, 210, _of(lambda: [_order()], _read_order)),
         Decoder("an agreement", HOSPITAL, 220, _of(lambda: [_agreement()], _read_agreement)),
         Decoder("a request, by the whole hospital", HOSPITAL, 4, _node_cases),

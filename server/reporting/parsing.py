@@ -125,6 +125,7 @@ def round_of(raw: Mapping[str, Any]) -> Round | None:
         range_factor=max(1, count(ranged.get("factor"))),
         taken_back=_taken_back(raw, count(raw.get("round"))),
         collapse=text(table(raw.get("collapse")).get("in_short")),
+        values_in_full=count(table(raw.get("compression")).get("values")),
     )
 
 

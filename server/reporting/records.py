@@ -130,7 +130,8 @@ class Round:
     training_of_all: of all hospitals together, where single ones are not revealed. attempts: how often it was
     asked for in all. widenings: of these, repeats over a wider range of values, `range_factor` times the study's.
     taken_back: which round was found out in this one to count for nothing, and why, as a sentence. collapse: whether
-    the model it started from answers all cases alike, in a sentence.
+    the model it started from answers all cases alike, in a sentence. values_in_full: how many values the round's
+    updates have together, where the study compresses them; else 0.
     """
 
     number: int
@@ -150,6 +151,7 @@ class Round:
     range_factor: int = 1
     taken_back: str = ""
     collapse: str = ""
+    values_in_full: int = 0
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from server.reporting.collapse import collapse_of
 from server.reporting.comparison import Comparison, compare
 from server.reporting.losses import Losses, losses_table
 from server.reporting.records import Holding, Run
+from server.reporting.sections.compression import saved
 from server.reporting.tally import Tally, tally_of
 from server.reporting.wording import named
 
@@ -42,6 +43,7 @@ def summary_of(run: Run) -> dict[str, Any]:
         "began_from": about.began_from,
         "skew": {"label_divergence": run.roster.label_divergence, "size_gini": run.roster.size_gini},
         "bytes": bytes_moved(run),
+        "compression": None if (less := saved(run)) is None else less.table,
         "privacy": _privacy(run),
         "hospitals": _hospitals(run, comparison),
         "collapse": _collapse(run),

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
+from common.compression.cost import compression_words, update_bytes
 from common.errors import StudyError
 from common.study.study import parse, parse_json
 
@@ -84,3 +87,26 @@ def test_what_would_break_a_sum_a_promise_or_a_bound_is_refused(words: str, over
 )
 def test_what_goes_together_is_taken(overrides: tuple[str, ...]) -> None:
     assert parse(TEXT, overrides).federation.compression is not None
+
+
+@pytest.mark.parametrize(
+    ("overrides", "value_bytes", "bytes_", "words"),
+    [
+        ((), 4, 4000, ""),
+        (("federation.compression={kind='bfloat16'}",), 4, 2000, "2 bytes a value .* by at most 0.4 %"),
+        (("federation.compression={kind='int8', block=100}",), 4, 1020, "scale for every 100 values, 1.02 bytes"),
+        (("federation.compression={kind='int4', block=100}",), 4, 520, "whole numbers of 4 bits"),
+        (("federation.compression={kind='top_k'}",), 4, 525, "depends on the hospital's patients"),
+        (("federation.compression={kind='random_k', error_feedback=false}",), 4, 400, "are scaled up"),
+        (("federation.compression={kind='random_k'}", "aggregation=secagg"), 3, 300, "10 % of its values go into"),
+        ((INT8, SECAGG), 2, 2000, "aggregation.largest_value / 127"),
+    ],
+)
+def test_what_a_thousand_values_will_take_and_what_is_said_to_who_approves(
+    overrides: tuple[str, ...], value_bytes: int, bytes_: int, words: str
+) -> None:
+    study = parse(TEXT, overrides)
+    assert update_bytes(study, 1000, value_bytes) == bytes_
+    said = " ".join(compression_words(study))
+    assert bool(said) == bool(words) and re.search(words, said)
+    assert not said or said.endswith("The model that hospitals are sent travels in full.")

@@ -12,10 +12,14 @@ import pytest
 from common.compression.scaled_integers import ScaledIntegers
 from common.study.study import Study
 from common.sums.exchange import Payload
-from experiments.engines._quiet import run_quietly
+from experiments.engines._quiet import Outcome, run_quietly
 from experiments.evidence.observing import observe, sent_orders
 from experiments.evidence.recomputed_updates import own_updates
 from server.compressed_rounds import Reading
+from server.reporting.folder import read_run
+from server.reporting.records import Run
+from server.reporting.sections.compression import compression
+from server.reporting.summary import summary_of
 
 INT8 = "federation.compression={kind='int8'}"
 TOP_K = "federation.compression={kind='top_k', share=0.1}"
@@ -30,9 +34,19 @@ def test_processes_and_a_resumed_run_end_with_the_model_of_a_whole_one(
     whole = run_quietly(tiny("rounds=2", TOP_K), tmp_path / "whole")
     run_quietly(tiny("rounds=1", TOP_K), tmp_path / "parts")
     resumed = run_quietly(tiny("rounds=2", TOP_K, "engine=processes"), tmp_path / "parts", resume=True)
-    plain = run_quietly(tiny("rounds=1"), tmp_path / "plain")
     assert resumed.about["model_sha256"] == whole.about["model_sha256"]
-    assert whole.rounds[0]["bytes"]["received"] < 0.6 * plain.rounds[0]["bytes"]["received"]
+    _assert_reported(whole, read_run(tmp_path / "whole"))
+
+
+def _assert_reported(whole: Outcome, run: Run) -> None:
+    """Of two rounds of four hospitals of 314 values each."""
+    found, page = summary_of(run)["compression"], str(compression(run)).replace("\xa0", " ")
+    assert found["update_bytes_in_full"] == 2 * 4 * 314 * 4
+    assert found["update_bytes"] == sum(one["bytes"]["received"] for one in whole.rounds)
+    first = [one["compression_error"] for one in whole.rounds[0]["training"].values()]
+    assert min(first) < found["lost_by_round"]["1"] < max(first)
+    assert "10.0 kB in full, at 4 bytes each" in page
+    assert any("10 % of its values that are largest" in one for one in whole.about["trusts"])
 
 
 def test_a_sum_of_few_bits_is_the_same_whoever_adds_it_up_and_its_range_widens(

@@ -11,6 +11,7 @@ from server.reporting.by_hospital import ByHospital, folded
 from server.reporting.charts.bars import bar, row
 from server.reporting.markup import Markup, table, tag
 from server.reporting.records import MessageKind, Run
+from server.reporting.sections.compression import compression
 from server.reporting.sections.layout import MOST_ROWS, beside, figure, section
 from server.reporting.summary import bytes_moved
 from server.reporting.wording import capital, count, size
@@ -82,6 +83,7 @@ def departures(run: Run) -> Markup | None:
         "What left each hospital",
         lede(run),
         beside(by_kind, by_site) if by_kind or by_site else None,
+        compression(run),
         tag("h3", "Who could read it") if kinds else None,
         _table(kinds, run) if kinds else None,
         tag("p", CAVEAT[run.about.reveals if run.about.reveals == "sum" else "each"], class_="note"),
