@@ -36,8 +36,7 @@ def settings_page() -> str:
     from client.policy import Policy, RequiredNoise
     from common.study.study import Study
 
-    found = {name: _part(hint) for name, hint in get_type_hints(Study).items()}
-    parts = {name: cls for name, cls in found.items() if cls is not None}
+    parts = _parts(Study)
     made = [
         "# Settings of a study\n",
         "A study is one TOML file. `title`, `source` and `task` must be said; all else has the default that stands "
@@ -46,7 +45,9 @@ def settings_page() -> str:
         "(`task`, `source`, ...) takes its options in the same table: [what a study can name](entries.md).\n",
         _section("The file itself", Study, parts=parts),
     ]
-    made += [_section(f"`[{name}]`", cls) for name, cls in parts.items()]
+    for name, cls in parts.items():
+        made.append(_section(f"`[{name}]`", cls))
+        made += [_section(f"`[{name}.{held}]`", part, 3) for held, part in _parts(cls).items()]
     made.append("## A hospital's policy.toml\n\nIn the hospital's own folder; no study and no message changes it.\n")
     made += [_section("The file", Policy, 3), _section("`required_noise`", RequiredNoise, 3)]
     made.append(_section("`[questions]`", QuestionRules, 3))
@@ -93,6 +94,12 @@ def _row(one: Option, parts: Container[str]) -> tuple[str, str, str, str]:
     kind = one.kind.removesuffix(" or nothing").replace(ENTRY, "[a name, or a table with it](entries.md)")
     default = {"needed": "needed", "{...}": ""}.get(one.default, code(one.default))
     return code(one.name), f"[table](#{one.name})" if one.name in parts else kind, default, cell(one.meaning)
+
+
+def _parts(cls: type) -> dict[str, type]:
+    """Tables that a table has, by their names."""
+    found = {name: _part(hint) for name, hint in get_type_hints(cls).items()}
+    return {name: held for name, held in found.items() if held is not None}
 
 
 def _part(hint: Any) -> type | None:

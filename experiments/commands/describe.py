@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-from collections.abc import Mapping
 from typing import Annotated, Any, get_args, get_type_hints
 
 import typer
@@ -63,8 +62,8 @@ def _spelled(catalogue: Catalogue, name: str) -> str:
 def _describe_study(part: str | None) -> None:
     from common.study.study import Study
 
-    parts: Mapping[str, Any] = {name: _table(hint) for name, hint in get_type_hints(Study).items()}
-    parts = {name: cls for name, cls in parts.items() if cls is not None}
+    parts = _parts(Study)
+    parts |= {f"{name}.{inner}": cls for name, held in parts.items() for inner, cls in _parts(held).items()}
     if part is None:
         _describe(Study)
         say(["", f"Parts: {', '.join(sorted(parts))}."])
@@ -72,6 +71,12 @@ def _describe_study(part: str | None) -> None:
         _describe(parts[part])
     else:
         raise unknown("part of a study", part, parts)
+
+
+def _parts(cls: type) -> dict[str, type]:
+    """Tables that a table has, by their names."""
+    found = {name: _table(hint) for name, hint in get_type_hints(cls).items()}
+    return {name: held for name, held in found.items() if held is not None}
 
 
 def _describe_own(kind: str) -> None:
