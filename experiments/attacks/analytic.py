@@ -100,7 +100,9 @@ def invert_first_layer(problem: Problem, first: Layer) -> Attempt:
     """
     weight, bias = _gradients_of(problem, first)
     cases = problem.inputs[0]
-    if cases == 1:
+    if not bias.any():
+        found, vouched = _largest_row(weight)[None], 0
+    elif cases == 1:
         found, vouched = _of_one(weight, bias)[None], 1
     else:
         found, vouched = _surest(weight, bias, cases)
@@ -119,6 +121,12 @@ def _gradients_of(problem: Problem, first: Layer) -> tuple[NDArray[np.float64], 
 def _of_one(weight: NDArray[np.float64], bias: NDArray[np.float64]) -> NDArray[np.float64]:
     """(features,) least squares over all units, which averages noise: (W^T b) / (b^T b)."""
     return np.asarray(weight.T @ bias / max(float(bias @ bias), 1e-300))
+
+
+def _largest_row(weight: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(features,) the input up to its scale and sign, where compression let no bias' gradient through."""
+    row: NDArray[np.float64] = weight[np.linalg.norm(weight, axis=1).argmax()]
+    return row if row.sum() >= 0 else -row
 
 
 def _surest(weight: NDArray[np.float64], bias: NDArray[np.float64], cases: int) -> tuple[NDArray[np.float64], int]:

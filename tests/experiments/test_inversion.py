@@ -144,6 +144,22 @@ def test_the_analytic_attack_returns_the_exact_image_and_label_of_every_hospital
         assert one.figures["recognised_share"] == 1
 
 
+def test_whole_numbers_of_eight_bits_hide_no_patient(run: Run) -> None:
+    """Compression is no protection: what arrives is attacked, and each patient is recognised in it."""
+    study, observed = run("federation.compression={kind='int8'}")
+    finding = invert(Analytic(updates=4), observed)
+    assert [one.figures["recognised_share"] for one in scores(study, finding)] == [1.0] * 4
+
+
+def test_where_no_gradient_of_a_bias_arrived_what_is_read_has_no_more_places_than_arrived(run: Run) -> None:
+    """The two largest of 9,604 values: units that would agree are none."""
+    _, observed = run("training.batch_size=4", "federation.compression={kind='top_k', share=0.0002}")
+    found = invert(Analytic(updates=4), observed).reconstructions
+    arrived = {one.site: np.count_nonzero(one.update.vectors[0]) for one in observed.singles}
+    assert len(found) == 4 and set(arrived.values()) == {2}
+    assert max(np.count_nonzero(one.inputs) for one in found) <= 2
+
+
 def test_of_four_cases_those_come_back_exactly_that_had_two_units_to_themselves(run: Run) -> None:
     study, observed = run("training.batch_size=4")
     finding = invert(Analytic(updates=4), observed)
