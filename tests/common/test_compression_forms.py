@@ -36,7 +36,7 @@ def rng() -> np.random.Generator:
 
 
 @pytest.mark.parametrize("name", FORMS)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(values=VALUES)
 def test_a_form_takes_the_bytes_it_says_and_what_it_sends_is_sent_again_without_loss(
     name: str, values: np.ndarray
@@ -50,7 +50,7 @@ def test_a_form_takes_the_bytes_it_says_and_what_it_sends_is_sent_again_without_
         assert np.array_equal(form.unpack(form.pack(arrived, rng()), values.size), arrived)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(values=VALUES)
 def test_bfloat16_is_torchs(values: np.ndarray) -> None:
     ours = Bfloat16().unpack(Bfloat16().pack(values, rng()), values.size)
@@ -73,7 +73,7 @@ def test_whole_numbers_of_four_bits_by_hand() -> None:
 
 
 @pytest.mark.parametrize("bits", [8, 4])
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(values=VALUES)
 def test_no_rounded_value_is_a_whole_step_off_and_none_is_cut(bits: int, values: np.ndarray) -> None:
     form = ScaledIntegers(bits, 8)
@@ -86,7 +86,7 @@ def test_no_rounded_value_is_a_whole_step_off_and_none_is_cut(bits: int, values:
 
 @pytest.mark.parametrize("bits", [8, 4])
 def test_the_mean_of_many_roundings_is_the_value_within_five_standard_errors(bits: int) -> None:
-    form, times = ScaledIntegers(bits, 6), 4000
+    form, times = ScaledIntegers(bits, 6), 1500
     values, draws = np.array([1.0, -0.003, 0.31, 0.007, -0.62, 0.0]), rng()
     found = np.array([form.unpack(form.pack(values, draws), 6) for _ in range(times)], np.float64)
     step = 1 / form.largest * (1 + 2**-7)
@@ -95,7 +95,7 @@ def test_the_mean_of_many_roundings_is_the_value_within_five_standard_errors(bit
     assert found[:, 1].std() > 0  # what is below a step is sent now and then, not never
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(values=VALUES, share=st.floats(0.001, 1.0))
 def test_the_largest_values_are_those_of_a_stable_sort(values: np.ndarray, share: float) -> None:
     count = min(values.size, max(1, ceil(share * values.size)))
@@ -113,18 +113,18 @@ def test_top_k_takes_the_shorter_way_to_say_places() -> None:
 
 
 def test_drawn_places_are_the_same_for_all_new_in_every_round_and_evenly_spread() -> None:
-    rounds = [DrawnValues(0.2, 7, number, scaled=False).places(10).tolist() for number in range(1, 2001)]
+    rounds = [DrawnValues(0.2, 7, number, scaled=False).places(10).tolist() for number in range(1, 1001)]
     assert rounds[0] == DrawnValues(0.2, 7, 1, scaled=True).places(10).tolist()
     counts = np.bincount(np.concatenate(rounds), minlength=10)
-    assert counts.sum() == 4000 and np.abs(counts - 400).max() < 5 * np.sqrt(400)
+    assert counts.sum() == 2000 and np.abs(counts - 200).max() < 5 * np.sqrt(200)
     assert all(len(set(one)) == 2 for one in rounds)
 
 
 def test_drawn_values_without_feedback_are_the_update_on_average_over_all_draws() -> None:
     values = np.array([1.0, -2.0, 3.0, 0.5, 7.0], np.float32)
-    found = [DrawnValues(0.4, 1, number, scaled=True) for number in range(3000)]
+    found = [DrawnValues(0.4, 1, number, scaled=True) for number in range(1000)]
     mean = np.mean([one.unpack(one.pack(values, rng()), 5) for one in found], axis=0)
-    assert np.abs(mean - values).max() < 5 * 7 * np.sqrt(1.5 / 3000)
+    assert np.abs(mean - values).max() < 5 * 7 * np.sqrt(1.5 / 1000)
 
 
 def test_steps_of_a_sum_by_hand() -> None:
@@ -137,8 +137,8 @@ def test_steps_of_a_sum_by_hand() -> None:
 
 def test_steps_of_a_sum_have_no_bias() -> None:
     draws, values = rng(), np.array([0.25, -2.9, 6.5])
-    found = np.mean([WholeSteps(1.0, 4).rounded(values, draws) for _ in range(4000)], axis=0)
-    assert np.abs(found - values).max() < 5 * 0.5 / np.sqrt(4000)
+    found = np.mean([WholeSteps(1.0, 4).rounded(values, draws) for _ in range(1500)], axis=0)
+    assert np.abs(found - values).max() < 5 * 0.5 / np.sqrt(1500)
 
 
 @pytest.mark.parametrize("kind", ["bfloat16", "int8", "int4", "top_k", "random_k"])
