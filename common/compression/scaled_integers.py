@@ -21,6 +21,8 @@ from common.errors import WireError
 from common.sums.update import Vector
 
 INFINITE = 0x7F80
+AT_ONCE = 1 << 16
+"""Values that are rounded together: in memory that stays in the cache, however long an update is."""
 
 
 @dataclass(frozen=True)
@@ -41,15 +43,27 @@ class ScaledIntegers:
 
     def pack(self, values: NDArray[np.floating], rng: np.random.Generator) -> NDArray[np.uint8]:
         """Scales first, then the whole numbers, L added to each."""
+        scales = np.empty(self._blocks(values.size), "<u2")
+        codes = np.empty((scales.size, self.block), np.uint8)
+        at_once = max(1, AT_ONCE // self.block)
+        for start in range(0, scales.size, at_once):
+            rows = slice(start, start + at_once)
+            scales[rows], codes[rows] = self._coded(values[start * self.block : rows.stop * self.block], rng)
+        flat = codes.reshape(-1)[: values.size]
+        return np.concatenate([scales.view(np.uint8), self._joined(flat)])
+
+    def _coded(
+        self, values: NDArray[np.floating], rng: np.random.Generator
+    ) -> tuple[NDArray[np.uint16], NDArray[np.uint8]]:
+        """Scales and whole numbers of some blocks, the last filled up with zeros."""
         blocks = np.zeros((self._blocks(values.size), self.block))
         blocks.reshape(-1)[: values.size] = values
         scales = rounded_up((np.abs(blocks).max(axis=1, initial=0.0) / self.largest).astype(np.float32))
         scale = widened(scales).astype(np.float64)[:, None]
-        steps = np.divide(blocks, scale, out=np.zeros_like(blocks), where=scale > 0)
-        steps = np.floor(steps + rng.random(steps.shape))
-        codes = np.clip(steps, -self.largest, self.largest) + self.largest
-        flat = codes.astype(np.uint8).reshape(-1)[: values.size]
-        return np.concatenate([scales.astype("<u2").view(np.uint8), self._joined(flat)])
+        np.divide(blocks, scale, out=blocks, where=scale > 0)
+        blocks[scales == 0] = 0.0
+        steps = np.floor(np.add(blocks, rng.random(blocks.shape), out=blocks), out=blocks)
+        return scales, (np.clip(steps, -self.largest, self.largest, out=steps) + self.largest).astype(np.uint8)
 
     def unpack(self, data: NDArray[np.uint8], length: int) -> Vector:
         """A scale below 0, infinite or NaN is refused, and so is a whole number beyond L."""
