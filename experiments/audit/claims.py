@@ -7,6 +7,7 @@ from math import inf
 from pathlib import Path
 from typing import Any
 
+from common.compression.cost import compression_words
 from common.data.cases import SiteId
 from common.errors import FileError
 from common.files.json_files import read_table
@@ -56,7 +57,7 @@ def claim_of(study: Study, folder: Path, hospitals: int, roster: Sequence[SiteId
         binds_coordinator=study.privacy is None or MECHANISMS.build(study.privacy).place != "server",
         relation="" if promise is None else promise.relation,
         beside=None if promise is None else promise.beside,
-        trusts=said(study, hospitals),
+        trusts=(*said(study, hospitals), *compression_words(study)),
         not_covered=() if promise is None else promise.not_covered,
     )
 

@@ -12,6 +12,7 @@ import pytest
 from common.compression.scaled_integers import ScaledIntegers
 from common.study.study import Study
 from common.sums.exchange import Payload
+from experiments.audit.claims import claim_of
 from experiments.engines._quiet import Outcome, run_quietly
 from experiments.evidence.observing import observe, sent_orders
 from experiments.evidence.recomputed_updates import own_updates
@@ -78,6 +79,8 @@ def test_what_the_audit_reads_is_what_arrived_and_what_hospitals_send_again(
 ) -> None:
     run_quietly(tiny("rounds=2", "federation.record_traffic=true", *own), tmp_path)
     seen, orders = observe(tmp_path), sent_orders(tmp_path)
+    told = claim_of(seen.study, tmp_path, 4, seen.sites).trusts
+    assert ("depends on the hospital's patients" in " ".join(told)) == (own == (TOP_K,))
     read = {(one.round, one.site): one.update.vectors[0] for one in seen.singles}
     again = own_updates(seen.study, orders, seen.sites, [1, 2])
     assert len(read) == 8 and not seen.opaque
