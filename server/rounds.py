@@ -50,6 +50,7 @@ from server.progress import RoundStarted
 from server.public_numbers import training_sizes
 from server.server_half import own_state
 from server.server_privacy import PrivateTerms
+from server.small_hospitals import told_alone
 from server.strategy import Contributions, State, Strategy, in_round
 from server.told_statistics import no_training_told, training_told, under, values
 from server.traffic import TO_HOSPITAL, TO_SERVER
@@ -236,7 +237,7 @@ class Rounds:
         else:
             sites = self._usable(collected.replies, split)
             parts = [*sites.values()]
-        told = {site: self._shown(scores) for site, scores in sites.items()}
+        told = self._told_alone(sites, split)
         beside = details(self.study, merge(parts), self._is_single("test" if split == FINE_TUNED else split))
         return {"sites": told, "pooled": self._shown(merge(parts)), **beside}
 
@@ -269,9 +270,14 @@ class Rounds:
         """Every hospital's scores in `replies`, and those of all their cases together."""
         sites = self._usable(replies, split)
         return {
-            "sites": {site: self._shown(scores) for site, scores in sites.items()},
+            "sites": self._told_alone(sites, split),
             "pooled": self._shown(merge(sites.values())),
         }
+
+    def _told_alone(self, sites: Mapping[SiteId, Statistics], split: str) -> dict[SiteId, dict[str, float | None]]:
+        """Of each hospital that is large enough for a score of its own."""
+        alone = told_alone(self.study, self.members, split)
+        return {site: self._shown(scores) for site, scores in sites.items() if site in alone}
 
     def _usable(self, replies: Mapping[SiteId, Payload], split: str) -> dict[SiteId, dict[str, Mean]]:
         """What hospitals sent, each checked; whoever sent something else is dropped."""

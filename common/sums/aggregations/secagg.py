@@ -99,6 +99,10 @@ class SecureAggregation:
         """Rounding alone, where nothing was clipped."""
         return self.codec.largest_error(hospitals, Agreement.of(expected.largest_weight, expected))
 
+    def bytes_a_value(self, hospitals: int) -> int:
+        """Of a word that holds the sum."""
+        return Ring.holding(self.value_bits, hospitals).width
+
     def check(self, hospitals: int) -> None:
         """Raise StudyError where the sum does not fit a word, or the threshold not the number of hospitals."""
         self.sums.threshold.of(hospitals)
