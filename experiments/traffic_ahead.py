@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from flwr.app import Message
 
 from client.hospital import site_names
+from common.compression.cost import FULL_BYTES, update_bytes
 from common.data.names import SiteId
 from common.study.catalogue import AGGREGATIONS, STRATEGIES
 from common.study.schedule import evaluated_split, final_splits
@@ -16,9 +16,9 @@ from common.study.study import Study
 from common.sums.abilities import abilities, can
 from common.sums.aggregation import Aggregation
 from common.sums.cohorts import Cohorts, reveals
-from common.wire.message_bytes import size_of
+from common.wire.message_bytes import content_to_bytes
 from common.wire.records import to_records
-from common.wire.train_requests import LEGS, Order, to_payload
+from common.wire.train_requests import Order, to_payload
 from server.reporting.wording import size
 from server.strategy import Strategy
 
@@ -31,6 +31,8 @@ LEGS_BESIDE, LEG_ANSWER_BYTES = 4, 130
 SENT_A_PAIR, RECEIVED_A_PAIR = 316, 115
 """Of names, keys and shares, for each hospital and each other, as measured with 12 and 36 of them under `secagg`."""
 RUN_NAME = "0" * 32
+ENVELOPE_BYTES = 80
+"""Of a message's own names and times, around its content."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,18 @@ def traffic_facts(study: Study, parameters: int) -> Sequence[str]:
             "federation.evaluate_fraction or a larger federation.evaluate_every"
         )
     paired = reveals(study) == "sum" and can(aggregation, "bytes_a_value")
-    return (f"{said}{'. Keys and shares of its sums are in it' * paired}.",)
+    return (f"{said}{'. Keys and shares of its sums are in it' * paired}.", *_compressed(study, cohorts, parameters))
+
+
+def _compressed(study: Study, cohorts: Cohorts, parameters: int) -> Sequence[str]:
+    """What an update takes where the study compresses it, beside what it takes in full."""
+    if study.federation.compression is None:
+        return ()
+    width = _width(AGGREGATIONS.build(study.aggregation), len(cohorts.of_round(1).sites))
+    less, full = update_bytes(study, parameters, width), FULL_BYTES * parameters
+    return (
+        f"An update takes {size(less)} of the {size(full)} that its values take in full (federation.compression).",
+    )
 
 
 def ahead(study: Study, cohorts: Cohorts, parameters: int) -> Ahead | None:
@@ -83,10 +96,11 @@ def ahead(study: Study, cohorts: Cohorts, parameters: int) -> Ahead | None:
     sent = received = scoring = 0.0
     for number in numbers:
         sites = cohorts.of_round(number).sites
-        own, update = _request(study, number, parameters, 1 + work.controlled), work.vectors * parameters
+        own = _request(study, number, parameters, 1 + work.controlled)
+        update = work.vectors * update_bytes(study, parameters, _width(aggregation, len(sites)))
         beside = _of_sums(study, len(sites)) if sums else (0.0, 0.0)
         sent += len(sites) * own + beside[0]
-        received += len(sites) * (update * _width(aggregation, len(sites)) + ANSWER_BYTES) + beside[1]
+        received += len(sites) * (update + ANSWER_BYTES) + beside[1]
         apart = _scoring_alone(study, cohorts, number, sites) if not sums else 0
         scoring += apart * _request(study, number, parameters, 1)
         received += apart * ANSWER_BYTES
@@ -120,4 +134,4 @@ def _request(study: Study, number: int, parameters: int, vectors: int) -> int:
     """Bytes of a request as serialised: its array by its length, since every value takes four."""
     splits = final_splits(study) if number > study.rounds else (study.federation.evaluate_split,)
     order = Order(study.json, number, np.zeros(1, np.float32), None, evaluate=splits)
-    return size_of(Message(to_records(to_payload(order, RUN_NAME)), 1, LEGS["round"])) + 4 * parameters * vectors
+    return ENVELOPE_BYTES + len(content_to_bytes(to_records(to_payload(order, RUN_NAME)))) + 4 * parameters * vectors
