@@ -7,7 +7,7 @@ import math
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -102,8 +102,9 @@ def _row(kept: KeptRows, size: Size, program: str, console: Console) -> Row:
     names: dict[str, str | int] = {"axis": size.axis, "size": f"{size.value:g}", "program": program}
     if why:
         return {**names, "why": why}
+    what = [size.hospitals, size.parameters, size.cases, ROUNDS, COHORT]  # in two tables, and measured once
     try:
-        return kept.row(names, json.dumps([asdict(size), ROUNDS, COHORT]), lambda: _measured(size, program))
+        return {**kept.row({"program": program}, json.dumps(what), lambda: _measured(size, program)), **names}
     except EngineError as error:
         console.print(f"{program}, {size.axis} {size.value:g}: {error}", style="yellow")
         return {**names, "why": "it failed"}
@@ -121,7 +122,9 @@ def _measured(size: Size, program: str) -> Mapping[str, float]:
         place = Path(name)
         _write_pool(place, size, program.startswith("ours"))
         command, marks = _ours(place, size, program) if program.startswith("ours") else _peer(place, size, program)
-        return _figures(watched(command, marks, place / "log", LONGEST_S))
+        taken = watched(command, marks, place / "log", LONGEST_S)
+    described = {"hospitals": size.hospitals, "parameters": size.parameters, "cases": size.cases}
+    return described | _figures(taken)
 
 
 def _figures(taken: Taken) -> dict[str, float]:
