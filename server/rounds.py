@@ -28,6 +28,7 @@ from common.wire.boundary import guarded
 from common.wire.decoding import statistics_from_numbers
 from common.wire.train_requests import Order, to_payload
 from server.checkpoint import Checkpoint, Fallback
+from server.compressed_rounds import collect_compressed, hospitals_keep_state
 from server.defence import (
     TakenBack,
     keep_bounded,
@@ -171,7 +172,7 @@ class Rounds:
             gone = lost(before, before.round + 1, str(error).split(":")[0])
             after = gone.after
         after = replace(after, state={**after.state, **kept_factor(ranged.factor)})
-        if self.strategy.work().controlled or self.study.training.personal:
+        if hospitals_keep_state(self.study, self.strategy.work()):
             after = replace(after, owed=owed_after(owed, after.round, ranged.collected))
         return after, gone
 
@@ -315,7 +316,10 @@ class Rounds:
         asks_votes = reference is not None
         expected = self._expected(len(before.parameters), work.vectors, splits, cohort, None, asks_votes)
         expected = replace(expected, range_factor=factor)
-        collected = self.aggregation.collect(self.exchange, requests, frozenset(cohort.sites), expected)
+        if self.study.federation.compression is None:
+            collected = self.aggregation.collect(self.exchange, requests, frozenset(cohort.sites), expected)
+        else:
+            collected = collect_compressed(self.study, self.aggregation, self.exchange, requests, expected)
         return keep_bounded(self.study, collected, self.exchange)
 
     def _asked_for_scores(self, number: int, scores: bool, votes: bool) -> set[SiteId]:

@@ -19,6 +19,7 @@ from common.privacy.abilities import check_declared
 from common.study.audit_settings import Audit
 from common.study.catalogue import AGGREGATIONS, ENGINES, MECHANISMS, PARTITIONS, SOURCES, STRATEGIES, TASKS
 from common.study.checks import non_negative
+from common.study.compression_checks import check_compression
 from common.study.defence_settings import Defence, check_defence
 from common.study.dossier_settings import Dossier
 from common.study.federation import Federation
@@ -65,24 +66,22 @@ class Study:
 
     title: what a study is called. source: where its cases come from. task: what is learned. All else has a default.
 
-    aggregation: not given in a study's text, "secagg" where the strategy needs only sums, else "plain".
-    privacy: not given, or "none", no noise. server_schedule: of strategy.learning_rate, as training.schedule is of
-    training.learning_rate. stopping: not given, all rounds are run.
-    fine_tuning: not given, none. purposes: words by which a person's consent may
-    name the study, beside its title; like all of it they are what each hospital's own people approve. plugins: the
-    SHA-256 of every plug-in, its file and those of its own that it imports, by its module or path: found when the
-    study is first read, not written by anybody, and from then on the same. rounds: how many; 0 trains nothing, and
-    scores the model that `start` names, or that the network brings.
+    aggregation: not given in a study's text, "secagg" where the strategy needs only sums, else "plain". privacy: not
+    given, or "none", no noise. server_schedule: of strategy.learning_rate, as training.schedule is of
+    training.learning_rate. stopping: not given, all rounds are run. fine_tuning: not given, none. purposes: words by
+    which a person's consent may name the study, beside its title; like all of it they are what each hospital's own
+    people approve. plugins: the SHA-256 of every plug-in, its file and those of its own that it imports, by its
+    module or path: found when the study is first read, not written by anybody, and from then on the same. rounds:
+    how many; 0 trains nothing, and scores the model that `start` names, or that the network brings.
 
     strategy: what the coordinator makes of the hospitals' sum. seed: of all chance: the same seed gives the same
-    model. description: a sentence or two for whoever reads the report. partition: how a pool of patients is
-    divided into hospitals, in simulation. start: the model to begin from. training: how a hospital trains on its
-    own cases. split: shares of its persons for training, validation and test. federation: who takes part in a
-    round, and who is waited for. defence: against a hospital that poisons the model.
-    baselines: models trained without a federation, to compare. audit: how long
-    attacks take, and when a light is amber or red. report: what the report tells of groups of persons. dossier:
-    purpose, parties and legal basis, for whoever signs. analyses: questions that hospitals answer with sums,
-    beside any model: `wardround ask`. engine: how it runs, on one machine or on many.
+    model. description: a sentence or two for whoever reads the report. partition: how a pool of patients is divided
+    into hospitals, in simulation. start: the model to begin from. training: how a hospital trains on its own cases.
+    split: shares of its persons for training, validation and test. federation: who takes part in a round, and who is
+    waited for. defence: against a hospital that poisons the model. baselines: models trained without a federation,
+    to compare. audit: how long attacks take, and when a light is amber or red. report: what the report tells of
+    groups of persons. dossier: purpose, parties and legal basis, for whoever signs. analyses: questions that
+    hospitals answer with sums, beside any model: `wardround ask`. engine: how it runs, on one machine or on many.
     """
 
     title: str = field(metadata={EXAMPLE: 'title = "Brain tumours of three hospitals"'})
@@ -329,6 +328,7 @@ def _check_pairs(study: Study) -> None:
     by_score = study.federation.stop_at_score is not None
     check_stopping(study.stopping, study.federation.evaluate_every, study.privacy is not None, by_score)
     check_defence(study.defence, study.privacy is not None, study.split.validation, study.strategy.name, work)
+    check_compression(study.federation, work, study.strategy, study.privacy, study.defence, study.aggregation)
     _check_withheld(study)
     _check_held_out(study)
     _check_analyses(study)
