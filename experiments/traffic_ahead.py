@@ -9,6 +9,7 @@ import numpy as np
 from flwr.app import Message
 
 from client.hospital import site_names
+from common.compression.form import drawn_of, form_of
 from common.data.names import SiteId
 from common.study.catalogue import AGGREGATIONS, STRATEGIES
 from common.study.schedule import evaluated_split, final_splits
@@ -83,10 +84,11 @@ def ahead(study: Study, cohorts: Cohorts, parameters: int) -> Ahead | None:
     sent = received = scoring = 0.0
     for number in numbers:
         sites = cohorts.of_round(number).sites
-        own, update = _request(study, number, parameters, 1 + work.controlled), work.vectors * parameters
+        own = _request(study, number, parameters, 1 + work.controlled)
+        update = _update_bytes(study, aggregation, number, work.vectors * parameters, len(sites))
         beside = _of_sums(study, len(sites)) if sums else (0.0, 0.0)
         sent += len(sites) * own + beside[0]
-        received += len(sites) * (update * _width(aggregation, len(sites)) + ANSWER_BYTES) + beside[1]
+        received += len(sites) * (update + ANSWER_BYTES) + beside[1]
         apart = _scoring_alone(study, cohorts, number, sites) if not sums else 0
         scoring += apart * _request(study, number, parameters, 1)
         received += apart * ANSWER_BYTES
@@ -99,8 +101,14 @@ def ahead(study: Study, cohorts: Cohorts, parameters: int) -> Ahead | None:
     return Ahead(*a_round, *total, times * scoring + final)
 
 
-def _width(aggregation: Aggregation, hospitals: int) -> int:
-    return abilities(aggregation).bytes_a_value(hospitals)
+def _update_bytes(study: Study, aggregation: Aggregation, number: int, values: int, hospitals: int) -> int:
+    """Of one hospital's update of so many `values`, as `[federation.compression]` makes it."""
+    compression, width = study.federation.compression, abilities(aggregation).bytes_a_value(hospitals)
+    if compression is not None and reveals(study) == "each":
+        return form_of(compression, study.seed, number).size(values)
+    if compression is not None and compression.kind == "random_k":
+        return width * drawn_of(compression, study.seed, number).places(values).size
+    return width * values
 
 
 def _of_sums(study: Study, hospitals: int) -> tuple[float, float]:
