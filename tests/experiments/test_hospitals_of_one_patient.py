@@ -128,6 +128,7 @@ NETWORK = 'task={name="classification",network={name="mlp",hidden=[200,200]}}'
     "overrides",
     [
         ("aggregation=plain", "federation.client_fraction=0.25"),
+        ("aggregation=plain", "federation.compression={kind='int8'}", "federation.evaluate_every=0", "rounds=1"),
         ("aggregation=plain", "federation.client_fraction=0.25", "federation.evaluate_fraction=0.25"),
         ("aggregation=secagg", "federation.client_fraction=0.5", "rounds=1"),
         ("aggregation=plain", "federation.evaluate_every=0", "rounds=1", "federation.compression={kind='int8'}"),
