@@ -85,7 +85,7 @@ def answering(exchange: InMemoryExchange) -> dict[str, tuple[SiteId, ...]]:
 
 def fewest(exchange: InMemoryExchange) -> int:
     assert isinstance(exchange.aggregation, SecureAggregation)
-    return exchange.aggregation.sums.threshold.of(len(exchange.updates))
+    return exchange.aggregation.threshold_in(len(exchange.updates))
 
 
 @SLOW

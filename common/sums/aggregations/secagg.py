@@ -27,35 +27,44 @@ a round fail, though not reveal anything. Who took part and when, which is known
 the server is refused where other hospitals survive in it than the first time.
 
 **Cost and limits.** Each hospital makes a mask for each other: time grows with their number, bytes hardly (about
-300 for each other hospital). Meant for up to about a hundred hospitals a round; for more, a sparse graph of pairs
-(Bell et al. 2020) would do, which is not built. The server expands one mask for each survivor, and one for each pair
-of a survivor and a dropped one.
+300 for each other hospital). With more than a hundred hospitals a round a hospital has masks in common with
+those that it chose, and those that chose it, alone (Bell et al. 2020; `_neighbourhood` has the two theorems,
+`_sparse_client` the legs): about log n of them. Linear in n stay one signature of survivors a hospital, and lists of
+names. The server expands one mask for each survivor, and one for each pair of a survivor and a dropped one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import numpy as np
 
 from common.data.cases import SiteId
+from common.errors import StudyError
 from common.sums.abilities import Keys
 from common.sums.aggregation import Aggregation, Local
 from common.sums.aggregations._adding import Adding
 from common.sums.aggregations._agreement import Agreement, read_agreement
 from common.sums.aggregations._fixed_point import FixedPoint
+from common.sums.aggregations._neighbourhood import Demand, Neighbourhood, least_neighbourhood
 from common.sums.aggregations._ring import Ring, Words
-from common.sums.aggregations._secagg_client import MaskedSum
-from common.sums.aggregations._secagg_server import open_sum
+from common.sums.aggregations._secagg_client import PLAINLY, Accept, MaskedSum
+from common.sums.aggregations._secagg_server import Opened, open_sum
+from common.sums.aggregations._sparse_client import SparseSum
+from common.sums.aggregations._sparse_server import open_sparse_sum
 from common.sums.aggregations._summed import collected, nothing
 from common.sums.aggregations._threshold import Threshold
 from common.sums.aggregations._wide_sum import accepting, collected_wide, form_of, packed
+from common.sums.cohort import Cohort
 from common.sums.exchange import Collected, Exchange, Expected, Payload, Reveals
 from common.sums.update import Update
 from common.sums.wide import CollectedWide
+
+MOST_IN_PAIRS = 100
+"""Hospitals of a round that "auto" has share with all others."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +72,12 @@ class SecureAggregation:
     """value_bits: of each value. largest_value: values u_k n_k / (largest n) beyond it are clipped, and counted.
 
     threshold, colluding: how many hospitals open a sum, and how many may help a cheating server; see `Threshold`.
+    neighbours: with how many others of its own choice a hospital shares its secrets: "all", a number, or "auto": all
+    of up to 100 hospitals a round, and of more the least number that keeps the three next.
+    lost_share: share of a round's hospitals that may be lost in any of its legs.
+    secrecy_bits: a round of chosen neighbours tells more than one sum with a chance of at most 2^-secrecy_bits, where
+    as many as `colluding`, or a tenth of the round, help a server that cheats and loses whom it likes.
+    success_bits: such a round fails with a chance of at most 2^-success_bits, where no more than lost_share are lost.
     A word takes the fewest of 2, 3 and 4 bytes that hold value_bits + log2(hospitals): 24 bits with up to 256
     hospitals take 4, 16 bits take 3.
     """
@@ -77,23 +92,55 @@ class SecureAggregation:
     largest_value: float = 1.0
     threshold: int | None = None
     colluding: int = 0
+    neighbours: Literal["auto", "all"] | int = "auto"
+    lost_share: float = 0.1
+    secrecy_bits: int = 40
+    success_bits: int = 30
 
     def __post_init__(self) -> None:
         FixedPoint(self.value_bits, self.largest_value)
+        if not 0 <= self.lost_share < 0.5:
+            raise StudyError(f"aggregation.lost_share must be at least 0 and below 0.5; it is {self.lost_share:g}.")
+        for name, bits in (("secrecy_bits", self.secrecy_bits), ("success_bits", self.success_bits)):
+            if not 1 <= bits <= 128:
+                raise StudyError(f"aggregation.{name} must be between 1 and 128; it is {bits}.")
 
     @cached_property
     def codec(self) -> FixedPoint:
         """How updates become words."""
         return FixedPoint(self.value_bits, self.largest_value)
 
-    @cached_property
-    def sums(self) -> MaskedSum:
-        """How words are added up."""
-        return MaskedSum("secagg", Threshold(self.threshold, self.colluding))
+    def sums_in(self, hospitals: int) -> MaskedSum:
+        """How words of a round of so many are added up. Raises StudyError where the settings do not fit that."""
+        graph = self.graph_in(hospitals)
+        if graph is None:
+            return MaskedSum("secagg", Threshold(self.threshold, self.colluding))
+        return SparseSum("secagg", Threshold(self.threshold, self._demand(hospitals).colluding), graph=graph)
+
+    def graph_in(self, hospitals: int) -> Neighbourhood | None:
+        """How many others a hospital shares its secrets with, and how many open its mask; None where with all."""
+        demand = self._demand(hospitals)
+        if isinstance(self.neighbours, int):
+            return demand.with_chosen(self.neighbours)
+        if not self._is_sparse(hospitals):
+            return None
+        found = least_neighbourhood(demand)
+        return None if found is None or 2 * found.chosen >= hospitals - 1 else found
+
+    def _is_sparse(self, hospitals: int) -> bool:
+        return self.neighbours != "all" and (self.neighbours != "auto" or hospitals > MOST_IN_PAIRS)
+
+    def _demand(self, hospitals: int) -> Demand:
+        return Demand.of(hospitals, self.colluding, self.lost_share, self.secrecy_bits, self.success_bits)
 
     def threshold_in(self, hospitals: int) -> int:
-        """How many secret shares open a mask."""
-        return self.sums.threshold.of(hospitals)
+        """How many hospitals must sign one set of survivors."""
+        return self.sums_in(hospitals).threshold.of(hospitals)
+
+    def shares_in(self, hospitals: int) -> int:
+        """How many secret shares open a hospital's masks."""
+        graph = self.graph_in(hospitals)
+        return self.threshold_in(hospitals) if graph is None else graph.needed
 
     def largest_error(self, hospitals: int, expected: Expected) -> float:
         """Rounding alone, where nothing was clipped."""
@@ -101,7 +148,14 @@ class SecureAggregation:
 
     def check(self, hospitals: int) -> None:
         """Raise StudyError where the sum does not fit a word, or the threshold not the number of hospitals."""
-        self.sums.threshold.of(hospitals)
+        demand = self._demand(hospitals)
+        threshold = Threshold(self.threshold, self.colluding).of(hospitals)
+        if self._is_sparse(hospitals) and threshold > hospitals - demand.lost:
+            raise StudyError(
+                f"aggregation.lost_share lets {demand.lost} of {hospitals} hospitals be lost, and {threshold} must "
+                "be there to open a sum: give a smaller lost_share or threshold."
+            )
+        self.threshold_in(hospitals)
         Ring.holding(self.value_bits, hospitals)
 
     def collect(
@@ -115,7 +169,7 @@ class SecureAggregation:
         agreement = Agreement.of(expected.cohort.sites, expected)
         self.check(len(agreement.sites))
         accept = partial(self._accept, self._ring(agreement), self.codec.length(agreement))
-        opened = open_sum(self.sums, exchange, requests, agreement, expected.cohort, accept)
+        opened = self._open(exchange, requests, agreement, expected.cohort, accept)
         if opened is None:
             return nothing()
         residues = self._ring(agreement).residues(opened.total).astype(np.uint64)
@@ -126,7 +180,9 @@ class SecureAggregation:
         """The update's words under masks, packed, and nothing else."""
         agreement = read_agreement(request)
         words = self.codec.encode(update, agreement, local.rng, local.most_clipped)
-        return Payload(data=self._ring(agreement).pack(self.sums.mask(words, request, local)))
+        sums = self.sums_in(len(local.cohort.sites))
+        masked = sums.mask(words, request, local)
+        return Payload(data=self._ring(agreement).pack(masked), words=sums.beside(local))
 
     def collect_wide(
         self, exchange: Exchange, requests: Mapping[SiteId, Payload], expected: Expected
@@ -136,17 +192,33 @@ class SecureAggregation:
         self.check(len(agreement.sites))
         form = form_of(agreement)
         cohort, adding = expected.cohort, Adding(form)
-        opened = open_sum(self.sums, exchange, requests, agreement, cohort, accepting(form), adding)
+        opened = self._open(exchange, requests, agreement, cohort, accepting(form), adding)
         return collected_wide(form, None if opened is None else opened.total, () if opened is None else opened.sites)
 
     def protect_wide(self, numbers: Sequence[int], request: Payload, local: Local) -> Payload:
         """The numbers under masks, and nothing else."""
         form = form_of(read_agreement(request))
-        return packed(self.sums.mask(form.pack(numbers), request, local, Adding(form)))
+        sums = self.sums_in(len(local.cohort.sites))
+        masked = sums.mask(form.pack(numbers), request, local, Adding(form))
+        return replace(packed(masked), words=sums.beside(local))
 
     def answer(self, leg: str, request: Payload, local: Local) -> Payload:
         """Keys, shares, survivors, unmask."""
-        return self.sums.answer(leg, request, local)
+        return self.sums_in(len(local.cohort.sites)).answer(leg, request, local)
+
+    def _open(
+        self,
+        exchange: Exchange,
+        requests: Mapping[SiteId, Payload],
+        agreement: Agreement,
+        cohort: Cohort,
+        accept: Accept,
+        adding: Adding = PLAINLY,
+    ) -> Opened | None:
+        sums = self.sums_in(len(agreement.sites))
+        if isinstance(sums, SparseSum):
+            return open_sparse_sum(sums, exchange, requests, agreement, cohort, accept, adding)
+        return open_sum(sums, exchange, requests, agreement, cohort, accept, adding)
 
     def _ring(self, agreement: Agreement) -> Ring:
         return Ring.holding(self.value_bits, len(agreement.sites))
