@@ -11,6 +11,7 @@ import pytest
 from scipy.stats import chi2, hypergeom
 
 from common.errors import StudyError
+from common.sums.abilities import readers_of
 from common.sums.aggregations._chosen import chosen
 from common.sums.aggregations._neighbourhood import (
     Demand,
@@ -92,6 +93,15 @@ def test_few_hospitals_share_with_all_and_many_with_some() -> None:
     # With 54 choices of its own and 54 others' a hospital would have nearly all for neighbours.
     assert SecureAggregation(colluding=45).graph_in(101) is None
     assert SecureAggregation(neighbours=90).graph_in(1000) is not None
+
+
+def test_who_can_read_whom_is_said_with_what_the_graph_promises() -> None:
+    said = readers_of(SecureAggregation(), 1000)
+    assert "its secrets with 70 of 999 others" in said and "42 of its own choice open its masks" in said
+    # 71.8 and 31.5 bits, as the theorems give them.
+    assert "Up to 100 hospitals that collude" in said and "at most one in 10^21 a round" in said
+    assert "up to 100 are lost, a round fails with a chance of one in 10^9 at most" in said
+    assert readers_of(SecureAggregation(), 100) == SecureAggregation.readers
 
 
 @pytest.mark.parametrize(

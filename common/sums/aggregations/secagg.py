@@ -38,6 +38,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
+from math import log10
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -49,7 +50,13 @@ from common.sums.aggregation import Aggregation, Local
 from common.sums.aggregations._adding import Adding
 from common.sums.aggregations._agreement import Agreement, read_agreement
 from common.sums.aggregations._fixed_point import FixedPoint
-from common.sums.aggregations._neighbourhood import Demand, Neighbourhood, least_neighbourhood
+from common.sums.aggregations._neighbourhood import (
+    Demand,
+    Neighbourhood,
+    failure_bits,
+    least_neighbourhood,
+    secrecy_bits,
+)
 from common.sums.aggregations._ring import Ring, Words
 from common.sums.aggregations._secagg_client import PLAINLY, Accept, MaskedSum
 from common.sums.aggregations._secagg_server import Opened, open_sum
@@ -65,6 +72,8 @@ from common.sums.wide import CollectedWide
 
 MOST_IN_PAIRS = 100
 """Hospitals of a round that "auto" has share with all others."""
+MOST_TOLD_BITS = 128
+"""No key is longer."""
 
 
 @dataclass(frozen=True)
@@ -126,6 +135,21 @@ class SecureAggregation:
             return None
         found = least_neighbourhood(demand)
         return None if found is None or 2 * found.chosen >= hospitals - 1 else found
+
+    def readers_in(self, hospitals: int) -> str:
+        """Who can read a single update of a round of so many, and whom it takes."""
+        graph, demand = self.graph_in(hospitals), self._demand(hospitals)
+        if graph is None:
+            return self.readers
+        return (
+            "The coordinator reads the sum over the hospitals that took part. In each round a hospital shares its "
+            f"secrets with {graph.chosen} of {hospitals - 1:,} others, which it chooses itself, and about as many "
+            f"choose it; {graph.needed} of its own choice open its masks. Nobody reads a single update, or a sum of "
+            f"a part, unless so many of those give away the shares that they keep. Up to {demand.colluding:,} "
+            "hospitals that collude from the start, with a coordinator that cheats and calls lost whom it likes, "
+            f"succeed in that with a chance of at most {_chance(secrecy_bits(demand, graph))} a round; where up to "
+            f"{demand.lost:,} are lost, a round fails with a chance of {_chance(failure_bits(demand, graph))} at most."
+        )
 
     def _is_sparse(self, hospitals: int) -> bool:
         return self.neighbours != "all" and (self.neighbours != "auto" or hospitals > MOST_IN_PAIRS)
@@ -226,6 +250,10 @@ class SecureAggregation:
     @staticmethod
     def _accept(ring: Ring, length: int, site: SiteId, reply: Payload) -> Words:
         return ring.unpack(reply.data, length)
+
+
+def _chance(bits: float) -> str:
+    return f"one in 10^{int(min(bits, MOST_TOLD_BITS) * log10(2))}"
 
 
 aggregation: type[Aggregation] = SecureAggregation
