@@ -18,6 +18,7 @@ from hashlib import sha256, shake_256
 from common.errors import WireError
 from common.sums.aggregation import Local
 from common.sums.aggregations._key_agreement import SIGNED_KEYS_BYTES, PublicKeys, SecretKeys
+from common.sums.identity import Identity
 
 CHOICE_BYTES = 32
 ANNOUNCED_BYTES = CHOICE_BYTES + SIGNED_KEYS_BYTES
@@ -38,7 +39,12 @@ class Announced:
         """Of this hospital."""
         parts = ["wardround: neighbours", local.study, local.run, local.round, local.cohort.sites]
         choice = sha256(local.identity.sign(json.dumps(parts).encode())).digest()
-        return cls(choice, secret.announce(local.identity, _sealed(context, choice)))
+        return cls.signed(choice, secret, local.identity, context)
+
+    @classmethod
+    def signed(cls, choice: bytes, secret: SecretKeys, identity: Identity, context: bytes) -> Announced:
+        """With whatever choice."""
+        return cls(choice, secret.announce(identity, _sealed(context, choice)))
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Announced:

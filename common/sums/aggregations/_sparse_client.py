@@ -34,6 +34,7 @@ from base64 import b64decode, b64encode
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
+from itertools import islice
 
 import numpy as np
 
@@ -89,7 +90,7 @@ class SparseSum(MaskedSum):
     def beside(self, local: Local) -> dict[str, Word]:
         """This hospital's signature on the root and the order that it masked by."""
         notes = Notes(local.secrets, self.protocol)
-        return {SIGNED: b64encode(local.identity.sign(_masked_by(notes))).decode()}
+        return {SIGNED: b64encode(local.identity.sign(_alike(notes))).decode()}
 
     def _keys(self, request: Payload, local: Local) -> Payload:
         notes = self._begin(request, local)
@@ -150,14 +151,12 @@ class SparseSum(MaskedSum):
         there, choosing = set(surviving), self._choosing(notes, local)
         alive = [site for site in choosing if site in there]
         signatures = pieces(request.data, len(signers) + len(alive), SIGNATURE_BYTES)
-        signed = {
-            site for site, one in zip(signers, signatures, strict=False) if self._signed(notes, site, one, local)
-        }
-        if len(signed) < fewest:
-            raise WireError(f"{len(signed)} hospitals signed these survivors; {fewest} must.")
-        masked_by = _masked_by(notes)
-        alike = zip(alive, signatures[len(signers) :], strict=True)
-        masked = {site for site, one in alike if is_signed(local, site, one, masked_by)}
+        signed = _Signed(dict(zip(signers, signatures, strict=False)), notes["statement"], local)
+        enough = signed.count(signers, fewest)
+        if enough < fewest:
+            raise WireError(f"{enough} hospitals signed these survivors; {fewest} must.")
+        alike, beside = _alike(notes), zip(alive, signatures[len(signers) :], strict=True)
+        masked = {site for site, one in beside if is_signed(local, site, one, alike)}
         closed = {site for site in alive if site not in masked or not self._may_open(choosing[site], signed, local)}
         open_once(local, notes["opening"], surviving)
         local.keeping.commit(local.round)
@@ -166,13 +165,10 @@ class SparseSum(MaskedSum):
         notes.forget()
         return as_data(*opened)
 
-    def _signed(self, notes: Notes, site: SiteId, signature: bytes, local: Local) -> bool:
-        """This hospital signed in the leg before."""
-        return site == local.site or is_signed(local, site, signature, notes["statement"])
-
-    def _may_open(self, theirs: Sequence[int], signed: Collection[SiteId], local: Local) -> bool:
+    def _may_open(self, theirs: Sequence[int], signed: _Signed, local: Local) -> bool:
         """Whether enough of those that a hospital chose signed the survivors."""
-        return sum(local.cohort.sites[place] in signed for place in theirs) >= self.graph.needed
+        needed = self.graph.needed
+        return signed.count((local.cohort.sites[place] for place in theirs), needed) == needed
 
     def _demand_chosen(self, notes: Notes, there: Collection[SiteId], local: Local) -> None:
         """Raise WireError unless enough of those that this hospital chose are there, and were shown to it."""
@@ -211,6 +207,29 @@ class SparseSum(MaskedSum):
     def _channels(self, notes: Notes, local: Local) -> dict[SiteId, bytes]:
         sites = [local.cohort.sites[place] for place in self._shown(notes)]
         return dict(zip(sites, pieces(notes["channels"], len(sites), DIGEST_BYTES), strict=True))
+
+
+@dataclass(frozen=True)
+class _Signed:
+    """Signatures on a set of survivors, each verified when it is first counted on, and once."""
+
+    signatures: dict[SiteId, bytes]
+    statement: bytes
+    local: Local
+    found: dict[SiteId, bool] = field(default_factory=dict)
+
+    def count(self, sites: Iterable[SiteId], most: int) -> int:
+        """How many of these signed; no more are looked at once there are `most`."""
+        return len(list(islice(filter(self._is_valid, sites), most)))
+
+    def _is_valid(self, site: SiteId) -> bool:
+        """This hospital signed in the leg before."""
+        if site not in self.found:
+            signature, own = self.signatures.get(site), site == self.local.site
+            self.found[site] = signature is not None and (
+                own or is_signed(self.local, site, signature, self.statement)
+            )
+        return self.found[site]
 
 
 NOTHING = Announced.from_bytes(bytes(ANNOUNCED_BYTES))
@@ -282,9 +301,13 @@ def _entries(raw: bytes, size: int) -> Iterator[tuple[int, Announced]]:
         yield place, Announced.from_bytes(raw[start + PLACE_BYTES : start + PLACE_BYTES + ANNOUNCED_BYTES])
 
 
-def _masked_by(notes: Notes) -> bytes:
+def masked_by(context: bytes, session: bytes, order: bytes) -> bytes:
     """What a hospital signs when it masks; tells it from what is signed of survivors by its first words."""
-    return b"wardround: masked by\n" + sha256(notes["context"] + notes["session"] + notes["order"]).digest()
+    return b"wardround: masked by\n" + sha256(context + session + order).digest()
+
+
+def _alike(notes: Notes) -> bytes:
+    return masked_by(notes["context"], notes["session"], notes["order"])
 
 
 def _refuse_same_keys(announced: Sequence[Announced]) -> None:

@@ -110,9 +110,9 @@ class SecureAggregation:
         FixedPoint(self.value_bits, self.largest_value)
         if not 0 <= self.lost_share < 0.5:
             raise StudyError(f"aggregation.lost_share must be at least 0 and below 0.5; it is {self.lost_share:g}.")
-        for name, bits in (("secrecy_bits", self.secrecy_bits), ("success_bits", self.success_bits)):
-            if not 1 <= bits <= 128:
-                raise StudyError(f"aggregation.{name} must be between 1 and 128; it is {bits}.")
+        for name, bits, least in (("secrecy_bits", self.secrecy_bits, 20), ("success_bits", self.success_bits, 1)):
+            if not least <= bits <= 128:
+                raise StudyError(f"aggregation.{name} must be between {least} and 128; it is {bits}.")
 
     @cached_property
     def codec(self) -> FixedPoint:
@@ -148,7 +148,7 @@ class SecureAggregation:
             f"a part, unless so many of those give away the shares that they keep. Up to {demand.colluding:,} "
             "hospitals that collude from the start, with a coordinator that cheats and calls lost whom it likes, "
             f"succeed in that with a chance of at most {_chance(secrecy_bits(demand, graph))} a round; where up to "
-            f"{demand.lost:,} are lost, a round fails with a chance of {_chance(failure_bits(demand, graph))} at most."
+            f"{demand.lost:,} are lost, one fails with a chance of {_chance(failure_bits(demand, graph))} at most."
         )
 
     def _is_sparse(self, hospitals: int) -> bool:
