@@ -18,7 +18,7 @@ from common.study.program import this_program
 from common.study.study import Study
 from common.study.training_words import told_beside, training_remarks
 from common.study.trust import companion_words, trusted
-from common.sums.abilities import readers_of
+from common.sums.abilities import abilities, can, readers_of
 from common.sums.cohort import Groups
 from common.sums.cohorts import Cohorts, hospitals_at_start, is_covered_by_noise, reveals
 from server.reporting.sections.promise import neighbours
@@ -105,9 +105,10 @@ def _cohort_facts(study: Study, sites: Sequence[str]) -> Sequence[str]:
 
 
 def _readers(aggregation: object, hospitals: int) -> Sequence[str]:
-    """Where it depends on the number of hospitals whom it takes to read a single update."""
+    """How finely values are told, and where that depends on the number of hospitals, who can read a single update."""
     said = readers_of(aggregation, hospitals)
-    return (said,) if said != readers_of(aggregation) else ()
+    precision = (abilities(aggregation).precision_in(hospitals),) if can(aggregation, "precision_in") else ()
+    return (*((said,) if said != readers_of(aggregation) else ()), *precision)
 
 
 def _relation(study: Study) -> Sequence[str]:

@@ -94,6 +94,10 @@ class AggregationAbilities(Protocol):
         """`readers`, of a round of so many, where that depends on their number."""
         ...
 
+    def precision_in(self, hospitals: int) -> str:
+        """In a sentence: how many bytes a value takes in a round of so many, and how finely it is told."""
+        ...
+
     def largest_error(self, hospitals: int, expected: Expected) -> float:
         """Bound of the error of a sum of so many updates in any coordinate, where no value is beyond the range.
 

@@ -92,6 +92,19 @@ class Crowd:
         """Of the round, of each hospital."""
         return {site: SecretKeys.generate() for site in self.sites}
 
+    @cached_property
+    def keys(self) -> dict[SiteId, PublicKeys]:
+        """Announced by each where all share with all."""
+        return {site: one.announce(self.identity(site), self.context) for site, one in self.secrets.items()}
+
+    @cached_property
+    def announced(self) -> dict[SiteId, Announced]:
+        """By each in a sparse graph."""
+        return {
+            site: Announced.signed(os.urandom(CHOICE_BYTES), one, self.identity(site), self.context)
+            for site, one in self.secrets.items()
+        }
+
 
 @dataclass(frozen=True)
 class Seen:
@@ -142,8 +155,7 @@ class Watched:
 
     def _complete(self, own: bytes) -> tuple[Payload, tuple[SiteId, ...], bytes, int]:
         crowd = self.crowd
-        keys = {site: one.announce(crowd.identity(site), crowd.context) for site, one in crowd.secrets.items()}
-        keys[self.site] = PublicKeys.from_bytes(own)
+        keys = crowd.keys | {self.site: PublicKeys.from_bytes(own)}
         data = np.frombuffer(b"".join(one.to_bytes() for one in keys.values()), np.uint8)
         others = tuple(site for site in crowd.sites if site != self.site)
         return Payload(words=self._named(), data=data), others, _transcript.session(keys), len(others)
@@ -151,12 +163,7 @@ class Watched:
     def _sparse(self, own: bytes) -> tuple[Payload, tuple[SiteId, ...], bytes, int]:
         crowd, found = self.crowd, self.crowd.aggregation.graph_in(self.crowd.hospitals)
         assert found is not None
-        announced = {
-            site: Announced.signed(os.urandom(CHOICE_BYTES), one, crowd.identity(site), crowd.context)
-            for site, one in crowd.secrets.items()
-        }
-        announced[self.site] = Announced.from_bytes(own)
-        graph = Graph(crowd.sites, announced, found.chosen)
+        graph = Graph(crowd.sites, crowd.announced | {self.site: Announced.from_bytes(own)}, found.chosen)
         partners = len(graph.neighbours(self.site))
         return graph.shown_to(self.site), graph.choosing[self.site], graph.tree.root, partners
 

@@ -104,6 +104,15 @@ def test_who_can_read_whom_is_said_with_what_the_graph_promises() -> None:
     assert readers_of(SecureAggregation(), 100) == SecureAggregation.readers
 
 
+def test_what_a_byte_less_would_cost_is_said() -> None:
+    """Three bytes hold ten hospitals' sum of 20 bits, whose step is 2 / (2^20 - 1)."""
+    assert SecureAggregation().precision_in(10) == (
+        "A value travels in 4 bytes, 24 bits of which are its own: in a range of 1 to both sides rounding moves it "
+        "by less than 1.2e-07. aggregation.value_bits = 20 takes 3 bytes, and moves it by less than 1.9e-06."
+    )
+    assert "takes" not in SecureAggregation(value_bits=12).precision_in(10)
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [

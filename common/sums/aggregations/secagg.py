@@ -72,6 +72,8 @@ from common.sums.wide import CollectedWide
 
 MOST_IN_PAIRS = 100
 """Hospitals of a round that "auto" has share with all others."""
+LEAST_BITS_TOLD = 12
+"""Of a value; fewer are hardly anybody's choice."""
 MOST_TOLD_BITS = 128
 """No key is longer."""
 
@@ -149,6 +151,21 @@ class SecureAggregation:
             "hospitals that collude from the start, with a coordinator that cheats and calls lost whom it likes, "
             f"succeed in that with a chance of at most {_chance(secrecy_bits(demand, graph))} a round; where up to "
             f"{demand.lost:,} are lost, one fails with a chance of {_chance(failure_bits(demand, graph))} at most."
+        )
+
+    def precision_in(self, hospitals: int) -> str:
+        """How many bytes a value takes in a round of so many, how finely it is told, and what a byte less costs."""
+        width, spare = Ring.holding(self.value_bits, hospitals).width, (hospitals - 1).bit_length()
+        said = (
+            f"A value travels in {width} bytes, {self.value_bits} bits of which are its own: in a range of "
+            f"{self.largest_value:g} to both sides rounding moves it by less than {self.codec.step:.1e}."
+        )
+        fewer = 8 * (width - 1) - spare
+        if fewer < LEAST_BITS_TOLD:
+            return said
+        step = FixedPoint(fewer, self.largest_value).step
+        return (
+            f"{said} aggregation.value_bits = {fewer} takes {width - 1} bytes, and moves it by less than {step:.1e}."
         )
 
     def _is_sparse(self, hospitals: int) -> bool:
