@@ -98,6 +98,14 @@ class AggregationAbilities(Protocol):
         """In a sentence: how many bytes a value takes in a round of so many, and how finely it is told."""
         ...
 
+    def bytes_beside(self, hospitals: int) -> tuple[int, int] | None:
+        """To a hospital and from it, of keys, shares and signatures; None where all hospitals share with all."""
+        ...
+
+    def bytes_a_value(self, hospitals: int) -> int:
+        """Of a hospital's answer, in a round of so many: for the bytes of a study that has not run yet."""
+        ...
+
     def largest_error(self, hospitals: int, expected: Expected) -> float:
         """Bound of the error of a sum of so many updates in any coordinate, where no value is beyond the range.
 

@@ -25,7 +25,7 @@ HOSPITALS = (100, 1000, 10_000)
 MOST_OF_ALL_PAIRS, MOST_WHOLE = 1000, 1000
 VALUES, FEW_VALUES = 1_000_000, 1000
 WATCHED = 3
-BITS = 16
+BITS, NAME_BYTES = 16, 16
 LOST_OF, LARGEST_RATIO = 50, 10
 MOST_GROWTH = 3.0
 
@@ -48,7 +48,7 @@ NOTES = (
     "two thirds). partners: with how many it has a mask in common; log n: that by the natural logarithm of n.",
     "legs: CPU of keys, shares, survivors and opening; masks: of rounding and masking the values; of one hospital. "
     "to it, from it: bytes of all legs beside the values themselves; linear: of those to it, signatures of survivors "
-    "and lists of names, which grow with n. The rest is the graph's.",
+    "and lists of names, which grow with n; theory: of those to it, worked out from n and what is chosen.",
     "secrecy, success: bits that the graph has, 40 and 30 being demanded, with a tenth of all colluding with a "
     "server that cheats, and a tenth lost; where nobody can fail, 128.",
     f"whole round: CPU s of all hospitals and of the server in a round of {FEW_VALUES:,} values, one in {LOST_OF} "
@@ -88,6 +88,7 @@ def _row(count: int, name: str) -> dict[str, Cell]:
         "masks ms": 1e3 * fmean(one.seconds["round"] for one in seen),
         "kB to it": fmean(sum(one.came.values()) for one in seen) / 1e3,
         "kB from it": (fmean(sum(one.went.values()) for one in seen) - values) / 1e3,
+        "kB theory": _theory(aggregation, count),
         "kB linear": fmean(_linear(one, count) for one in seen) / 1e3,
         "secrecy": None if graph is None else secrecy_bits(demand, graph),
         "success": None if graph is None else min(failure_bits(demand, graph), 128),
@@ -106,6 +107,12 @@ def _width(count: int) -> int:
 
 def _beside(one: Seen) -> float:
     return sum(seconds for leg, seconds in one.seconds.items() if leg != "round")
+
+
+def _theory(aggregation: SecureAggregation, count: int) -> float | None:
+    """To it, with names of 16 bytes in two lists."""
+    told = aggregation.bytes_beside(count)
+    return None if told is None else (told[0] + 2 * NAME_BYTES * count) / 1e3
 
 
 def _linear(one: Seen, count: int) -> float:

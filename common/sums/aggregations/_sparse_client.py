@@ -49,6 +49,8 @@ from common.sums.aggregations._neighbourhood import Neighbourhood
 from common.sums.aggregations._opened_rounds import open_once
 from common.sums.aggregations._ring import Words
 from common.sums.aggregations._secagg_client import (
+    COMMITMENT_BYTES,
+    ENCRYPTED_BYTES,
     NO_SHARE,
     PLAINLY,
     SEED_BYTES,
@@ -238,6 +240,18 @@ ONE_GROUP = (
     "a sparse graph of pairs cannot compare what hospitals of several groups start from: for a strategy that keeps "
     "state in hospitals set aggregation.neighbours = 'all', or have one group."
 )
+
+
+def bytes_of_legs(graph: Neighbourhood, hospitals: int) -> tuple[int, int]:
+    """To a hospital and from it, on average, of keys, shares and signatures where nobody is lost; no names."""
+    way, others = DIGEST_BYTES * depth(hospitals), hospitals - 1
+    shown = 2 * graph.chosen - graph.chosen**2 // others
+    keys = DIGEST_BYTES + way + shown * (PLACE_BYTES + ANNOUNCED_BYTES + way)
+    marks = 3 * hospitals // 6
+    signatures = SIGNATURE_BYTES * (hospitals + graph.chosen)
+    sent = ANNOUNCED_BYTES + COMMITMENT_BYTES + 3 * SIGNATURE_BYTES
+    each = ENCRYPTED_BYTES + _shamir.SHARE_BYTES
+    return keys + ENCRYPTED_BYTES * graph.chosen + marks + signatures, sent + each * graph.chosen
 
 
 def read_shown(request: Payload, own: bytes, local: Local) -> tuple[bytes, dict[int, Announced]]:

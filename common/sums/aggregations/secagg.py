@@ -60,7 +60,7 @@ from common.sums.aggregations._neighbourhood import (
 from common.sums.aggregations._ring import Ring, Words
 from common.sums.aggregations._secagg_client import PLAINLY, Accept, MaskedSum
 from common.sums.aggregations._secagg_server import Opened, open_sum
-from common.sums.aggregations._sparse_client import SparseSum
+from common.sums.aggregations._sparse_client import SparseSum, bytes_of_legs
 from common.sums.aggregations._sparse_server import open_sparse_sum
 from common.sums.aggregations._summed import collected, nothing
 from common.sums.aggregations._threshold import Threshold
@@ -89,8 +89,8 @@ class SecureAggregation:
     secrecy_bits: a round of chosen neighbours tells more than one sum with a chance of at most 2^-secrecy_bits, where
     as many as `colluding`, or a tenth of the round, help a server that cheats and loses whom it likes.
     success_bits: such a round fails with a chance of at most 2^-success_bits, where no more than lost_share are lost.
-    A word takes the fewest of 2, 3 and 4 bytes that hold value_bits + log2(hospitals): 24 bits with up to 256
-    hospitals take 4, 16 bits take 3.
+    A word takes the fewest of 1 to 4 bytes that hold value_bits + log2(hospitals): 24 bits with up to 256 hospitals
+    take 4, 16 bits take 3, 8 bits take 2, and 4 bits with up to 16 hospitals 1.
     """
 
     reveals: ClassVar[Reveals] = "sum"
@@ -186,6 +186,15 @@ class SecureAggregation:
     def largest_error(self, hospitals: int, expected: Expected) -> float:
         """Rounding alone, where nothing was clipped."""
         return self.codec.largest_error(hospitals, Agreement.of(expected.largest_weight, expected))
+
+    def bytes_a_value(self, hospitals: int) -> int:
+        """Of a word that holds the sum."""
+        return Ring.holding(self.value_bits, hospitals).width
+
+    def bytes_beside(self, hospitals: int) -> tuple[int, int] | None:
+        """To a hospital and from it, beside values, orders and names; None where hospitals share with all."""
+        graph = self.graph_in(hospitals)
+        return None if graph is None else bytes_of_legs(graph, hospitals)
 
     def check(self, hospitals: int) -> None:
         """Raise StudyError where the sum does not fit a word, or the threshold not the number of hospitals."""
