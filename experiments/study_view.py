@@ -18,6 +18,7 @@ from common.study.program import this_program
 from common.study.study import Study
 from common.study.training_words import told_beside, training_remarks
 from common.study.trust import companion_words, trusted
+from common.sums.abilities import abilities, can, readers_of
 from common.sums.cohort import Groups
 from common.sums.cohorts import Cohorts, hospitals_at_start, is_covered_by_noise, reveals
 from server.reporting.sections.promise import neighbours
@@ -92,13 +93,22 @@ def _promises(study: Study) -> Sequence[str]:
 
 def _cohort_facts(study: Study, sites: Sequence[str]) -> Sequence[str]:
     cohorts = Cohorts.of(study, sites)
-    AGGREGATIONS.build(study.aggregation).check(len(cohorts.of_round(1).sites))
+    aggregation, hospitals = AGGREGATIONS.build(study.aggregation), len(cohorts.of_round(1).sites)
+    aggregation.check(hospitals)
     start = hospitals_at_start(study, len(sites))
     return (
         f"A run begins when {start} of {len(sites)} hospitals are there.",
         *([_asked(study, cohorts)] if study.rounds else []),
+        *_readers(aggregation, hospitals),
         *_opened(study, cohorts),
     )
+
+
+def _readers(aggregation: object, hospitals: int) -> Sequence[str]:
+    """How finely values are told, and where that depends on the number of hospitals, who can read a single update."""
+    said = readers_of(aggregation, hospitals)
+    precision = (abilities(aggregation).precision_in(hospitals),) if can(aggregation, "precision_in") else ()
+    return (*((said,) if said != readers_of(aggregation) else ()), *precision)
 
 
 def _relation(study: Study) -> Sequence[str]:

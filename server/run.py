@@ -250,7 +250,7 @@ class Conductor:
         rounds = Rounds(self.study, strategy, aggregation, members, exchange, cohorts, names, terms, absent)
         self.about["watched"] = list(watched(task))
         self.about |= {"headline": task.headline, "parameters": layout.length, "reveals": aggregation.reveals}
-        self.about["readers"] = readers_of(aggregation)
+        self.about["readers"] = readers_of(aggregation, len(cohorts.of_round(1).sites))
         initial = read(network)
         self.about["model"] = getattr(network, "about", None)
         return rounds, layout, self._first_checkpoint(strategy, initial)

@@ -83,7 +83,23 @@ class AggregationAbilities(Protocol):
         ...
 
     def threshold_in(self, hospitals: int) -> int:
-        """How many hospitals' secret shares open what one of them sent, in a round of so many."""
+        """How many hospitals must agree on whose sum is opened, in a round of so many."""
+        ...
+
+    def shares_in(self, hospitals: int) -> int:
+        """How many hospitals' secret shares open what one of them sent, where that is not the threshold."""
+        ...
+
+    def readers_in(self, hospitals: int) -> str:
+        """`readers`, of a round of so many, where that depends on their number."""
+        ...
+
+    def precision_in(self, hospitals: int) -> str:
+        """In a sentence: how many bytes a value takes in a round of so many, and how finely it is told."""
+        ...
+
+    def bytes_beside(self, hospitals: int) -> tuple[int, int] | None:
+        """To a hospital and from it, of keys, shares and signatures; None where all hospitals share with all."""
         ...
 
     def bytes_a_value(self, hospitals: int) -> int:
@@ -134,8 +150,13 @@ def needed_codec(aggregation: object) -> Codec:
     return found
 
 
-def readers_of(aggregation: object) -> str:
-    """Its sentences, or where only sums are told and it has none, that there are none; else ""."""
+def readers_of(aggregation: object, hospitals: int | None = None) -> str:
+    """Its sentences, or where only sums are told and it has none, that there are none; else "".
+
+    hospitals: of a round, where that is known.
+    """
+    if hospitals is not None and can(aggregation, "readers_in"):
+        return str(abilities(aggregation).readers_in(hospitals))
     if can(aggregation, "readers"):
         return str(abilities(aggregation).readers)
     return UNKNOWN_READERS if _reveals_sums(aggregation) else ""

@@ -3,10 +3,11 @@
 Three ways, of which the cheapest counts. *Differences*: a combination of opened sums that is over k hospitals is the
 update of one of them once the other k - 1 tell what they sent; whole groups make k a group at least, and all of a
 round where there is one group. *Shares*: as many as the threshold that keep the secret shares they are sent rebuild
-any other hospital's masks. *Two sets of survivors*: a coordinator that cheats tells honest hospitals two of them, of
-which the second has the victim's group and the first has not, and colluders sign both; with threshold t and n
-hospitals 2 t - n colluders are enough (Bonawitz et al. 2017, section 6.3, read the other way round). Hospitals sign
-whole groups only, so that with one group there is no second set to sign.
+any other hospital's masks; where hospitals share with neighbours of their own choice, fewer of these rebuild that
+one's. *Two sets of survivors*: a coordinator that cheats tells honest hospitals two of them, of which the second has
+the victim's group and the first has not, and colluders sign both; with threshold t and n hospitals 2 t - n colluders
+are enough (Bonawitz et al. 2017, section 6.3, read the other way round). Hospitals sign whole groups only, so that
+with one group there is no second set to sign.
 
 Behind it stands which sets of hospitals a coordinator can have sums of, over all rounds: honest, or cheating.
 """
@@ -80,10 +81,13 @@ def in_words(study: Study, roster: Sequence[SiteId]) -> str:
 def _of_collusion(aggregation: Aggregation, cohorts: Sequence[Cohort], count: int) -> str:
     hospitals = min(len(cohort.sites) for cohort in cohorts)
     if count >= min(_by_shares(aggregation, cohorts), default=hospitals) < hospitals - 1:
+        chosen = count < min(_threshold(aggregation, cohort) for cohort in cohorts)
+        who = "of those that a hospital chose for a round" if chosen else f"of {hospitals} hospitals"
+        rebuilt = "that one's" if chosen else "any other hospital's"
         return (
-            f"{count} of {hospitals} hospitals are enough if they keep the secret shares that they are sent: with "
-            "the coordinator these rebuild any other hospital's masks. Keys and shares are never drawn from the "
-            "seed, so that is not played on the recorded run"
+            f"{count} {who} are enough if they keep the secret shares that they are sent: with the coordinator these "
+            f"rebuild {rebuilt} masks. Keys and shares are never drawn from the seed, so that is not played on the "
+            "recorded run"
         )
     if count < hospitals - 1:
         return (
@@ -127,6 +131,8 @@ def _threshold(aggregation: Aggregation, cohort: Cohort) -> int:
 def _by_shares(aggregation: Aggregation, cohorts: Sequence[Cohort]) -> list[int]:
     if not can(aggregation, "threshold_in"):
         return []
+    if can(aggregation, "shares_in"):
+        return [abilities(aggregation).shares_in(len(cohort.sites)) for cohort in cohorts]
     return [_threshold(aggregation, cohort) for cohort in cohorts]
 
 

@@ -232,6 +232,7 @@ def _planted_cases() -> list[Case]:
 PROTOCOLS: Mapping[str, tuple[Callable[[], Aggregation], int]] = {
     "plain": (Plain, 80),
     "secagg": (SecureAggregation, 12),
+    "secagg, chosen neighbours": (lambda: SecureAggregation(neighbours=3, success_bits=1), 8),
     "additive": (AdditiveSharing, 15),
     "bfv, distributed keys": (Bfv, 6),
     "bfv, shared key": (lambda: Bfv(keys="shared"), 3),

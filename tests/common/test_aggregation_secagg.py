@@ -85,7 +85,7 @@ def answering(exchange: InMemoryExchange) -> dict[str, tuple[SiteId, ...]]:
 
 def fewest(exchange: InMemoryExchange) -> int:
     assert isinstance(exchange.aggregation, SecureAggregation)
-    return exchange.aggregation.sums.threshold.of(len(exchange.updates))
+    return exchange.aggregation.threshold_in(len(exchange.updates))
 
 
 @SLOW
@@ -312,6 +312,12 @@ def test_words_travel_in_as_few_bytes_as_the_ring_has(values: list[int], width: 
     np.testing.assert_array_equal(ring.unpack(packed, len(values)), [value % (1 << 8 * width) for value in values])
     with pytest.raises(WireError, match="bytes came for"):
         ring.unpack(packed, len(values) + 1)
+
+
+def test_many_words_in_three_bytes_are_the_lowest_three_of_each() -> None:
+    """Each is written over the last byte of the one before, in blocks: right only in the order of copying."""
+    words = np.random.default_rng(0).integers(0, 1 << 32, (1 << 17) + 3, dtype=np.uint32)
+    np.testing.assert_array_equal(Ring(3).pack(words), words.view(np.uint8).reshape(-1, 4)[:, :3].ravel())
 
 
 def test_the_ring_holds_the_largest_sum_and_one_bit_more_takes_a_wider_one() -> None:

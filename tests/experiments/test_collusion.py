@@ -270,6 +270,13 @@ def test_clipping_that_breaks_the_stated_error_is_said(
         (('aggregation={name="bfv",keys="shared"}',), 6, 1, 0, "one hospital is enough"),
         (("aggregation=ckks",), 6, 1, 0, "one hospital is enough"),
         (("aggregation=additive",), 6, 5, 5, "fewer than 5 of 6"),
+        (
+            ('aggregation={name="secagg",value_bits=22}',),
+            300,
+            33,
+            33,
+            "33 of those that a hospital chose for a round",
+        ),
     ],
 )
 def test_how_many_have_to_collude_is_what_the_protocol_says(

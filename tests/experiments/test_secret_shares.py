@@ -107,7 +107,7 @@ def test_as_many_colluders_as_the_threshold_open_either_of_two_honest_hospitals(
 ) -> None:
     aggregation, round_ = exchange.aggregation, watched(exchange)
     assert isinstance(aggregation, SecureAggregation)
-    assert aggregation.sums.threshold.of(HOSPITALS) == THRESHOLD
+    assert aggregation.threshold_in(HOSPITALS) == THRESHOLD
     opened = unmasked(round_, colluders(exchange, THRESHOLD), victim)
     agreement = Agreement.of(frozenset(exchange.updates), expected_of(exchange.updates))
     error = np.abs(opened.vectors[0] - exchange.updates[victim].vectors[0]).max()

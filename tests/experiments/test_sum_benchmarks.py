@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from common.sums.aggregations.bfv import Bfv
 from common.sums.aggregations.ckks import Ckks
 from common.sums.aggregations.secagg import SecureAggregation
 from experiments.benchmarks._flower_sums import secagg_plus
+from experiments.benchmarks._one_among import Crowd, Watched
 from experiments.benchmarks._sums import work, worked
 from experiments.benchmarks._tenseal_sums import NVFLARE, TUTORIAL, Settings, ckks_sum
 
@@ -56,3 +58,18 @@ def test_tenseal_used_directly_gives_the_sum(settings: Settings) -> None:
     total = sum(values.astype(np.float64) for values in given.values.values())
     np.testing.assert_allclose(done.total, total, atol=1e-6)
     assert done.sent_bytes > 10 * 4 * VALUES
+
+
+@pytest.mark.parametrize(("neighbours", "partners"), [("all", {29}), (13, range(13, 30))])
+def test_one_hospital_among_a_crowd_goes_through_all_legs(
+    neighbours: Literal["all"] | int, partners: Container[int]
+) -> None:
+    crowd = Crowd(SecureAggregation(neighbours=neighbours), 30, VALUES)
+    seen = Watched(crowd, crowd.sites[3]).play()
+    assert seen.partners in partners
+    assert list(seen.went) == ["keys", "shares", "round", "survivors", "unmask"]
+    assert seen.went["round"] > 4 * VALUES > sum(seen.came.values())
+    if (told := crowd.aggregation.bytes_beside(30)) is not None:
+        # Two lists of names of 16 bytes come beside.
+        assert sum(seen.came.values()) == pytest.approx(told[0] + 2 * 16 * 30, rel=0.15)
+        assert sum(seen.went.values()) == pytest.approx(told[1] + 4 * VALUES, rel=0.15)

@@ -35,7 +35,7 @@ What a server that cheats gains, and every other limit, is said in `secagg`.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from itertools import islice
@@ -49,7 +49,7 @@ from common.errors import StudyError, WireError
 from common.sums.aggregation import Local
 from common.sums.aggregations import _shamir, _transcript
 from common.sums.aggregations._adding import Adding
-from common.sums.aggregations._agreement import read_agreement
+from common.sums.aggregations._agreement import Agreement, read_agreement
 from common.sums.aggregations._key_agreement import (
     SHARED_BYTES,
     SIGNATURE_BYTES,
@@ -66,7 +66,7 @@ from common.sums.aggregations._opened_rounds import open_once, what_is_opened
 from common.sums.aggregations._ring import Words
 from common.sums.aggregations._session_state import Notes, pieces, read_sites
 from common.sums.aggregations._threshold import Threshold
-from common.sums.exchange import Payload
+from common.sums.exchange import Payload, Word
 from common.sums.opening_proof import OPENED_LEG, Awaited, named, proven_round
 from common.sums.opening_proof import SIGNERS as PROVEN_SIGNERS
 from common.sums.opening_proof import SITES as PROVEN_SITES
@@ -101,28 +101,70 @@ class MaskedSum:
         Raises WireError where the round is not under way, was answered before, or shares are missing.
         """
         notes = Notes.follow(local, self.protocol, "shares", "round")
-        sharing = notes.sites("sharing")
+        agreement = self._agreed(notes, request, local)
+        sites = read_sites(request, notes.sites("sharing"), local.site, self._least(notes, local))
+        self._ordered(notes, request, agreement, sites, local)
+        plus, minus = pair_streams(
+            local.site, notes["mask key"], self._mask_keys(notes, local), notes["session"] + notes["order"]
+        )
+        adding.apply(words, [*plus, self_stream(notes["seed"])], minus)
+        notes["mask key"] = notes["seed"] = b""
+        return words
+
+    def beside(self, local: Local) -> dict[str, Word]:
+        """What goes with the masked words of this round."""
+        return {}
+
+    def _agreed(self, notes: Notes, request: Payload, local: Local) -> Agreement:
+        """An order's agreement. Raises WireError where it is another than in the first leg, or state changed."""
         agreement = read_agreement(request)
         if _transcript.context(local, agreement) != notes["context"]:
             raise WireError("the order's agreement is not the one that keys were signed for.")
         if _transcript.base(local, agreement) != notes["base"]:
             raise WireError("what this hospital starts from changed while the round was under way.")
-        sites = read_sites(request, sharing, local.site, self._least(notes, local))
-        pieces(request.data, len(sites) - 1, ENCRYPTED_BYTES)
+        return agreement
+
+    def _ordered(
+        self, notes: Notes, request: Payload, agreement: Agreement, masking: tuple[SiteId, ...], local: Local
+    ) -> None:
+        """Note all of an order that later legs are checked by, and hold back the state that this round leaves."""
+        notes.put_sites("masking", masking)
+        pieces(request.data, len(self._senders(notes, local)), ENCRYPTED_BYTES)
         assert request.data is not None
         notes["encrypted"] = request.data.tobytes()
-        _refuse_other_bases(notes, sites, local)
+        self._refuse_other_bases(notes, local)
         notes["order"] = _transcript.order(request)
         notes["opening"] = what_is_opened(request, agreement, local)
-        notes.put_sites("masking", sites)
         digests = (notes["context"].hex(), notes["session"].hex(), notes["order"].hex())
-        local.keeping.hold(Awaited(digests, sites, self._least(notes, local), self._fewest(notes)).to_bytes())
-        keys = dict(zip(sharing, pieces(notes["keys"], len(sharing), SIGNED_KEYS_BYTES), strict=True))
-        others = {site: PublicKeys.from_bytes(keys[site]).mask for site in sites if site != local.site}
-        plus, minus = pair_streams(local.site, notes["mask key"], others, notes["session"] + notes["order"])
-        adding.apply(words, [*plus, self_stream(notes["seed"])], minus)
-        notes["mask key"] = notes["seed"] = b""
-        return words
+        local.keeping.hold(Awaited(digests, masking, self._least(notes, local), self._fewest(notes)).to_bytes())
+
+    def _mask_keys(self, notes: Notes, local: Local) -> dict[SiteId, bytes]:
+        """Of those that this hospital has a mask in common with, their public halves."""
+        sharing, masking = notes.sites("sharing"), set(notes.sites("masking"))
+        keys = zip(sharing, pieces(notes["keys"], len(sharing), SIGNED_KEYS_BYTES), strict=True)
+        return {site: PublicKeys.from_bytes(one).mask for site, one in keys if site != local.site and site in masking}
+
+    def _senders(self, notes: Notes, local: Local) -> list[SiteId]:
+        """Of those that mask, sorted, who encrypted shares for this hospital."""
+        return [site for site in notes.sites("masking") if site != local.site]
+
+    def _channels(self, notes: Notes, local: Local) -> dict[SiteId, bytes]:
+        """The secret that this hospital has in common with each of those it exchanges shares with."""
+        others = [site for site in notes.sites("sharing") if site != local.site]
+        return dict(zip(others, pieces(notes["channels"], len(others), SHARED_BYTES), strict=True))
+
+    def _refuse_other_bases(self, notes: Notes, local: Local) -> None:
+        """Raise WireError where one of this hospital's group encrypted its shares from another round's state.
+
+        Of two that differ one starts from some, and it is enough that this one refuses: the group is then not whole.
+        """
+        if notes["base"] in (b"", b"0"):
+            return
+        channels, senders = self._channels(notes, local), self._senders(notes, local)
+        encrypted = pieces(notes["encrypted"], len(senders), ENCRYPTED_BYTES)
+        for site, one in zip(senders, encrypted, strict=True):
+            if local.cohort.together(site, local.site):
+                decrypt(one, channels[site], way_of(notes, local, site, local.site))
 
     def _fewest(self, notes: Notes) -> int:
         return self.threshold.of(len(notes.sites("cohort")))
@@ -132,6 +174,14 @@ class MaskedSum:
         return max(self._fewest(notes), local.cohort.least)
 
     def _keys(self, request: Payload, local: Local) -> Payload:
+        notes = self._begin(request, local)
+        secret = SecretKeys.generate()
+        notes["mask key"], notes["channel key"] = secret.mask, secret.channel
+        notes["announced"] = secret.announce(local.identity, notes["context"]).to_bytes()
+        return as_data(notes["announced"])
+
+    def _begin(self, request: Payload, local: Local) -> Notes:
+        """Of a new round. Raises WireError where it is of other hospitals than the study draws."""
         agreement = read_agreement(request)
         if local.site not in agreement.sites or not set(agreement.sites) <= set(local.identity.public_keys):
             raise WireError("the round is of hospitals that are not known here, or not of this one.")
@@ -143,10 +193,7 @@ class MaskedSum:
         notes = Notes.begin(local, self.protocol, "keys")
         notes.put_sites("cohort", agreement.sites)
         notes["context"], notes["base"] = _transcript.context(local, agreement), _transcript.base(local, agreement)
-        secret = SecretKeys.generate()
-        notes["mask key"], notes["channel key"] = secret.mask, secret.channel
-        notes["announced"] = secret.announce(local.identity, notes["context"]).to_bytes()
-        return _data(notes["announced"])
+        return notes
 
     def _shares(self, request: Payload, local: Local) -> Payload:
         notes = Notes.follow(local, self.protocol, "keys", "shares")
@@ -168,9 +215,9 @@ class MaskedSum:
             if site == local.site:
                 notes["own share"] = seed_shares[point]
                 continue
-            way = _way(notes, local, local.site, site)
+            way = way_of(notes, local, local.site, site)
             encrypted.append(encrypt(key_shares[point] + seed_shares[point], channels[site], way))
-        return _data(commitment(notes["seed"]), *encrypted)
+        return as_data(commitment(notes["seed"]), *encrypted)
 
     def _survivors(self, request: Payload, local: Local) -> Payload:
         notes = Notes.follow(local, self.protocol, "round", "survivors")
@@ -178,7 +225,7 @@ class MaskedSum:
         local.cohort.refuse_opening(sites)
         notes.put_sites("surviving", sites)
         notes["statement"] = _transcript.survivors(notes["context"], notes["session"], notes["order"], sites)
-        return _data(local.identity.sign(notes["statement"]))
+        return as_data(local.identity.sign(notes["statement"]))
 
     def _unmask(self, request: Payload, local: Local) -> Payload:
         notes = Notes.follow(local, self.protocol, "survivors", "unmask")
@@ -188,7 +235,7 @@ class MaskedSum:
         given = zip(signers, signatures, strict=True)
         statement = notes["statement"]
         # This hospital signed in the leg before.
-        signed = (site for site, one in given if site == local.site or _is_signed(local, site, one, statement))
+        signed = (site for site, one in given if site == local.site or is_signed(local, site, one, statement))
         enough = len(list(islice(signed, fewest)))
         if enough < fewest:
             raise WireError(f"{enough} hospitals signed these survivors; {fewest} must.")
@@ -196,27 +243,23 @@ class MaskedSum:
         local.keeping.commit(local.round)
         opened = self._opened(notes, surviving, local)
         notes.forget()
-        return _data(*opened)
+        return as_data(*opened)
 
     def _opened(self, notes: Notes, surviving: Sequence[SiteId], local: Local) -> list[bytes]:
         """For each hospital that masked, sorted, one of its two shares."""
-        sharing, masking = notes.sites("sharing"), notes.sites("masking")
-        others = [site for site in sharing if site != local.site]
-        channels = dict(zip(others, pieces(notes["channels"], len(others), SHARED_BYTES), strict=True))
-        encrypted = iter(pieces(notes["encrypted"], len(masking) - 1, ENCRYPTED_BYTES))
-        opened = []
-        for site in masking:
-            if site == local.site:
-                opened.append(notes["own share"])
-                continue
-            way = _way(notes, local, site, local.site)
+        given = dict(zip(self._senders(notes, local), self._shares_of(notes, surviving, local), strict=True))
+        return [given.get(site, notes["own share"]) for site in notes.sites("masking")]
+
+    def _shares_of(self, notes: Notes, surviving: Sequence[SiteId], local: Local) -> Iterator[bytes]:
+        """Of each of the senders, its seed's share where it survived, else its mask key's."""
+        channels, senders, cut = self._channels(notes, local), self._senders(notes, local), _shamir.SHARE_BYTES
+        encrypted, there = pieces(notes["encrypted"], len(senders), ENCRYPTED_BYTES), set(surviving)
+        for site, one in zip(senders, encrypted, strict=True):
             try:
-                shares = decrypt(next(encrypted), channels[site], way)
+                shares = decrypt(one, channels[site], way_of(notes, local, site, local.site))
             except WireError:
                 shares = 2 * NO_SHARE
-            cut = _shamir.SHARE_BYTES
-            opened.append(shares[cut:] if site in surviving else shares[:cut])
-        return opened
+            yield shares[cut:] if site in there else shares[:cut]
 
 
 def accept_proof(request: Payload, local: Local) -> Payload:
@@ -237,29 +280,14 @@ def accept_proof(request: Payload, local: Local) -> Payload:
     context, session, order = (bytes.fromhex(digest) for digest in awaited.digests)
     statement = _transcript.survivors(context, session, order, surviving)
     given = zip(signers, pieces(request.data, len(signers), SIGNATURE_BYTES), strict=True)
-    signed = sum(_is_signed(local, site, signature, statement) for site, signature in given)
+    signed = sum(is_signed(local, site, signature, statement) for site, signature in given)
     if signed < awaited.signatures:
         raise WireError(f"{signed} hospitals signed that round {number} was opened; {awaited.signatures} must.")
     local.keeping.commit(number)
     return Payload(numbers={"committed": 1})
 
 
-def _refuse_other_bases(notes: Notes, masking: Sequence[SiteId], local: Local) -> None:
-    """Raise WireError where a hospital of this one's group encrypted its shares starting from another round's state.
-
-    Of two that differ one starts from some, and it is enough that this one refuses: the group is then not whole.
-    """
-    if notes["base"] in (b"", b"0"):
-        return
-    sharing = [site for site in notes.sites("sharing") if site != local.site]
-    channels = dict(zip(sharing, pieces(notes["channels"], len(sharing), SHARED_BYTES), strict=True))
-    others = [site for site in masking if site != local.site]
-    for site, encrypted in zip(others, pieces(notes["encrypted"], len(others), ENCRYPTED_BYTES), strict=True):
-        if local.cohort.together(site, local.site):
-            decrypt(encrypted, channels[site], _way(notes, local, site, local.site))
-
-
-def _way(notes: Notes, local: Local, sender: SiteId, receiver: SiteId) -> bytes:
+def way_of(notes: Notes, local: Local, sender: SiteId, receiver: SiteId) -> bytes:
     """Within a group both ends must start from the same round's state, or nothing encrypted is opened."""
     base = notes["base"]
     if base and not local.cohort.together(sender, receiver):
@@ -311,7 +339,7 @@ def commitment(seed: bytes) -> bytes:
     return sha256(b"wardround: seed\n" + seed).digest()
 
 
-def _is_signed(local: Local, site: SiteId, signature: bytes, statement: bytes) -> bool:
+def is_signed(local: Local, site: SiteId, signature: bytes, statement: bytes) -> bool:
     try:
         local.identity.verify(site, signature, statement)
     except WireError:
@@ -319,7 +347,7 @@ def _is_signed(local: Local, site: SiteId, signature: bytes, statement: bytes) -
     return True
 
 
-def _data(*parts: bytes) -> Payload:
+def as_data(*parts: bytes) -> Payload:
     return Payload(data=np.frombuffer(b"".join(parts), np.uint8))
 
 

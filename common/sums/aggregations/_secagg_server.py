@@ -118,7 +118,7 @@ class _Round:
 
     def _signatures(self, surviving: tuple[SiteId, ...]) -> dict[SiteId, bytes]:
         asked = dict.fromkeys(surviving, _about(surviving, b""))
-        return self.legs.ask("survivors", asked, _read_signature, self.threshold)
+        return self.legs.ask("survivors", asked, read_signature, self.threshold)
 
     def _opened(
         self, signatures: Mapping[SiteId, bytes], masking: tuple[SiteId, ...]
@@ -146,31 +146,46 @@ class _Masks:
         others = {site: self.keys[site].mask for site in self.surviving}
         for site in self.commitments:
             if site in self.surviving:
-                subtracted.append(self_stream(self._recover(site, self._is_seed)))
+                subtracted.append(self_stream(self._recover(site, is_seed(self.commitments[site]))))
                 continue
             # The dropped one's streams with opposite signs are what its partners left in the sum.
-            plus, minus = pair_streams(site, self._recover(site, self._is_mask_key), others, self.session)
+            plus, minus = pair_streams(
+                site, self._recover(site, is_mask_key(self.keys[site].mask)), others, self.session
+            )
             added += plus
             subtracted += minus
         self.adding.apply(total, added, subtracted)
 
-    def _recover(self, site: SiteId, fits: Callable[[SiteId, bytes], bool]) -> bytes:
+    def _recover(self, site: SiteId, fits: Callable[[bytes], bool]) -> bytes:
         points = {name: point for point, name in enumerate(self.keys, start=1)}
-        given = {points[name]: shares[site] for name, shares in self.opened.items() if _shamir.is_share(shares[site])}
-        for chosen in islice(combinations(sorted(given), self.threshold), MOST_ATTEMPTS):
-            try:
-                secret = _shamir.recover({point: given[point] for point in chosen})
-            except WireError:
-                continue
-            if fits(site, secret):
-                return secret
-        raise WireError(f"the shares given do not open the mask of {site}.")
+        given = {points[name]: shares[site] for name, shares in self.opened.items()}
+        return recovered(site, given, self.threshold, fits)
 
-    def _is_seed(self, site: SiteId, secret: bytes) -> bool:
-        return commitment(secret) == self.commitments[site]
 
-    def _is_mask_key(self, site: SiteId, secret: bytes) -> bool:
-        return public_key(secret) == self.keys[site].mask
+def recovered(site: SiteId, given: Mapping[int, bytes], threshold: int, fits: Callable[[bytes], bool]) -> bytes:
+    """The secret of `site` that fits, from the shares that were given, by their points.
+
+    Raises WireError where none of so many sets of `threshold` shares gives one.
+    """
+    usable = sorted(point for point, share in given.items() if _shamir.is_share(share))
+    for chosen in islice(combinations(usable, threshold), MOST_ATTEMPTS):
+        try:
+            secret = _shamir.recover({point: given[point] for point in chosen})
+        except WireError:
+            continue
+        if fits(secret):
+            return secret
+    raise WireError(f"the shares given do not open the mask of {site}.")
+
+
+def is_seed(committed: bytes) -> Callable[[bytes], bool]:
+    """Whether a secret is the seed that was committed to."""
+    return lambda secret: commitment(secret) == committed
+
+
+def is_mask_key(public: bytes) -> Callable[[bytes], bool]:
+    """Whether a secret is the other half of a public key for masks."""
+    return lambda secret: public_key(secret) == public
 
 
 def _orders(
@@ -203,7 +218,8 @@ def _read_shares(sites: tuple[SiteId, ...], site: SiteId, reply: Payload) -> tup
     return raw[:COMMITMENT_BYTES], dict(zip(others, encrypted, strict=True))
 
 
-def _read_signature(site: SiteId, reply: Payload) -> bytes:
+def read_signature(site: SiteId, reply: Payload) -> bytes:
+    """Of survivors. Raises WireError where its size is another."""
     return pieces(reply.data, 1, SIGNATURE_BYTES)[0]
 
 

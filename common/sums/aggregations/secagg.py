@@ -27,35 +27,55 @@ a round fail, though not reveal anything. Who took part and when, which is known
 the server is refused where other hospitals survive in it than the first time.
 
 **Cost and limits.** Each hospital makes a mask for each other: time grows with their number, bytes hardly (about
-300 for each other hospital). Meant for up to about a hundred hospitals a round; for more, a sparse graph of pairs
-(Bell et al. 2020) would do, which is not built. The server expands one mask for each survivor, and one for each pair
-of a survivor and a dropped one.
+300 for each other hospital). With more than a hundred hospitals a round a hospital has masks in common with
+those that it chose, and those that chose it, alone (Bell et al. 2020; `_neighbourhood` has the two theorems,
+`_sparse_client` the legs): about log n of them. Linear in n stay one signature of survivors a hospital, and lists of
+names. The server expands one mask for each survivor, and one for each pair of a survivor and a dropped one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
-from typing import ClassVar
+from math import log10
+from typing import ClassVar, Literal
 
 import numpy as np
 
 from common.data.cases import SiteId
+from common.errors import StudyError
 from common.sums.abilities import Keys
 from common.sums.aggregation import Aggregation, Local
 from common.sums.aggregations._adding import Adding
 from common.sums.aggregations._agreement import Agreement, read_agreement
 from common.sums.aggregations._fixed_point import FixedPoint
+from common.sums.aggregations._neighbourhood import (
+    Demand,
+    Neighbourhood,
+    failure_bits,
+    least_neighbourhood,
+    secrecy_bits,
+)
 from common.sums.aggregations._ring import Ring, Words
-from common.sums.aggregations._secagg_client import MaskedSum
-from common.sums.aggregations._secagg_server import open_sum
+from common.sums.aggregations._secagg_client import PLAINLY, Accept, MaskedSum
+from common.sums.aggregations._secagg_server import Opened, open_sum
+from common.sums.aggregations._sparse_client import SparseSum, bytes_of_legs
+from common.sums.aggregations._sparse_server import open_sparse_sum
 from common.sums.aggregations._summed import collected, nothing
 from common.sums.aggregations._threshold import Threshold
 from common.sums.aggregations._wide_sum import accepting, collected_wide, form_of, packed
+from common.sums.cohort import Cohort
 from common.sums.exchange import Collected, Exchange, Expected, Payload, Reveals
 from common.sums.update import Update
 from common.sums.wide import CollectedWide
+
+MOST_IN_PAIRS = 100
+"""Hospitals of a round that "auto" has share with all others."""
+LEAST_BITS_TOLD = 12
+"""Of a value; fewer are hardly anybody's choice."""
+MOST_TOLD_BITS = 128
+"""No key is longer."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +83,12 @@ class SecureAggregation:
     """value_bits: of each value. largest_value: values u_k n_k / (largest n) beyond it are clipped, and counted.
 
     threshold, colluding: how many hospitals open a sum, and how many may help a cheating server; see `Threshold`.
+    neighbours: with how many others of its own choice a hospital shares its secrets: "all", a number, or "auto": all
+    of up to 100 hospitals a round, and of more the least number that keeps the three next.
+    lost_share: share of a round's hospitals that may be lost in any of its legs.
+    secrecy_bits: a round of chosen neighbours tells more than one sum with a chance of at most 2^-secrecy_bits, where
+    as many as `colluding`, or a tenth of the round, help a server that cheats and loses whom it likes.
+    success_bits: such a round fails with a chance of at most 2^-success_bits, where no more than lost_share are lost.
     A word takes the fewest of 1 to 4 bytes that hold value_bits + log2(hospitals): 24 bits with up to 256 hospitals
     take 4, 16 bits take 3, 8 bits take 2, and 4 bits with up to 16 hospitals 1.
     """
@@ -77,23 +103,85 @@ class SecureAggregation:
     largest_value: float = 1.0
     threshold: int | None = None
     colluding: int = 0
+    neighbours: Literal["auto", "all"] | int = "auto"
+    lost_share: float = 0.1
+    secrecy_bits: int = 40
+    success_bits: int = 30
 
     def __post_init__(self) -> None:
         FixedPoint(self.value_bits, self.largest_value)
+        if not 0 <= self.lost_share < 0.5:
+            raise StudyError(f"aggregation.lost_share must be at least 0 and below 0.5; it is {self.lost_share:g}.")
+        for name, bits, least in (("secrecy_bits", self.secrecy_bits, 20), ("success_bits", self.success_bits, 1)):
+            if not least <= bits <= 128:
+                raise StudyError(f"aggregation.{name} must be between {least} and 128; it is {bits}.")
 
     @cached_property
     def codec(self) -> FixedPoint:
         """How updates become words."""
         return FixedPoint(self.value_bits, self.largest_value)
 
-    @cached_property
-    def sums(self) -> MaskedSum:
-        """How words are added up."""
-        return MaskedSum("secagg", Threshold(self.threshold, self.colluding))
+    def sums_in(self, hospitals: int) -> MaskedSum:
+        """How words of a round of so many are added up. Raises StudyError where the settings do not fit that."""
+        graph = self.graph_in(hospitals)
+        if graph is None:
+            return MaskedSum("secagg", Threshold(self.threshold, self.colluding))
+        return SparseSum("secagg", Threshold(self.threshold, self._demand(hospitals).colluding), graph=graph)
+
+    def graph_in(self, hospitals: int) -> Neighbourhood | None:
+        """How many others a hospital shares its secrets with, and how many open its mask; None where with all."""
+        demand = self._demand(hospitals)
+        if isinstance(self.neighbours, int):
+            return demand.with_chosen(self.neighbours)
+        if not self._is_sparse(hospitals):
+            return None
+        found = least_neighbourhood(demand)
+        return None if found is None or 2 * found.chosen >= hospitals - 1 else found
+
+    def readers_in(self, hospitals: int) -> str:
+        """Who can read a single update of a round of so many, and whom it takes."""
+        graph, demand = self.graph_in(hospitals), self._demand(hospitals)
+        if graph is None:
+            return self.readers
+        return (
+            "The coordinator reads the sum over the hospitals that took part. In each round a hospital shares its "
+            f"secrets with {graph.chosen} of {hospitals - 1:,} others, which it chooses itself, and about as many "
+            f"choose it; {graph.needed} of its own choice open its masks. Nobody reads a single update, or a sum of "
+            f"a part, unless so many of those give away the shares that they keep. Up to {demand.colluding:,} "
+            "hospitals that collude from the start, with a coordinator that cheats and calls lost whom it likes, "
+            f"succeed in that with a chance of at most {_chance(secrecy_bits(demand, graph))} a round; where up to "
+            f"{demand.lost:,} are lost, one fails with a chance of {_chance(failure_bits(demand, graph))} at most."
+        )
+
+    def precision_in(self, hospitals: int) -> str:
+        """How many bytes a value takes in a round of so many, how finely it is told, and what a byte less costs."""
+        width, spare = Ring.holding(self.value_bits, hospitals).width, (hospitals - 1).bit_length()
+        said = (
+            f"A value travels in {width} bytes, {self.value_bits} bits of which are its own: in a range of "
+            f"{self.largest_value:g} to both sides rounding moves it by less than {self.codec.step:.1e}."
+        )
+        fewer = 8 * (width - 1) - spare
+        if fewer < LEAST_BITS_TOLD:
+            return said
+        step = FixedPoint(fewer, self.largest_value).step
+        return (
+            f"{said} aggregation.value_bits = {fewer} takes {width - 1} bytes, and moves it by less than {step:.1e}."
+        )
+
+    def _is_sparse(self, hospitals: int) -> bool:
+        return self.neighbours != "all" and (self.neighbours != "auto" or hospitals > MOST_IN_PAIRS)
+
+    def _demand(self, hospitals: int) -> Demand:
+        return Demand.of(hospitals, self.colluding, self.lost_share, self.secrecy_bits, self.success_bits)
 
     def threshold_in(self, hospitals: int) -> int:
-        """How many secret shares open a mask."""
-        return self.sums.threshold.of(hospitals)
+        """How many hospitals must sign one set of survivors."""
+        return self.sums_in(hospitals).threshold.of(hospitals)
+
+    def shares_in(self, hospitals: int) -> int:
+        """How many secret shares open a hospital's masks."""
+        graph = self.graph_in(hospitals)
+        return self.threshold_in(hospitals) if graph is None else graph.needed
 
     def largest_error(self, hospitals: int, expected: Expected) -> float:
         """Rounding alone, where nothing was clipped."""
@@ -103,9 +191,21 @@ class SecureAggregation:
         """Of a word that holds the sum."""
         return Ring.holding(self.value_bits, hospitals).width
 
+    def bytes_beside(self, hospitals: int) -> tuple[int, int] | None:
+        """To a hospital and from it, beside values, orders and names; None where hospitals share with all."""
+        graph = self.graph_in(hospitals)
+        return None if graph is None else bytes_of_legs(graph, hospitals)
+
     def check(self, hospitals: int) -> None:
         """Raise StudyError where the sum does not fit a word, or the threshold not the number of hospitals."""
-        self.sums.threshold.of(hospitals)
+        demand = self._demand(hospitals)
+        threshold = Threshold(self.threshold, self.colluding).of(hospitals)
+        if self._is_sparse(hospitals) and threshold > hospitals - demand.lost:
+            raise StudyError(
+                f"aggregation.lost_share lets {demand.lost} of {hospitals} hospitals be lost, and {threshold} must "
+                "be there to open a sum: give a smaller lost_share or threshold."
+            )
+        self.threshold_in(hospitals)
         Ring.holding(self.value_bits, hospitals)
 
     def collect(
@@ -119,7 +219,7 @@ class SecureAggregation:
         agreement = Agreement.of(expected.cohort.sites, expected)
         self.check(len(agreement.sites))
         accept = partial(self._accept, self._ring(agreement), self.codec.length(agreement))
-        opened = open_sum(self.sums, exchange, requests, agreement, expected.cohort, accept)
+        opened = self._open(exchange, requests, agreement, expected.cohort, accept)
         if opened is None:
             return nothing()
         residues = self._ring(agreement).residues(opened.total).astype(np.uint64)
@@ -130,7 +230,9 @@ class SecureAggregation:
         """The update's words under masks, packed, and nothing else."""
         agreement = read_agreement(request)
         words = self.codec.encode(update, agreement, local.rng, local.most_clipped)
-        return Payload(data=self._ring(agreement).pack(self.sums.mask(words, request, local)))
+        sums = self.sums_in(len(local.cohort.sites))
+        masked = sums.mask(words, request, local)
+        return Payload(data=self._ring(agreement).pack(masked), words=sums.beside(local))
 
     def collect_wide(
         self, exchange: Exchange, requests: Mapping[SiteId, Payload], expected: Expected
@@ -140,17 +242,33 @@ class SecureAggregation:
         self.check(len(agreement.sites))
         form = form_of(agreement)
         cohort, adding = expected.cohort, Adding(form)
-        opened = open_sum(self.sums, exchange, requests, agreement, cohort, accepting(form), adding)
+        opened = self._open(exchange, requests, agreement, cohort, accepting(form), adding)
         return collected_wide(form, None if opened is None else opened.total, () if opened is None else opened.sites)
 
     def protect_wide(self, numbers: Sequence[int], request: Payload, local: Local) -> Payload:
         """The numbers under masks, and nothing else."""
         form = form_of(read_agreement(request))
-        return packed(self.sums.mask(form.pack(numbers), request, local, Adding(form)))
+        sums = self.sums_in(len(local.cohort.sites))
+        masked = sums.mask(form.pack(numbers), request, local, Adding(form))
+        return replace(packed(masked), words=sums.beside(local))
 
     def answer(self, leg: str, request: Payload, local: Local) -> Payload:
         """Keys, shares, survivors, unmask."""
-        return self.sums.answer(leg, request, local)
+        return self.sums_in(len(local.cohort.sites)).answer(leg, request, local)
+
+    def _open(
+        self,
+        exchange: Exchange,
+        requests: Mapping[SiteId, Payload],
+        agreement: Agreement,
+        cohort: Cohort,
+        accept: Accept,
+        adding: Adding = PLAINLY,
+    ) -> Opened | None:
+        sums = self.sums_in(len(agreement.sites))
+        if isinstance(sums, SparseSum):
+            return open_sparse_sum(sums, exchange, requests, agreement, cohort, accept, adding)
+        return open_sum(sums, exchange, requests, agreement, cohort, accept, adding)
 
     def _ring(self, agreement: Agreement) -> Ring:
         return Ring.holding(self.value_bits, len(agreement.sites))
@@ -158,6 +276,10 @@ class SecureAggregation:
     @staticmethod
     def _accept(ring: Ring, length: int, site: SiteId, reply: Payload) -> Words:
         return ring.unpack(reply.data, length)
+
+
+def _chance(bits: float) -> str:
+    return f"one in 10^{int(min(bits, MOST_TOLD_BITS) * log10(2))}"
 
 
 aggregation: type[Aggregation] = SecureAggregation
