@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from common.errors import WireError
 from common.sums.exchange import Number, Payload, Word
+from common.wire.long_form import Buffer
 
 ARRAY_KIND = "wardround.float32"
 DATA_KIND = "wardround.bytes"
@@ -23,13 +24,25 @@ NUMBER_BYTES = 8
 _RECORDS = {"array": ArrayRecord, "data": ArrayRecord, "numbers": MetricRecord, "words": ConfigRecord}
 
 
-def to_records(payload: Payload) -> RecordDict:
+class Written:
+    """Arrays in Flower's form, written once where several payloads after one another hold the same one."""
+
+    def __init__(self) -> None:
+        self._last: tuple[NDArray[np.float32], Array] | None = None
+
+    def of(self, array: NDArray[np.float32]) -> Array:
+        """The array, which nobody changes while this is used."""
+        if self._last is None or self._last[0] is not array:
+            flat = np.ascontiguousarray(array, dtype="<f4")
+            self._last = array, Array(dtype="float32", shape=(flat.size,), stype=ARRAY_KIND, data=flat.tobytes())
+        return self._last[1]
+
+
+def to_records(payload: Payload, written: Written | None = None) -> RecordDict:
     """Flower's records of a payload."""
     records = RecordDict()
     if payload.array is not None:
-        flat = np.ascontiguousarray(payload.array, dtype="<f4")
-        array = Array(dtype="float32", shape=(flat.size,), stype=ARRAY_KIND, data=flat.tobytes())
-        records["array"] = ArrayRecord({"flat": array})
+        records["array"] = ArrayRecord({"flat": (written or Written()).of(payload.array)})
     if payload.data is not None:
         raw = np.ascontiguousarray(payload.data, dtype=np.uint8)
         array = Array(dtype="uint8", shape=(raw.size,), stype=DATA_KIND, data=raw.tobytes())
@@ -80,7 +93,7 @@ def _data(record: object, largest: int) -> NDArray[np.uint8] | None:
     return None if flat is None else np.frombuffer(flat, dtype=np.uint8)
 
 
-def _flat(record: object, what: str, dtype: str, kind: str, largest: int, unit: str) -> bytes | None:
+def _flat(record: object, what: str, dtype: str, kind: str, largest: int, unit: str) -> Buffer | None:
     """The bytes of the one array of a record, its form checked."""
     if record is None:
         return None
@@ -95,7 +108,7 @@ def _flat(record: object, what: str, dtype: str, kind: str, largest: int, unit: 
         raise WireError(f"the array holds {size} {unit}; at most {largest} are allowed.")
     if len(array.data) != np.dtype(dtype).itemsize * size:
         raise WireError("the array's bytes do not fit its shape.")
-    return bytes(array.data)
+    return array.data
 
 
 def _numbers(record: object) -> dict[str, Number]:

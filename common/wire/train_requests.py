@@ -90,7 +90,7 @@ def to_payload(order: Order, run: str = "") -> Payload:
     work = order.work
     beside: dict[str, Number] = {} if order.reference is None else {REFERENCE: 1}
     return Payload(
-        array=np.concatenate(vectors),
+        array=vectors[0] if len(vectors) == 1 else np.concatenate(vectors),
         numbers={
             "round": order.round,
             "proximal_mu": work.proximal_mu if work else 0.0,
