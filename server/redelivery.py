@@ -97,6 +97,7 @@ class Resending(Grid):
         names: Mapping[int, str] | None = None,
     ) -> None:
         self.names = dict(names or {})
+        self.takes_views = packs
         self._inner, self._ask_again_s, self._packs, self._clock = inner, ask_again_s, packs, clock
         self._open: dict[str, _Request] = {}
         self._late: dict[str, float] = {}

@@ -61,7 +61,7 @@ class Conversation:
 
         Where the grid says how many it takes at a time, the others wait here, and are made only when they go out.
         """
-        waiting, messages, written = deque(requests.items()), dict[str, tuple[int, float]](), Written()
+        waiting, messages, written = deque(requests.items()), dict[str, tuple[int, float]](), self._written()
         yield from self._send(leg, waiting, messages, timeout_s, written)
         deadline, pause = monotonic() + timeout_s, SHORTEST_POLL_S
         while messages and monotonic() < deadline:
@@ -75,7 +75,7 @@ class Conversation:
                     yield heard
                 del heard  # else it would be held while the next one is read
             yield from self._send(leg, waiting, messages, timeout_s, written)
-            written = written if waiting else Written()
+            written = written if waiting else self._written()
             pause = SHORTEST_POLL_S if came else min(1.25 * pause, _longest_poll_s(self.grid))
             if messages and not came:
                 sleep(pause)
@@ -83,6 +83,9 @@ class Conversation:
             yield Heard(node, None, f"no reply within {timeout_s:g} s", monotonic() - begin, 0)
         for node, _ in waiting:
             yield Heard(node, None, f"others took all of {timeout_s:g} s, and it was not asked", 0.0, 0)
+
+    def _written(self) -> Written:
+        return Written(getattr(self.grid, "takes_views", False))
 
     def _send(
         self,

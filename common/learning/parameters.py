@@ -22,7 +22,7 @@ from common.learning.task import Task
 from common.seeding import entropy
 from common.sums.update import Vector
 
-VALUES_A_BLOCK = 1 << 18
+VALUES_A_BLOCK = 1 << 16
 """Of a large model, at a time."""
 _COMPANION, _PERSONAL, _FIRST_PERSONAL = "_companion_names", "_personal_names", "_first_personal"
 
@@ -182,9 +182,12 @@ def scaled_change(network: nn.Module, before: Vector, count: int) -> Vector:
 
     A large model is never held in float64, nor read a second time.
     """
-    change, at = np.empty_like(before), 0
+    change, at, exact = np.empty_like(before), 0, np.empty(VALUES_A_BLOCK)
     for own, start in _blocks([tensor for _, tensor in exchanged(network)], before):
-        change[at : at + len(start)] = (own.cpu().numpy().astype(np.float64) - start) * count
+        block = exact[: len(start)]
+        np.subtract(own.cpu().numpy(), start, out=block, dtype=np.float64)
+        np.multiply(block, count, out=block)
+        change[at : at + len(start)] = block
         at += len(start)
     return change
 

@@ -59,7 +59,7 @@ def _fill(form: Form, records: RecordDict) -> None:
         item.array_record.SetInParent()
         for key, array in record.items():
             one = item.array_record.items.add(key=key)
-            one.value.dtype, one.value.stype, one.value.data = array.dtype, array.stype, array.data
+            one.value.dtype, one.value.stype, one.value.data = array.dtype, array.stype, bytes(array.data)
             one.value.shape.extend(array.shape)
 
 

@@ -7,6 +7,7 @@ arrives is ever unpickled or parsed by a general array reader.
 from __future__ import annotations
 
 import math
+from typing import cast
 
 import numpy as np
 from flwr.app import Array, ArrayRecord, ConfigRecord, MetricRecord, RecordDict
@@ -25,16 +26,23 @@ _RECORDS = {"array": ArrayRecord, "data": ArrayRecord, "numbers": MetricRecord, 
 
 
 class Written:
-    """Arrays in Flower's form, written once where several payloads after one another hold the same one."""
+    """Arrays in Flower's form, written once where several payloads after one another hold the same one.
 
-    def __init__(self) -> None:
-        self._last: tuple[NDArray[np.float32], Array] | None = None
+    as_they_are: whoever sends them takes a view of an array, which is then not copied at all.
+    """
 
-    def of(self, array: NDArray[np.float32]) -> Array:
-        """The array, which nobody changes while this is used."""
+    def __init__(self, as_they_are: bool = False) -> None:
+        self._as_they_are = as_they_are
+        self._last: tuple[NDArray[np.float32], ArrayRecord] | None = None
+
+    def of(self, array: NDArray[np.float32]) -> ArrayRecord:
+        """A record of the array, which nobody changes while this is used."""
         if self._last is None or self._last[0] is not array:
             flat = np.ascontiguousarray(array, dtype="<f4")
-            self._last = array, Array(dtype="float32", shape=(flat.size,), stype=ARRAY_KIND, data=flat.tobytes())
+            record = ArrayRecord({"flat": Array("float32", (flat.size,), ARRAY_KIND, b"")})
+            is_view = self._as_they_are and flat.size > 0
+            record["flat"].data = cast(bytes, flat.data.cast("B").toreadonly()) if is_view else flat.tobytes()
+            self._last = array, record
         return self._last[1]
 
 
@@ -42,7 +50,7 @@ def to_records(payload: Payload, written: Written | None = None) -> RecordDict:
     """Flower's records of a payload."""
     records = RecordDict()
     if payload.array is not None:
-        records["array"] = ArrayRecord({"flat": (written or Written()).of(payload.array)})
+        records["array"] = (written or Written()).of(payload.array)
     if payload.data is not None:
         raw = np.ascontiguousarray(payload.data, dtype=np.uint8)
         array = Array(dtype="uint8", shape=(raw.size,), stype=DATA_KIND, data=raw.tobytes())

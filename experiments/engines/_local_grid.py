@@ -58,6 +58,8 @@ class LocalGrid(Grid):
     longest_poll_s = 0.02
     device = ""
     """Of the parties on this machine, in words."""
+    takes_views = True
+    """Arrays of requests need not be copied: they are serialised before the caller goes on, or never changed."""
     makes_errors = True
     """Errors with the code ENGINE_ERROR are this engine's own words, and no hospital's."""
 

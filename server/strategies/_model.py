@@ -9,7 +9,7 @@ import numpy as np
 from common.errors import DivergedError
 from common.sums.update import Sum, Vector
 
-VALUES_A_BLOCK = 1 << 18
+VALUES_A_BLOCK = 1 << 16
 
 
 def moved(parameters: Vector, change: Sum) -> Vector:

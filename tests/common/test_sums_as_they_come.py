@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import weakref
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -45,8 +45,7 @@ class Coming:
             if update is None:
                 yield site, None
                 continue
-            payload = update_to_payload(update)
-            del update
+            payload = update_to_payload(replace(update, vectors=(update.vectors[0].copy(),)))
             arrays.append(weakref.ref(payload.array))
             self.alive.append(sum(one() is not None for one in arrays))
             yield site, payload
