@@ -122,24 +122,33 @@ def _half_inverse_square(sigma: float) -> Decimal:
 
 def _some(blocks: _Blocks, count: int, random_bytes: RandomBytes) -> NDArray[np.int64]:
     """The accepted of `count` proposals, in the order drawn."""
-    block = blocks.table.draw(count, random_bytes)
-    words: NDArray[np.uint64] = np.frombuffer(random_bytes(8 * count), "<u8")
-    rest = (words & np.uint64(2**blocks.bits - 1)).view(np.int64)
-    negative = (words >> np.uint64(63)).view(np.int64)
-    magnitude = (block << blocks.bits) + rest
-    kept: NDArray[np.bool_] = (magnitude | (negative ^ 1)) != 0
-    if blocks.bits:
-        kept &= _accepted(blocks, block, rest, random_bytes)
-    signed: NDArray[np.int64] = (magnitude ^ -negative) + negative
-    return signed[kept]
+    block = blocks.table.draw(count, random_bytes).astype(np.int64)
+    words = np.frombuffer(random_bytes(8 * count), "<i8")
+    rest = words & (2**blocks.bits - 1)
+    kept = _accepted(blocks, block, rest, random_bytes) if blocks.bits else np.ones(count, np.bool_)
+    block <<= blocks.bits
+    block += rest
+    return _signed(block, words >> 63, kept)
+
+
+def _signed(magnitude: NDArray[np.int64], minus: NDArray[np.int64], kept: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """The kept ones with their signs, minus nought left out. minus: -1 or 0."""
+    noughts = np.flatnonzero(magnitude == 0)
+    kept[noughts] &= minus[noughts] == 0
+    magnitude ^= minus
+    magnitude -= minus
+    return magnitude[kept]
 
 
 def _accepted(
     blocks: _Blocks, block: NDArray[np.int64], rest: NDArray[np.int64], random_bytes: RandomBytes
 ) -> NDArray[np.bool_]:
     share = rest * 2.0**-blocks.bits
+    exponents = share + 2 * block
+    exponents *= share
+    exponents *= -blocks.exponent
     return happens(
-        np.exp(share * (share + 2 * block) * -blocks.exponent),
+        np.exp(exponents, out=exponents),
         lambda at: exact_chance(blocks.sigma, int(block[at]) << blocks.bits, int(rest[at])),
         random_bytes,
     )

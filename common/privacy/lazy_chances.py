@@ -42,10 +42,10 @@ class ChanceTable:
         first[starts[starts < first.size]] = _UNDECIDED
         return cls(thresholds, first)
 
-    def draw(self, count: int, random_bytes: RandomBytes) -> NDArray[np.int64]:
+    def draw(self, count: int, random_bytes: RandomBytes) -> NDArray[np.int16]:
         """(count,) independent numbers."""
         uniform = np.frombuffer(random_bytes(2 * count), "<u2")
-        found: NDArray[np.int64] = self.first[uniform].astype(np.int64)
+        found: NDArray[np.int16] = self.first.take(uniform, mode="clip")
         undecided = np.flatnonzero(found == _UNDECIDED)
         numbers = _lengthened(uniform[undecided], random_bytes)
         found[undecided] = [bisect_right(self.thresholds, number) for number in numbers]
@@ -60,9 +60,10 @@ def happens(
     exact: a chance by its place, in steps of 2^-128, rounded down.
     """
     uniform = np.frombuffer(random_bytes(2 * chances.size), "<u2")
-    above = chances * 2.0**FIRST_BITS - uniform
+    above = chances * 2.0**FIRST_BITS
+    above -= uniform
     found: NDArray[np.bool_] = above >= 1 + _ROUNDING
-    undecided = np.flatnonzero(~found & (above > -_ROUNDING))
+    undecided = np.flatnonzero(found ^ (above > -_ROUNDING))
     numbers = _lengthened(uniform[undecided], random_bytes)
     for at, number in zip(undecided.tolist(), numbers, strict=True):
         found[at] = number < exact(at)
