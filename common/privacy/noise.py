@@ -101,13 +101,12 @@ def add_gaussian(
         raise HospitalError("values to be noised must be finite and within 2**19 standard deviations of the noise.")
     raised = standard_deviation * (1 + _RAISE * (sqrt(values.size) + 1))
     noise, exact = source.discrete_gaussian(values.size, raised / one), values.reshape(-1)
-    noised = np.empty(values.size)
+    noised = noise.view(np.float64)  # the pages of new memory cost more than the sums
     for start in range(0, values.size, _IN_CACHE):
         some = slice(start, start + _IN_CACHE)
-        part = np.multiply(exact[some], 1 / one, out=noised[some], dtype=np.float64)
-        np.rint(part, out=part)
-        part += noise[some]
-        part *= one
+        steps = np.rint(exact[some] * np.float64(1 / one))
+        steps += noise[some]
+        np.multiply(steps, one, out=noised[some])
     return noised.reshape(values.shape)
 
 
