@@ -12,6 +12,7 @@ import torch
 from rich.console import Console
 from rich.progress import Progress
 
+from client.allocator import keep_freed_memory
 from client.clipped_sums import WAYS
 from common.data.cases import Batch
 from common.learning.task import Task
@@ -31,6 +32,7 @@ def measure(console: Console) -> Measured:
     """Steps of all kinds in turn, so that whatever else the machine does hits all of them."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
+    keep_freed_memory()
     try:
         with Progress(console=console, transient=True) as progress:
             found = {problem.name: _medians(problem, progress) for problem in _problems()}
@@ -130,6 +132,7 @@ def _targets(found: Mapping[str, Mapping[str, float | None]]) -> list[Target]:
 _NOTES = (
     "CPU time of whole steps, forward pass to changed parameters, medians of interleaved runs on random cases; peer: "
     "Opacus' fastest mode. A dash: Opacus cannot run the network that way.",
+    "Freed memory is kept, as in a hospital's own process: pages of new memory would cost every step alike.",
     "Our steps' noise comes from the operating system, on a grid that no last bit tells values from; Opacus' modes "
     "draw theirs by torch.normal, which promises neither.",
     "plain and ours have channels innermost; Opacus computes wrong gradients there, so its networks have them "
