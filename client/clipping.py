@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
@@ -69,8 +70,11 @@ class Gradients(Protocol):
         """(N,) float32 L2 norms."""
         ...
 
-    def weighted_sum(self, factors: Tensor) -> Tensor:
-        """Sum over cases of factor * gradient, as many values as the parameter; a factor of 0 leaves a case out."""
+    def weighted_sum(self, factors: Tensor, left_out: Tensor | None) -> Tensor:
+        """Sum over cases of factor * gradient, as many values as the parameter.
+
+        left_out: (N,) bool, the cases whose factor is 0, for their gradients may be infinite; None: there are none.
+        """
         ...
 
 
@@ -86,20 +90,23 @@ class Whole:
 
     def norms(self) -> Tensor:
         """See Gradients."""
-        norms: Tensor = torch.linalg.vector_norm(self._rows(), dim=1)
+        norms: Tensor = torch.linalg.vector_norm(self._rows, dim=1)
         return norms
 
-    def weighted_sum(self, factors: Tensor) -> Tensor:
+    def weighted_sum(self, factors: Tensor, left_out: Tensor | None) -> Tensor:
         """See Gradients."""
-        lying = (factors @ _without(self._rows(), factors)).reshape(
-            [self.values.shape[axis] for axis in self._axes()]
-        )
-        return lying.permute([self._axes().index(axis) for axis in range(1, self.values.ndim)])
+        total = factors @ _without(self._rows, left_out)
+        if self.values.ndim == 2:
+            return total
+        lying = total.reshape([self.values.shape[axis] for axis in self._axes])
+        return lying.permute([self._axes.index(axis) for axis in range(1, self.values.ndim)])
 
+    @cached_property
     def _rows(self) -> Tensor:
         """(N, values of a gradient), those that lie beside each other in memory beside each other."""
-        return self.values.permute(0, *self._axes()).flatten(1)
+        return self.values if self.values.ndim == 2 else self.values.permute(0, *self._axes).flatten(1)
 
+    @cached_property
     def _axes(self) -> list[int]:
         """All but the first, outermost in memory first."""
         strides = self.values.stride()
@@ -122,22 +129,23 @@ class Outer:
         norms: Tensor = torch.linalg.vector_norm(self.columns, dim=1) * torch.linalg.vector_norm(self.rows, dim=1)
         return norms
 
-    def weighted_sum(self, factors: Tensor) -> Tensor:
+    def weighted_sum(self, factors: Tensor, left_out: Tensor | None) -> Tensor:
         """See Gradients."""
-        return (_without(self.columns, factors) * factors[:, None]).T @ _without(self.rows, factors)
+        return (_without(self.columns, left_out) * factors[:, None]).T @ _without(self.rows, left_out)
 
 
 def clip_and_add(gradients: Sequence[Gradients], clip_norm: float) -> Vector:
     """(P,) float32: the clipped sum. gradients: of every parameter, in order."""
     norms = torch.stack([one.norms() for one in gradients]).norm(dim=0)
     factors = clipping_factors(norms, clip_norm)
-    return as_vector([one.weighted_sum(factors) for one in gradients])
+    none = factors == 0
+    left_out = none if bool(none.any()) else None
+    return as_vector([one.weighted_sum(factors, left_out) for one in gradients])
 
 
-def _without(values: Tensor, factors: Tensor) -> Tensor:
-    """The values with zeros where a factor is 0: nought times infinity is not nought."""
-    left_out = factors == 0
-    return torch.where(left_out[:, None], 0.0, values) if bool(left_out.any()) else values
+def _without(values: Tensor, left_out: Tensor | None) -> Tensor:
+    """The values with zeros where a case is left out: nought times infinity is not nought."""
+    return values if left_out is None else torch.where(left_out[:, None], 0.0, values)
 
 
 def as_vector(parts: list[Tensor]) -> Vector:

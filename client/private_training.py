@@ -179,7 +179,7 @@ def refuse_batch_norm(network: nn.Module) -> None:
 
 
 def set_gradients(parameters: list[nn.Parameter], vector: Vector) -> None:
-    """Every parameter's gradient from a (P,) float32 vector, in order."""
+    """Every parameter's gradient from a (P,) float32 vector, in order; in memory as the parameter lies."""
     parts = torch.split(torch.from_numpy(vector), [parameter.numel() for parameter in parameters])
     for parameter, part in zip(parameters, parts, strict=True):
-        parameter.grad = part.reshape(parameter.shape).to(parameter.device, copy=True)
+        parameter.grad = torch.empty_like(parameter).copy_(part.reshape(parameter.shape))

@@ -7,7 +7,7 @@ and layer normalisation; what is learned of every place of a case alike, such as
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -16,18 +16,11 @@ from torch.autograd import Function
 from torch.nn import functional
 
 from client.clipping import Gradients, Outer, Whole
+from client.per_example_gradients._convolution_weights import Convolution
+from client.per_example_gradients._group_norm_gradients import group_norm_backward
 
-_backward_of_convolution = torch.ops.aten.convolution_backward
 _group_norm_with_moments = torch.ops.aten.native_group_norm
 _backward_of_layer_norm = torch.ops.aten.native_layer_norm_backward
-_backward_of_group_norm = torch.ops.aten.native_group_norm_backward
-
-LARGEST_SLOW_CASE = 20480
-"""Values of a single case up to which PyTorch 2.13 convolves it without oneDNN."""
-MOST_WEIGHTS_TOGETHER = 1 << 18
-"""Values of weights' gradients that one convolution by groups makes: they stay in the cache."""
-SMALLEST_CASE_ALONE = 1 << 15
-"""Values of a case from which its normalisation is worked out alone. Measured: 1.8 against 4.8 ms at 16 x 64 x 64."""
 
 
 @dataclass(frozen=True)
@@ -53,27 +46,10 @@ class CaseGradients:
         return self.gradients.get(id(parameter)) or Whole(parameter.new_zeros((self.cases, *parameter.shape)))
 
 
-@dataclass(frozen=True)
-class _Convolution:
-    """stride, padding, ...: of every axis, as aten.convolution takes them."""
-
-    stride: Sequence[int]
-    padding: Sequence[int]
-    dilation: Sequence[int]
-    transposed: bool
-    output_padding: Sequence[int]
-    groups: int
-
-    def backward(self, grad: Tensor, inputs: Tensor, weight: Tensor, wanted: Sequence[bool]) -> Any:
-        """Gradients of inputs, of weight, and of bias, as `wanted` asks for them."""
-        options = (self.stride, self.padding, self.dilation, self.transposed, self.output_padding, self.groups)
-        return _backward_of_convolution(grad, inputs, weight, None, *options, wanted)
-
-
 class _ConvolutionOfCases(Function):
     @staticmethod
     def forward(
-        ctx: Any, kept: CaseGradients, options: _Convolution, inputs: Tensor, weight: Tensor, bias: Tensor | None
+        ctx: Any, kept: CaseGradients, options: Convolution, inputs: Tensor, weight: Tensor, bias: Tensor | None
     ) -> Tensor:
         ctx.kept, ctx.options = kept, options
         ctx.save_for_backward(inputs, weight, bias)
@@ -93,38 +69,10 @@ class _ConvolutionOfCases(Function):
     def backward(ctx: Any, grad: Tensor) -> Any:
         inputs, weight, bias = ctx.saved_tensors
         ctx.kept.add(bias, lambda: Whole(grad.flatten(2).sum(2)))
-        ctx.kept.add(weight, lambda: Whole(_weights_of_cases(ctx.options, grad, inputs, weight)))
+        ctx.kept.add(weight, lambda: Whole(ctx.options.weights_of_cases(grad, inputs, weight)))
         if not ctx.needs_input_grad[2]:
             return None, None, None, None, None
         return None, None, ctx.options.backward(grad, inputs, weight, (True, False, False))[0], None, None
-
-
-def _weights_of_cases(options: _Convolution, grad: Tensor, inputs: Tensor, weight: Tensor) -> Tensor:
-    """(N, *weight.shape).
-
-    PyTorch has a slow convolution for a single small case, and a fast one for several, or for groups: so small cases
-    become the groups of one case.
-    """
-    only = (False, True, False)
-    if options.transposed or max(weight.shape[2:]) > 3 or inputs[0].numel() > LARGEST_SLOW_CASE:
-        singles = zip(torch.split(grad, 1), torch.split(inputs, 1), strict=True)
-        return torch.stack([options.backward(*single, weight, only)[1] for single in singles])
-    together = max(1, MOST_WEIGHTS_TOGETHER // weight.numel())
-    pairs = zip(torch.split(grad, together), torch.split(inputs, together), strict=True)
-    return torch.cat([_weights_as_groups(options, *pair, weight) for pair in pairs])
-
-
-def _weights_as_groups(options: _Convolution, grad: Tensor, inputs: Tensor, weight: Tensor) -> Tensor:
-    as_groups = replace(options, groups=options.groups * len(inputs))
-    only_its_shape_counts = weight.new_empty((len(inputs) * len(weight), *weight.shape[1:]))
-    wanted = (False, True, False)
-    found: Tensor = as_groups.backward(_one_case(grad), _one_case(inputs), only_its_shape_counts, wanted)[1]
-    return found.reshape(len(inputs), *weight.shape)
-
-
-def _one_case(values: Tensor) -> Tensor:
-    """(1, N * channels, ...)."""
-    return values.contiguous().flatten(0, 1)[None]
 
 
 class _LinearOfCases(Function):
@@ -239,40 +187,10 @@ class _GroupNormOfCases(Function):
     def backward(ctx: Any, grad: Tensor) -> Any:
         inputs, weight, bias, mean, scale = ctx.saved_tensors
         laid = grad.contiguous(memory_format=_layout(inputs))
-        found, weights, biases = _group_norm_backward(laid, inputs, mean, scale, weight, ctx.groups)
+        found, weights, biases = group_norm_backward(laid, inputs, mean, scale, weight, ctx.groups)
         ctx.kept.add(weight, lambda: Whole(weights))
         ctx.kept.add(bias, lambda: Whole(biases))
         return None, None, None, found, None, None
-
-
-def _group_norm_backward(
-    grad: Tensor, inputs: Tensor, mean: Tensor, scale: Tensor, weight: Tensor | None, groups: int
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Gradients of the inputs, and (N, channels) of weight and bias.
-
-    The last two are sums over pixels, of grad * standardised inputs and of grad. Large cases go one at a time, so
-    that what PyTorch reads stays in the cache.
-    """
-    cases, channels, pixels = *inputs.shape[:2], inputs[0, 0].numel()
-    if channels * pixels < SMALLEST_CASE_ALONE:
-        sizes = (cases, channels, pixels, groups)
-        found = _backward_of_group_norm(grad, inputs, mean, scale, weight, *sizes, (True, False, False))[0]
-        sums, products = grad.flatten(2).sum(2), (grad * inputs).flatten(2).sum(2)
-        centres, scales = (part.repeat_interleave(channels // groups, 1) for part in (mean, scale))
-        return found, (products - sums * centres) * scales, sums
-    found, weights, biases = (
-        torch.empty_like(inputs),
-        inputs.new_empty(cases, channels),
-        inputs.new_empty(cases, channels),
-    )
-    for index in range(cases):
-        one = slice(index, index + 1)
-        parts = _backward_of_group_norm(
-            grad[one], inputs[one], mean[one], scale[one], weight, 1, channels, pixels, groups, (True, True, True)
-        )
-        for whole, part in zip((found, weights, biases), parts, strict=True):
-            whole[one] = part
-    return found, weights, biases
 
 
 def _layout(inputs: Tensor) -> torch.memory_format:
@@ -379,7 +297,7 @@ def _convolution(dimensions: int) -> Callable[..., Tensor]:
         every = _of_every_axis(dimensions)
         widths = every(dilation)
         sides = _padding(padding, widths, weight.shape[2:]) if isinstance(padding, str) else every(padding)
-        options = _Convolution(every(stride), sides, widths, False, every(0), groups)
+        options = Convolution(every(stride), sides, widths, False, every(0), groups)
         return _apply(kept, options, inputs, weight, bias)
 
     return convolve
@@ -398,13 +316,13 @@ def _transposed(dimensions: int) -> Callable[..., Tensor]:
         dilation: int | Sequence[int] = 1,
     ) -> Tensor:
         every = _of_every_axis(dimensions)
-        options = _Convolution(every(stride), every(padding), every(dilation), True, every(output_padding), groups)
+        options = Convolution(every(stride), every(padding), every(dilation), True, every(output_padding), groups)
         return _apply(kept, options, inputs, weight, bias)
 
     return convolve
 
 
-def _apply(kept: CaseGradients, options: _Convolution, inputs: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+def _apply(kept: CaseGradients, options: Convolution, inputs: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     if inputs.ndim != weight.ndim:
         raise NotImplementedError("no gradients case by case of a convolution without an axis of cases.")
     answer: Tensor = _ConvolutionOfCases.apply(kept, options, inputs, weight, bias)  # type: ignore[no-untyped-call]

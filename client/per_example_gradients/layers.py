@@ -9,9 +9,10 @@ from products of all pairs of pixels, which pays where the gradients do not fit 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_leaves
@@ -20,6 +21,8 @@ from client.clipping import CaseLoss, clip_and_add
 from client.per_example_gradients._layer_gradients import LAYERS, CaseGradients
 from common.data.cases import Batch
 from common.sums.update import Vector
+
+_SINGLE = (Tensor, int, float, str, torch.dtype, torch.device, torch.memory_format, type(None))
 
 
 def by_layers(loss: CaseLoss, batch: Batch, clip_norm: float) -> Vector:
@@ -47,11 +50,8 @@ class _CaseByCase(TorchFunctionMode):
         self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         given = dict(kwargs or {})
-        leaves = tree_leaves((args, given))
-        if not any(
-            id(value) in self.learned and value.requires_grad for value in leaves
-        ):  # or for a moment it is not
-            return func(*args, **given)
+        if not any(id(value) in self.learned and value.requires_grad for value in _leaves((*args, *given.values()))):
+            return func(*args, **given)  # as also where what is learned for a moment is not
         if func in LAYERS:
             if "input" in given:
                 args = (given.pop("input"), *args)
@@ -60,3 +60,8 @@ class _CaseByCase(TorchFunctionMode):
         if any(isinstance(value, Tensor) and value.requires_grad for value in tree_leaves(answer)):
             raise NotImplementedError(f"no gradients case by case of {getattr(func, '__name__', func)}.")
         return answer
+
+
+def _leaves(values: tuple[Any, ...]) -> Iterable[Any]:
+    """Sooner than PyTorch's own, for what functions are given mostly."""
+    return values if all(isinstance(value, _SINGLE) for value in values) else tree_leaves(values)

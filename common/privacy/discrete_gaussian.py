@@ -32,7 +32,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common.errors import StudyError
-from common.privacy.lazy_chances import ONE, ChanceTable, RandomBytes, happens
+from common.privacy.lazy_chances import FIRST_BITS, ONE, ChanceTable, RandomBytes, happens_at_least
 from common.study.checks import positive
 
 LARGEST_SIGMA = 2.0**55
@@ -123,23 +123,48 @@ def _half_inverse_square(sigma: float) -> Decimal:
 def _some(blocks: _Blocks, count: int, random_bytes: RandomBytes) -> NDArray[np.int64]:
     """The accepted of `count` proposals, in the order drawn."""
     block = blocks.table.draw(count, random_bytes)
-    words: NDArray[np.uint64] = np.frombuffer(random_bytes(8 * count), "<u8")
-    rest = (words & np.uint64(2**blocks.bits - 1)).view(np.int64)
-    negative = (words >> np.uint64(63)).view(np.int64)
-    magnitude = (block << blocks.bits) + rest
-    kept: NDArray[np.bool_] = (magnitude | (negative ^ 1)) != 0
-    if blocks.bits:
-        kept &= _accepted(blocks, block, rest, random_bytes)
-    signed: NDArray[np.int64] = (magnitude ^ -negative) + negative
-    return signed[kept]
+    words = np.frombuffer(random_bytes(8 * count), "<i8")
+    rest = words & (2**blocks.bits - 1)
+    kept = _accepted(blocks, block, rest, random_bytes) if blocks.bits else np.ones(count, np.bool_)
+    magnitude = block.astype(np.int64)
+    magnitude <<= blocks.bits
+    magnitude += rest
+    return _signed(magnitude, words >> 63, kept)
+
+
+def _signed(magnitude: NDArray[np.int64], minus: NDArray[np.int64], kept: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """The kept ones with their signs, minus nought left out. minus: -1 or 0."""
+    noughts = np.flatnonzero(magnitude == 0)
+    kept[noughts] &= minus[noughts] == 0
+    magnitude ^= minus
+    magnitude -= minus
+    return magnitude[kept]
 
 
 def _accepted(
-    blocks: _Blocks, block: NDArray[np.int64], rest: NDArray[np.int64], random_bytes: RandomBytes
+    blocks: _Blocks, block: NDArray[np.int16], rest: NDArray[np.int64], random_bytes: RandomBytes
 ) -> NDArray[np.bool_]:
-    share = rest * 2.0**-blocks.bits
-    return happens(
-        np.exp(share * (share + 2 * block) * -blocks.exponent),
+    """With chance exp(-x), x = share (share + 2 j) B^2 / (2 sigma^2) below 1/2, which is at least 1 - x.
+
+    share: r / B. In float32 65536 x is off by less than 2^16 2^-1 6 2^-24 < 1/64.
+    """
+    share = rest.astype(np.float32)
+    share *= np.float32(2.0**-blocks.bits)
+    least = block.astype(np.float32)
+    least *= 2
+    least += share
+    least *= share
+    least *= np.float32(-blocks.exponent * 2.0**FIRST_BITS)
+    least += 2**FIRST_BITS
+
+    def chances(at: NDArray[np.int64]) -> NDArray[np.float64]:
+        share = rest[at] * 2.0**-blocks.bits
+        found: NDArray[np.float64] = np.exp(share * (share + 2.0 * block[at]) * -blocks.exponent)
+        return found
+
+    return happens_at_least(
+        least,
+        chances,
         lambda at: exact_chance(blocks.sigma, int(block[at]) << blocks.bits, int(rest[at])),
         random_bytes,
     )

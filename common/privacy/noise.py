@@ -40,6 +40,7 @@ LARGEST_VALUE = 2.0**19
 """In standard deviations: up to here a value, its noise and their sum are exact in float64."""
 
 _STEPS_BITS = 32
+_IN_CACHE = 1 << 14
 _RAISE = 2.0**-22
 _SMALLEST, _LARGEST = 2.0**-900, 2.0**900
 
@@ -95,12 +96,18 @@ def add_gaussian(
     beyond LARGEST_VALUE standard deviations: clip first.
     """
     one = step(standard_deviation)
-    exact = values.astype(np.float64)
-    if not np.all(np.abs(exact) <= LARGEST_VALUE * standard_deviation):
+    most = LARGEST_VALUE * standard_deviation
+    if values.size and not (-most <= float(values.min()) and float(values.max()) <= most):
         raise HospitalError("values to be noised must be finite and within 2**19 standard deviations of the noise.")
     raised = standard_deviation * (1 + _RAISE * (sqrt(values.size) + 1))
-    noise = source.discrete_gaussian(values.size, raised / one).reshape(values.shape)
-    return np.multiply(np.rint(exact / one) + noise, one, dtype=np.float64)
+    noise, exact = source.discrete_gaussian(values.size, raised / one), values.reshape(-1)
+    noised = noise.view(np.float64)  # the pages of new memory cost more than the sums
+    for start in range(0, values.size, _IN_CACHE):
+        some = slice(start, start + _IN_CACHE)
+        steps = np.rint(exact[some] * np.float64(1 / one))
+        steps += noise[some]
+        np.multiply(steps, one, out=noised[some])
+    return noised.reshape(values.shape)
 
 
 def gaussian(standard_deviation: float, source: NoiseSource) -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:

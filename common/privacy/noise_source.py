@@ -17,7 +17,7 @@ class NoiseSource(Protocol):
         ...
 
     def discrete_gaussian(self, size: int, sigma: float) -> NDArray[np.int64]:
-        """(size,) whole numbers k drawn with chance proportional to exp(-k^2 / (2 sigma^2))."""
+        """(size,) whole numbers k, the caller's to change, with chance proportional to exp(-k^2 / (2 sigma^2))."""
         ...
 
 

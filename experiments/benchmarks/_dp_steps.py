@@ -74,8 +74,9 @@ def ours(problem: Problem, way: ClippedSum, noise: Callable[[Vector], NDArray[np
     optimiser = torch.optim.SGD(parameters, LEARNING_RATE)
 
     def step() -> None:
-        noisy = noise(way(loss, problem.batch, CLIP_NORM)) / len(problem.batch)
-        set_gradients(parameters, noisy.astype(np.float32))
+        noisy = noise(way(loss, problem.batch, CLIP_NORM)).astype(np.float32)
+        noisy /= len(problem.batch)
+        set_gradients(parameters, noisy)
         optimiser.step()
 
     return step

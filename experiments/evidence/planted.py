@@ -75,7 +75,7 @@ class Twice:
         if self.last and self.last[-1].size == size:
             return self.last.pop()
         self.last = [self.source.discrete_gaussian(size, sigma)]
-        return self.last[-1]
+        return self.last[-1].copy()
 
 
 @dataclass(frozen=True)

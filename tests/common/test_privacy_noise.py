@@ -118,6 +118,23 @@ def test_where_sixteen_bits_leave_it_open_the_last_of_all_bits_decides(sigma, bl
     assert not list(octets)
 
 
+@given(sigma=st.floats(64, 1e15), seed=st.integers(0, 1 << 32))
+def test_a_lower_bound_decides_as_the_chance_itself_would(sigma, seed):
+    blocks, rng = sampler._blocks(sigma), np.random.default_rng(seed)
+    block = rng.integers(0, sampler._last_block(sigma, blocks.bits) + 1, 2000).astype(np.int16)
+    rest = rng.integers(0, 1 << blocks.bits, 2000)
+    share = rest * 2.0**-blocks.bits
+    chances = np.exp(-share * (share + 2.0 * block) * blocks.exponent)
+
+    def exact(at):
+        return sampler.exact_chance(sigma, int(block[at]) << blocks.bits, int(rest[at]))
+
+    accepted = sampler._accepted(blocks, block, rest, np.random.default_rng(seed).bytes)
+    by_chance = lazy_chances.happens(chances, exact, np.random.default_rng(seed).bytes)
+    assert np.array_equal(accepted, by_chance)
+    assert 0.5 < accepted.mean() < 1
+
+
 @given(
     standard_deviation=st.floats(1e-12, 1e12),
     shares=st.lists(st.floats(-LARGEST_VALUE, LARGEST_VALUE), min_size=1, max_size=8),
