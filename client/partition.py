@@ -28,13 +28,29 @@ class Partition(Protocol):
         ...
 
     def assign(self, cases: Cases, rng: np.random.Generator) -> NDArray[np.int64]:
-        """(N,) index of the hospital of every case, in 0..hospitals-1. All cases of a patient go together.
+        """To which hospital every case goes; all cases of a patient go together, and every hospital gets a patient.
 
-        Raises StudyError where the data cannot be divided so (fewer patients than hospitals, say). Every
-        hospital gets at least one patient. The result follows the patients, not the order of the cases.
+        Args:
+            cases: N of them.
+            rng: of all draws.
+
+        Returns:
+            (N,) int64, from 0 to hospitals - 1. It follows the patients, not the order of the cases.
+
+        Raises:
+            StudyError: the data cannot be divided so: fewer patients than hospitals, say.
         """
         ...
 
     def adapt(self, cases: Cases, hospital: int, rng: np.random.Generator) -> Cases:
-        """The hospital's cases as its own scanner would show them; the same cases but for feature shift."""
+        """The hospital's cases as its own scanner would show them; the same cases but for feature shift.
+
+        Args:
+            cases: of the hospital.
+            hospital: its index, as of `assign`.
+            rng: of all draws.
+
+        Returns:
+            As many cases, of the same patients.
+        """
         ...

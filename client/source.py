@@ -49,10 +49,17 @@ class Source(Protocol):
         ...
 
     def cases(self, site: SiteId | None, seed: int) -> Cases:
-        """All cases of one hospital, or of everybody (None, where `has_sites` is False).
+        """All cases of one hospital. Order never depends on the order of files in a directory.
 
-        `Cases.patients` names persons: all scans and sessions of one, under one name. `seed` is the study's: only
-        sources that synthesise or draw use it. Order never depends on the order of files in a directory.
+        Args:
+            site: its name, of `sites()`; None for everybody, where `has_sites` is False.
+            seed: the study's; only sources that synthesise or draw use it.
+
+        Returns:
+            Cases whose `patients` name persons: all scans and sessions of one, under one name.
+
+        Raises:
+            SourceError: nothing can be used, and why.
         """
         ...
 
@@ -73,9 +80,17 @@ class Streaming(Protocol):
 
 
 def gathered(parts: Iterable[Cases | Quarantined], absent: str) -> Cases:
-    """All parts as the cases of a hospital, in memory. Raises SourceError, with the words `absent`, for none.
+    """All parts as the cases of a hospital, in memory.
 
-    What could not be used is named in the error: where nothing can, the reasons are all there is to go by.
+    Args:
+        parts: cases, and what could not be used.
+        absent: what is said where nothing can be used; the first reasons follow it.
+
+    Returns:
+        One table of all.
+
+    Raises:
+        SourceError: nothing can be used.
     """
     found = _with_consent(list(parts))
     if any(isinstance(part, Cases) for part in found):

@@ -138,7 +138,16 @@ class Attack(Protocol):
     """The paper."""
 
     def run(self, observed: Observation, rng: np.random.Generator, budget_seconds: float) -> Finding:
-        """Try. Nothing is read but `observed`."""
+        """Try. Nothing is read but what is handed over.
+
+        Args:
+            observed: what the adversary saw of the run, and what is known to everybody.
+            rng: of all draws.
+            budget_seconds: after which it ends soon.
+
+        Returns:
+            What came of it, or why it was not possible.
+        """
         ...
 
 

@@ -41,7 +41,15 @@ class Attempt:
     condition: str = ""
 
     def trial(self, asked: str, finding: Finding) -> Trial:
-        """The finding as a trial that is not scored yet. asked: what was tried, in plain words."""
+        """The finding as a trial that is not scored yet.
+
+        Args:
+            asked: what was tried, in plain words.
+            finding: of the attack.
+
+        Returns:
+            The trial, its light still open.
+        """
         return Trial(
             self.attack,
             self.question,
@@ -89,11 +97,29 @@ class Question(Protocol):
     """Where it stands on the page, the smallest first."""
 
     def scored(self, attempt: Attempt, finding: Finding, run: Run) -> Sequence[Trial]:
-        """The finding beside the truth, as trials of this question."""
+        """The finding beside the truth.
+
+        Args:
+            attempt: which attack, of which adversary, on what.
+            finding: what came of it.
+            run: whose hospitals' data are the truth.
+
+        Returns:
+            Trials of this question.
+        """
         ...
 
     def reasons(self, site: SiteId, trial: Trial, run: Run) -> Iterator[Reason]:
-        """What a trial that was possible says of a hospital: lights, each with the rule that gave it."""
+        """What a trial that was possible says of a hospital.
+
+        Args:
+            site: the hospital.
+            trial: of this question.
+            run: that was attacked.
+
+        Yields:
+            Lights, each with the rule that gave it.
+        """
         ...
 
     def answer(self, trials: Sequence[Trial]) -> str:

@@ -40,7 +40,14 @@ class Strategy(Protocol):
     """What hospitals send: their "gradient", or the "delta" of local training."""
 
     def init(self, parameters: Vector) -> State:
-        """The state before the first round."""
+        """The state before the first round.
+
+        Args:
+            parameters: of the model that training begins from, (P,) float32.
+
+        Returns:
+            Arrays by name; {} of a strategy that keeps nothing between rounds.
+        """
         ...
 
     def work(self) -> Work:
@@ -52,7 +59,16 @@ class Strategy(Protocol):
         ...
 
     def step(self, state: State, parameters: Vector, contributions: Contributions) -> tuple[State, Vector]:
-        """The next state and the next model, (P,) float32. Nothing else is read or written."""
+        """One step of the server. Nothing else is read or written.
+
+        Args:
+            state: as `init` or the last step left it: arrays by name.
+            parameters: of the model that went out, (P,) float32.
+            contributions: of the round: the weighted mean of updates, and single ones where they are revealed.
+
+        Returns:
+            The next state, and the next model, (P,) float32.
+        """
         ...
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import re
 import subprocess
@@ -85,6 +86,30 @@ def test_commands_have_their_options_and_groups_that_do_something_are_commands(p
     assert "```\nwardround run [OPTIONS] STUDY\n```" in run
     assert re.search(r"^\| `STUDY` \| .*\| needed \|$", run, re.MULTILINE)
     assert re.search(r"^\| `--set` `TEXT` \| Override a setting.*\|  \|$", run, re.MULTILINE)
+
+
+def test_a_function_of_the_reference_says_what_goes_in_where_it_has_more_than_a_line_to_say(pages: Any) -> None:
+    """Google's form, from which the site makes tables: every parameter of it, by its name."""
+    lacking = []
+    for module in pages.MODULES:
+        for where, function in public_functions(
+            ast.parse((ROOT / f"{module.replace('.', '/')}.py").read_text("utf-8"))
+        ):
+            said, parts = ast.get_docstring(function) or "", function.args
+            given = [*parts.posonlyargs, *parts.args, *parts.kwonlyargs, parts.vararg, parts.kwarg]
+            names = {one.arg for one in given if one is not None} - {"self", "cls"}
+            told = set(re.findall(r"^    (\w+):", said.partition("Args:")[2].partition("\n\n")[0], re.MULTILINE))
+            if names and "\n" in said and names != told:
+                lacking.append(f"{module}.{where}: {sorted(names ^ told)}")
+    assert not lacking
+
+
+def public_functions(tree: ast.Module | ast.ClassDef, before: str = "") -> Iterator[tuple[str, ast.FunctionDef]]:
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef) and not node.name.startswith("_"):
+            yield before + node.name, node
+        elif isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+            yield from public_functions(node, f"{before}{node.name}.")
 
 
 def test_results_have_a_place_for_each_benchmark_that_they_tell_of(pages: Any) -> None:

@@ -65,9 +65,14 @@ def run(
 
 
 def load(folder: str | Path, *, trust_code: bool = False) -> Run:
-    """The run in a folder. trust_code: run the plug-ins that its study names, code of whoever made it.
+    """The run in a folder.
 
-    Raises WardroundError where it is no run folder.
+    Args:
+        folder: of a run, or what `wardround.run` was given.
+        trust_code: run the plug-ins that its study names, code of whoever made it.
+
+    Raises:
+        WardroundError: it is no run folder, or one that somebody changed.
     """
     found = Run(Path(folder), trust_code)
     _ = found.record
@@ -146,7 +151,11 @@ class Run:
         return self.folder / "report.html"
 
     def model(self) -> torch.nn.Module:
-        """The trained network, in evaluation mode, on the CPU. Raises WardroundError where the run left none."""
+        """The trained network, in evaluation mode, on the CPU.
+
+        Raises:
+            WardroundError: the run left no model, or its study names plug-ins and they are not trusted.
+        """
         with self._trusting():
             study, found = self.study, read_tensors(self.folder, MODEL).tensors
             demand_room(study.build_task(), self._shape, found, self.folder / MODEL)
@@ -157,8 +166,16 @@ class Run:
     def predict(self, inputs: ArrayLike | torch.Tensor) -> NDArray[Any]:
         """What the model says of prepared cases, as the hospitals' sources prepare them.
 
-        inputs: (N, channels, ...) or (N, features), float32. Returns class indices (N, ...), int64, or real numbers,
-        float32, as the study's task predicts. For files use `wardround predict`.
+        For files use `wardround predict`, which prepares them too.
+
+        Args:
+            inputs: (N, channels, ...) or (N, features), taken as float32.
+
+        Returns:
+            (N, ...) class indices, int64, or real numbers, float32, as the study's task predicts.
+
+        Raises:
+            WardroundError: as `model`.
         """
         network = self.model()
         with self._trusting():
@@ -173,8 +190,16 @@ class Run:
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """What images would have been, had causes been set: counterfactual(images, causes, thickness=4).
 
-        images: (N, C, H, W) in [0, 1]. causes: (N, K), in the order of the study's task. Returns both as they would
-        have been. Raises WardroundError for a run of another task than `deep_scm`, and for an unknown cause.
+        Args:
+            images: (N, C, H, W), from 0 to 1.
+            causes: (N, K), in the order and the units of the study's task.
+            actions: what each cause that is named is set to, in its own unit; for all N alike.
+
+        Returns:
+            Images (N, C, H, W) from 0 to 1 and causes (N, K), float32, as both would have been.
+
+        Raises:
+            WardroundError: a run of another task than `deep_scm`, or an unknown cause.
         """
         from common.causality.deep.model import DeepModel
 
@@ -187,9 +212,19 @@ class Run:
         return made.clamp(0, 1).numpy(), acted.numpy()
 
     def audit(self, seconds: float | None = None, pictures: bool = True) -> Report:
-        """Attack what crossed the wire, and write `audit.html` and `audit.json`; what was found.
+        """Attack what crossed the wire, and write `audit.html` and `audit.json` into the run's folder.
 
         The run must have recorded its traffic: run(..., federation={"record_traffic": True}).
+
+        Args:
+            seconds: of attacks, about; as the study says, where not given.
+            pictures: whether the page shows reconstructed images.
+
+        Returns:
+            What was found: questions, trials, and the verdict.
+
+        Raises:
+            WardroundError: the run recorded no traffic, or cannot be read.
         """
         from experiments.audit.conduct import Effort, audit_run
         from experiments.audit.report.page import write

@@ -54,7 +54,18 @@ def study(given: Study | str | Path | None = None, /, **settings: Any) -> Study:
 
 
 def chosen(given: Study | str | Path | None, settings: Mapping[str, Any]) -> Chosen:
-    """As `study`, with a name and remarks."""
+    """As `study`, with what to call it and what was changed so that it runs here.
+
+    Args:
+        given: as of `study`.
+        settings: as of `study`, by name.
+
+    Returns:
+        The study, its name, and remarks.
+
+    Raises:
+        StudyError: as `study`.
+    """
     table, name, beside = _read(given)
     for key, value in settings.items():
         _put(table, key, _plain(value, key))

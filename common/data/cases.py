@@ -93,9 +93,23 @@ class Cases:
         spacing_mm: NDArray[np.float64] | tuple[float, ...] = (),
         **others: Given | None,
     ) -> Cases:
-        """Cases of arrays, of one array a case where shapes differ, or of columns. None in `others`: no column.
+        """Cases of arrays, of one array a case where shapes differ, or of columns.
 
-        spacing_mm: an array (N, D), a tuple of D where it is that of all, () where it is not known.
+        Args:
+            inputs: (N, ...) float32.
+            targets: (N, ...) whole numbers, or float32.
+            patients: (N,) whose each case is.
+            classes: what whole numbers among targets stand for.
+            prescribed: the split of each case, where the source says it.
+            quarantined: what could not be used, and why.
+            spacing_mm: (N, D), a tuple of D where it is that of all, () where it is not known.
+            others: further columns (N, ...) by name; None is no column.
+
+        Returns:
+            The cases, checked.
+
+        Raises:
+            SourceError: columns that do not fit each other.
         """
         columns: dict[str, Column] = {"inputs": column_of(inputs), "targets": column_of(targets)}
         columns["patients"] = Stacked(np.asarray(patients, dtype=np.str_))
@@ -328,7 +342,14 @@ def join(batches: Sequence[Batch]) -> Batch:
 def concatenate(parts: Sequence[Cases | Quarantined]) -> Cases:
     """All cases in order, with the columns that every part has; what is quarantined is kept beside them.
 
-    Raises SourceError where there is no case, or parts disagree on classes or the number of an input's axes.
+    Args:
+        parts: cases, and what could not be used.
+
+    Returns:
+        One table of all.
+
+    Raises:
+        SourceError: there is no case, or parts disagree on classes or the number of an input's axes.
     """
     cases = [part for part in parts if isinstance(part, Cases)]
     if not cases:

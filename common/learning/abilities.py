@@ -7,11 +7,7 @@ and never for the name or the class of a task.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields, is_dataclass
-from difflib import get_close_matches
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, cast, get_args
-
-from common.errors import StudyError
+from typing import TYPE_CHECKING, ClassVar, Literal, Protocol, cast
 
 if TYPE_CHECKING:  # a study is read, and a report written, without torch
     import numpy as np
@@ -26,9 +22,6 @@ if TYPE_CHECKING:  # a study is read, and a report written, without torch
 
 Drawn = Literal["outlines", "pair", "panels"]
 """Truth and prediction drawn on the image; two images and the moved one; or whatever `panels` answers."""
-
-MISSPELT = 0.85
-"""Likeness of two words from which one is taken for a slip of the other."""
 
 
 class Abilities(Protocol):
@@ -86,8 +79,15 @@ class Abilities(Protocol):
         ...
 
     def numbers(self, network: nn.Module, inputs: Tensor) -> Tensor:
-        """(N, K) the real numbers that explain what is answered, in the precision of the inputs, differentiable by
-        them: a risk, a value in its unit. Where an answer saturates, as a probability does, the number before that.
+        """The real numbers that explain what is answered: a risk, a value in its unit.
+
+        Args:
+            network: in evaluation mode.
+            inputs: (N, *shape.inputs), of any floating precision.
+
+        Returns:
+            (N, K) in the inputs' precision, differentiable by them. Where an answer saturates, as a probability
+            does, the number before that.
         """
         ...
 
@@ -102,7 +102,11 @@ class Abilities(Protocol):
     def meaning(self, value: str) -> str:
         """What the numbers are that the network answers, and what makes of them what a person wants to know.
 
-        value: what a number that is learned is called, by the study's source.
+        Args:
+            value: what a number that is learned is called, by the study's source.
+
+        Returns:
+            A sentence.
         """
         ...
 
@@ -115,21 +119,35 @@ class Abilities(Protocol):
 
         Asked where these come from another model and the companion does not: a new teacher of an encoder that has
         learned. As the task builds it, a network has begun.
+
+        Args:
+            network: whose companion is set.
         """
         ...
 
     def in_round(self, number: int) -> Task:
-        """The task as it is learned in round `number`, from 1, by the number alone: with the same network, views and
-        companion. Scores are of the task itself.
+        """The task as it is learned in one round, by the round's number alone.
+
+        Args:
+            number: of the round, from 1.
+
+        Returns:
+            A task with the same network, views and companion. Scores are of the task itself.
         """
         ...
 
     def answered(self, network: nn.Module, batch: Batch) -> Mapping[str, Tensor]:
-        """(N, ...) by name: what scores are made of, of each case alone; `score` is made of nothing else.
+        """What scores are made of, of each case alone; `score` is made of nothing else.
 
         So a network is asked once, in pieces of bounded memory, whatever is then scored: all cases, single patients,
-        or samples of them. In float64, so that a piece's size leaves no trace. Of a task that says `scored_whole`, or
-        whose scores are means of one number a case.
+        or samples of them. Of a task that says `scored_whole`, or whose scores are means of one number a case.
+
+        Args:
+            network: in evaluation mode, without gradients.
+            batch: N cases.
+
+        Returns:
+            (N, ...) float64 by name, so that a piece's size leaves no trace.
         """
         ...
 
@@ -138,8 +156,14 @@ class Abilities(Protocol):
         ...
 
     def judged_each(self, answered: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
-        """(N,) by name, in the place of `judged` where a score is the mean of a number a case: those numbers, NaN for
-        none. Where they compare cases, a patient's score is that of the own cases among all others.
+        """The numbers, one a case, of which scores are the means; in the place of `judged`.
+
+        Args:
+            answered: of N cases, as `answered` gave it.
+
+        Returns:
+            (N,) by name, NaN for none. Where they compare cases, a patient's score is that of the own cases among
+            all others.
         """
         ...
 
@@ -150,10 +174,16 @@ class Abilities(Protocol):
     def soft_loss(
         self, network: nn.Module, inputs: Tensor, truth: Tensor, class_weights: Tensor | None = None
     ) -> Tensor:
-        """(N,): `loss` for truth that is only believed, (N, *label_space) probabilities of classes.
+        """`loss` for truth that is only believed; it equals `loss` where chances are 0 and 1.
 
-        It equals `loss` where they are 0 and 1, and is differentiable by inputs and truth, twice. class_weights:
-        (classes,) of each class in the loss; asked for only of a task that weighs classes.
+        Args:
+            network: as `build_network` made it.
+            inputs: (N, *shape.inputs) float32.
+            truth: (N, *label_space) probabilities of classes.
+            class_weights: (classes,) of each class in the loss; asked for only of a task that weighs classes.
+
+        Returns:
+            (N,), differentiable by inputs and truth, twice.
         """
         ...
 
@@ -165,22 +195,39 @@ class Abilities(Protocol):
         """How inputs and truth of so many guessed cases follow from images, and what of them chance draws by `rng`.
 
         Then attacks search images, and no truth beside them; the loss must be differentiable by them, twice.
+
+        Args:
+            shape: of a case.
+            cases: how many are guessed.
+            rng: of all draws.
+
+        Returns:
+            What makes a batch of images that are guessed.
         """
         ...
 
     def label_evidence(self, gradient: NDArray[np.float64], answers: NDArray[np.float64]) -> NDArray[np.float64]:
-        """(classes,) mean over cases of probability minus truth, of cases of one class each.
+        """How far answers were from the truth, on average over cases of one class each.
 
-        gradient: (classes,) the mean gradient of the loss by the last layer's bias. answers: (classes,) mean
-        probabilities that the network answers.
+        Args:
+            gradient: (classes,) the mean gradient of the loss by the last layer's bias.
+            answers: (classes,) mean probabilities that the network answers.
+
+        Returns:
+            (classes,) mean over cases of probability minus truth.
         """
         ...
 
     def panels(self, network: nn.Module, batch: Batch) -> Mapping[str, Tensor | Panel]:
-        """Pictures of a batch of one case by name, (H, W) or (X, Y, Z) real numbers; of volumes the middle is shown.
+        """Pictures of one case; asked for where `drawn` is "panels".
 
-        Each from its own black to its own white; a `Panel` says what is black, and can have colours and a note.
-        Asked for where `drawn` is "panels".
+        Args:
+            network: in evaluation mode, without gradients.
+            batch: of one case.
+
+        Returns:
+            By name, (H, W) or (X, Y, Z) real numbers; of volumes the middle is shown. Each from its own black to its
+            own white; a `Panel` says what is black, and can have colours and a note.
         """
         ...
 
@@ -197,9 +244,15 @@ class Abilities(Protocol):
         ...
 
     def unusable(self, inputs: Tensor) -> tuple[int, str] | None:
-        """The first case of (N, *shape) from which nothing follows, whatever the network, and why; None for none.
+        """The first case from which nothing follows, whatever the network.
 
         Such as a mask that leaves out everything: its hospital refuses it before any training, in these words.
+
+        Args:
+            inputs: (N, *shape.inputs) float32.
+
+        Returns:
+            Its place among the N and why, or None.
         """
         ...
 
@@ -222,7 +275,6 @@ TOGETHER = (
     ("judged_each", "answered"),
 )
 """The first is of no use without the second."""
-COLUMNS = ("inputs", "targets", "patients")
 REST = "*"
 """In `optimised`: what no other group has."""
 
@@ -341,7 +393,15 @@ def presented(task: Task, scores: Mapping[str, float | None]) -> dict[str, float
 def shown_shape(task: Task, shape: Shape) -> Shape:
     """The shape of what the network is shown: of a case, but where the task says otherwise (patches).
 
-    Raises StudyError where cases differ in shape and the task does not bring them to one.
+    Args:
+        task: whose network it is.
+        shape: of cases.
+
+    Returns:
+        One shape, whatever shapes cases have.
+
+    Raises:
+        StudyError: cases differ in shape and the task does not bring them to one.
     """
     return abilities(task).network_shape(shape) if can(task, "network_shape") else shape
 
@@ -382,68 +442,3 @@ def no_soft_loss(task: Task) -> str:
     if not can(task, "soft_loss"):
         return "this search guesses probabilities of classes, and the task has no loss for them (soft_loss)"
     return ""
-
-
-def check_declared(task: Task, name: str) -> None:
-    """Raise StudyError, naming the member, where a task declares one that is misspelt, of another kind or half."""
-    own = {member for base in type(task).__mro__ for member in vars(base) if not member.startswith("_")}
-    options: list[str] = [one.name for one in fields(task)] if is_dataclass(task) else []
-    for member in sorted(own - {*NAMES, *ROLE, *options}):
-        if meant := get_close_matches(member, NAMES, 1, MISSPELT):
-            raise StudyError(
-                f"task {name!r} has {member!r}, which is no member of a task; did you mean {meant[0]!r}? "
-                f"If not, call it _{member}."
-            )
-    for member, needed in TOGETHER:
-        if can(task, member) and not can(task, needed):
-            raise StudyError(f"task {name!r} has {member} and no {needed}: one is of no use without the other.")
-    _check_kinds(task, name)
-
-
-def _check_kinds(task: Task, name: str) -> None:
-    for member in ("views", "companion", "watched", "number_names"):
-        if can(task, member) and not _are_words(getattr(task, member)):
-            raise StudyError(f"task {name!r}: {member} must be a tuple of words; it is {getattr(task, member)!r}.")
-    if taken := set(views(task)) & set(COLUMNS):
-        raise StudyError(
-            f"task {name!r}: views must be columns of their own; {', '.join(sorted(taken))} is a case's."
-        )
-    flags = (
-        "couples",
-        "scored_whole",
-        "follows_parameters",
-        "weighs_classes",
-        "calibrates",
-        "unlabelled",
-        "outlines",
-        "patched",
-    )
-    for member in flags:
-        if can(task, member) and not isinstance(getattr(task, member), bool):
-            raise StudyError(f"task {name!r}: {member} must be True or False; it is {getattr(task, member)!r}.")
-    named = getattr(task, "optimised", None)
-    if named is not None and named != {} and not _are_groups(named):
-        raise StudyError(
-            f"task {name!r}: optimised must name two groups or more, each a tuple of beginnings of parameters' "
-            f"names; it is {named!r}."
-        )
-    _check_drawn(task, name)
-
-
-def _check_drawn(task: Task, name: str) -> None:
-    drawn = getattr(task, "drawn", None)
-    if drawn is not None and drawn not in get_args(Drawn):
-        raise StudyError(f"task {name!r}: drawn must be one of {', '.join(get_args(Drawn))}; it is {drawn!r}.")
-    if drawn == "panels" and not can(task, "panels"):
-        raise StudyError(f"task {name!r}: drawn is 'panels', and it has no method of that name.")
-
-
-def _are_words(value: Any) -> bool:
-    return isinstance(value, tuple) and bool(value) and all(isinstance(one, str) and one for one in value)
-
-
-def _are_groups(value: Any) -> bool:
-    return isinstance(value, Mapping) and len(value) > 1 and all(_are_words(one) for one in value.values())
-
-
-ROLE = ("headline", "build_network", "loss", "score", "augment", "predict")

@@ -20,7 +20,14 @@ class Network(Protocol):
     def build(self, shape: Shape) -> nn.Module:
         """A fresh network. Its random initialisation draws from torch's global generator, which the caller seeds.
 
-        Raises StudyError where the shape does not fit the network.
+        Args:
+            shape: of one case's inputs, and how many classes there are.
+
+        Returns:
+            A module from (N, *shape.inputs) float32 to what the task makes of it.
+
+        Raises:
+            StudyError: the shape does not fit the network.
         """
         ...
 
@@ -35,15 +42,42 @@ class Task(Protocol):
     """The score shown first; higher is better."""
 
     def build_network(self, shape: Shape) -> nn.Module:
-        """A fresh network for cases of `shape`; see Network.build."""
+        """A fresh network for cases of a shape.
+
+        Args:
+            shape: of one case's inputs, and how many classes there are.
+
+        Returns:
+            As `Network.build`.
+
+        Raises:
+            StudyError: the shape does not fit the task or its network.
+        """
         ...
 
     def loss(self, network: nn.Module, batch: Batch) -> Tensor:
-        """(N,) float32: one loss a case, which depends on no other case of the batch unless the task `couples`."""
+        """One loss a case, since privacy and the audit need each by itself.
+
+        Args:
+            network: as `build_network` made it.
+            batch: N cases: inputs (N, ...) float32, targets (N, ...).
+
+        Returns:
+            (N,) float32, differentiable by the network's parameters. A case's depends on no other case of the batch
+            unless the task `couples`.
+        """
         ...
 
     def score(self, network: nn.Module, batch: Batch) -> Mapping[str, Mean]:
-        """Mergeable scores, `headline` among them. All cases of a patient come in one batch."""
+        """Scores that add up over hospitals.
+
+        Args:
+            network: in evaluation mode, without gradients.
+            batch: cases, all of a patient's in one batch.
+
+        Returns:
+            Means by name, `headline` among them.
+        """
         ...
 
     def augment(self, batch: Batch, rng: np.random.Generator) -> Batch:
@@ -51,9 +85,24 @@ class Task(Protocol):
 
         Private training augments every case alone. Where a case's draws come from a generator of its own
         (`common.seeding.case_generators`), a case is shown alone as it is shown among others.
+
+        Args:
+            batch: N cases.
+            rng: all draws come from it.
+
+        Returns:
+            N cases of the same shapes.
         """
         ...
 
     def predict(self, network: nn.Module, inputs: Tensor) -> Tensor:
-        """Class indices (N, ...) or displacement in voxels, int64; float32 where real numbers are learned."""
+        """What the network says of cases.
+
+        Args:
+            network: in evaluation mode, without gradients.
+            inputs: (N, *shape.inputs) float32.
+
+        Returns:
+            (N, ...) class indices, int64; where real numbers are learned those, float32, displacements in voxels.
+        """
         ...

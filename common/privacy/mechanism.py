@@ -117,9 +117,16 @@ class AtHospital(Protocol):
         ...
 
     def steps(self, unit: Unit, sampling_rate: float, clip_norm: float, noised: Noised | None = None) -> NoisySteps:
-        """Steps in which each unit has a part with chance `sampling_rate`, on its own, and adds at most clip_norm.
+        """Steps in which each unit has a part by chance, on its own, and adds a bounded vector.
 
-        noised: adds the noise to a step's sum; without it `noisy_sum` and what is made of it raise StudyError.
+        Args:
+            unit: whose presence is hidden.
+            sampling_rate: chance of each unit to have a part in a step, from 0 to 1.
+            clip_norm: the largest L2 norm of what a unit adds.
+            noised: adds the noise to a step's sum; without it `noisy_sum` and what is made of it raise StudyError.
+
+        Returns:
+            The steps of this round's training.
         """
         ...
 
@@ -160,16 +167,37 @@ class Mechanism(Protocol):
         ...
 
     def check(self, facts: Facts) -> None:
-        """Raise StudyError where these settings cannot keep their promise or cannot work."""
+        """Refuse settings that cannot keep their promise or cannot work.
+
+        Args:
+            facts: of a hospital and the study: cases, patients, rounds, steps.
+
+        Raises:
+            StudyError: they cannot.
+        """
         ...
 
     def round_releases(self, facts: Facts) -> tuple[Release, ...]:
-        """What one round with this hospital lets out about its units, as the reader of the promise sees it."""
+        """What one round with a hospital lets out about its units, as the reader of the promise sees it.
+
+        Args:
+            facts: of the hospital and the study.
+
+        Returns:
+            Releases for the accountant to add up.
+        """
         ...
 
     def hospital_update(self, at: AtHospital) -> tuple[Update, int]:
-        """Hospital half: the update as it leaves, one vector (P,) float32 of a public weight, and the steps' number.
+        """Hospital half. Beside the update goes nothing but the means that it declares as `statistics`.
 
-        Beside it goes nothing but the means that it declares as `statistics`. Raises StudyError where it cannot work.
+        Args:
+            at: the hospital in one round: its data, its model, its noise.
+
+        Returns:
+            The update as it leaves, one vector (P,) float32 of a public weight, and how many steps were made.
+
+        Raises:
+            StudyError: it cannot work with these settings.
         """
         ...

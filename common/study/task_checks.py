@@ -8,7 +8,6 @@ from common.errors import StudyError
 from common.learning.abilities import (
     abilities,
     can,
-    check_declared,
     companion,
     couples,
     follows_parameters,
@@ -20,6 +19,7 @@ from common.learning.abilities import (
     watched,
 )
 from common.learning.client_work import Training
+from common.learning.declared_abilities import check_declared
 from common.learning.task import Task
 from common.study.catalogue import MECHANISMS, STRATEGIES, TASKS
 from common.study.federation import Federation

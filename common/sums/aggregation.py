@@ -58,7 +58,14 @@ class Aggregation(Protocol):
     """What the server learns: every single update, or only their sum."""
 
     def check(self, hospitals: int) -> None:
-        """Raise StudyError where the settings cannot work for this many hospitals; called before any is asked."""
+        """Refuse settings that cannot work; called before any hospital is asked.
+
+        Args:
+            hospitals: how many there are.
+
+        Raises:
+            StudyError: the settings cannot work for so many.
+        """
         ...
 
     def collect(
@@ -68,16 +75,45 @@ class Aggregation(Protocol):
         contributing: frozenset[SiteId],
         expected: Expected,
     ) -> Collected:
-        """Server half, any number of legs; `requests` go out with the leg "round".
+        """Server half, any number of legs.
 
-        Hospitals in `requests` but not in `contributing` only evaluate; where only sums are revealed there are none.
+        Args:
+            exchange: asks hospitals, and hears them.
+            requests: what goes out with the leg "round".
+            contributing: who trains. Hospitals in `requests` beside these only evaluate; where only sums are
+                revealed there are none.
+            expected: what a reply must look like.
+
+        Returns:
+            The sum, or single updates, and who is in it.
         """
         ...
 
     def protect(self, update: Update, request: Payload, local: Local) -> Payload:
-        """Hospital half of the leg "round": the update as it may leave. request: as `collect` sent it."""
+        """Hospital half of the leg "round".
+
+        Args:
+            update: of the hospital's training, one weighted vector (P,) float32 with its statistics.
+            request: as `collect` sent it.
+            local: what the hospital knows of itself: its name, its key, the round, its draws.
+
+        Returns:
+            The update as it may leave.
+        """
         ...
 
     def answer(self, leg: str, request: Payload, local: Local) -> Payload:
-        """Hospital half of every other leg. Raises WireError where the request must not be answered."""
+        """Hospital half of every other leg.
+
+        Args:
+            leg: its name.
+            request: as `collect` sent it.
+            local: what the hospital knows of itself.
+
+        Returns:
+            What may leave.
+
+        Raises:
+            WireError: the request must not be answered.
+        """
         ...

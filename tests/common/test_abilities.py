@@ -16,8 +16,9 @@ from client.training import Trainer
 from common.causality.deep.model import Cause
 from common.data.cases import Batch, Cases, Shape
 from common.errors import HospitalError, StudyError
-from common.learning.abilities import NAMES, ROLE, can, check_declared, no_case_loss, no_soft_loss
+from common.learning.abilities import NAMES, can, no_case_loss, no_soft_loss
 from common.learning.client_work import Training
+from common.learning.declared_abilities import ROLE, check_declared
 from common.learning.losses import augmented, case_losses, groups_of
 from common.learning.parameters import Layout, new_network, read, read_gradient, trainable, write
 from common.learning.task import Task

@@ -16,8 +16,8 @@ from client.clipped_sums import WAYS, clipped_sum
 from client.clipping import CaseLoss
 from client.private_training import PrivateTrainer
 from common.data.cases import Batch, Cases, Shape
-from common.learning.abilities import check_declared
 from common.learning.client_work import Training
+from common.learning.declared_abilities import check_declared
 from common.learning.losses import follow
 from common.learning.parameters import Layout, new_network
 from common.learning.task import Task

@@ -22,10 +22,18 @@ SLICE_MM = 1.0
 
 
 def as_image(given: Any, spacing_mm: ArrayLike | None = None) -> Image:
-    """`given` as our Image; see the package for what it may be.
+    """`given` as our Image.
 
-    spacing_mm: of an array or a plain tensor, a number or one an axis; 1 where not given. Others know their own.
-    Raises ImageError where it is no image, or says itself where its voxels lie and is given a spacing beside.
+    Args:
+        given: an array or tensor (X, Y) or (X, Y, Z), an image of SimpleITK, nibabel or MONAI, our Image, or the
+            path of a NIfTI file.
+        spacing_mm: of an array or a plain tensor, a number or one an axis; 1 where not given.
+
+    Returns:
+        The values as they are, and where each voxel lies: world coordinates in mm, RAS.
+
+    Raises:
+        ImageError: it is no image, or says itself where its voxels lie and is given a spacing beside.
     """
     if isinstance(given, Image):
         return _without(spacing_mm, given, "Image")
@@ -39,7 +47,15 @@ def as_image(given: Any, spacing_mm: ArrayLike | None = None) -> Image:
 
 
 def as_given(image: Image, given: Any) -> Any:
-    """`image` as the kind of image that `given` is; a path's kind is our own."""
+    """An image of ours as the kind of image that another one is.
+
+    Args:
+        image: of ours.
+        given: whose library is wanted; where it is a path, the answer is an Image of ours.
+
+    Returns:
+        The same values in the same place, as that library's image.
+    """
     for library, is_one, _ in _READERS:
         if library in sys.modules and is_one(given):
             return _WRITERS[library](image)

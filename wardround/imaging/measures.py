@@ -53,7 +53,19 @@ def measure(
 
 
 def dice(prediction: Any, truth: Any, labels: Sequence[int] | None = None) -> dict[int, float]:
-    """2 |A n B| / (|A| + |B|) of every label; see `measure`."""
+    """Dice of every label, 2 |A n B| / (|A| + |B|).
+
+    Args:
+        prediction: label map, as for `measure`.
+        truth: label map in the same place.
+        labels: which; all but 0 that either map has, where not given.
+
+    Returns:
+        By label, from 0 to 1; NaN where neither map has it.
+
+    Raises:
+        ImageError: as `measure`.
+    """
     rows = _rows(prediction, truth, None, labels, 1.0, "voxels", ("dice",))
     return {row.label: row.figures["dice"] for row in rows}
 
@@ -66,9 +78,20 @@ def hausdorff(
     labels: Sequence[int] | None = None,
     percent: Literal[95, 100] = 95,
 ) -> dict[int, float]:
-    """Hausdorff distance in mm of every label: the largest, or its 95th percentile, the larger of both directions.
+    """Hausdorff distance of every label: the largest, or its 95th percentile, the larger of both directions.
 
-    Raises ImageError for another percentile, and as `measure`.
+    Args:
+        prediction: label map, as for `measure`.
+        truth: label map in the same place.
+        spacing_mm: of arrays.
+        labels: which; all but 0 that either map has, where not given.
+        percent: 100, the distance itself, or 95.
+
+    Returns:
+        By label, in mm; infinite where one map alone has it, NaN where neither has.
+
+    Raises:
+        ImageError: another percentile, or as `measure`.
     """
     if as_percent(percent) not in (95, 100):
         raise ImageError(f"percent must be 95 or 100; it is {percent}.")
@@ -85,7 +108,21 @@ def surface_dice(
     spacing_mm: ArrayLike | None = None,
     labels: Sequence[int] | None = None,
 ) -> dict[int, float]:
-    """Share of both outlines, by area, that lies within the tolerance of the other (Nikolov et al. 2018)."""
+    """Share of both outlines, by area, that lies within the tolerance of the other (Nikolov et al. 2018).
+
+    Args:
+        prediction: label map, as for `measure`.
+        truth: label map in the same place.
+        tolerance_mm: how far apart outlines count as one.
+        spacing_mm: of arrays.
+        labels: which; all but 0 that either map has, where not given.
+
+    Returns:
+        By label, from 0 to 1; NaN where neither map has it.
+
+    Raises:
+        ImageError: as `measure`.
+    """
     rows = _rows(prediction, truth, spacing_mm, labels, tolerance_mm, "elements", ("surface_dice",))
     return {row.label: row.figures["surface_dice"] for row in rows}
 

@@ -41,12 +41,37 @@ def quality(image: Any, truth: Any, *, data_range: float) -> dict[str, float]:
 
 
 def psnr(image: Any, truth: Any, *, data_range: float) -> float:
-    """10 log10(data_range^2 / MSE) in dB; see `quality`."""
+    """Peak signal-to-noise ratio, 10 log10(data_range^2 / MSE).
+
+    Args:
+        image: any image that the package takes, as for `quality`.
+        truth: the same, in the same place.
+        data_range: what values may span.
+
+    Returns:
+        In dB; infinite for a perfect image.
+
+    Raises:
+        ImageError: images that do not fit.
+    """
     return peak_signal.psnr(*_pair(image, truth), data_range=data_range)
 
 
 def ssim(image: Any, truth: Any, *, data_range: float, **options: Any) -> float:
-    """Structural similarity in 2D or 3D; see `quality`. options: those of `common.metrics.ssim`, such as window."""
+    """Structural similarity in 2D or 3D (Wang et al. 2004).
+
+    Args:
+        image: any image that the package takes, as for `quality`.
+        truth: the same, in the same place.
+        data_range: what values may span.
+        options: of `common.metrics.structural_similarity.ssim`, such as its window.
+
+    Returns:
+        1 for a perfect image, seldom below 0.
+
+    Raises:
+        ImageError: images that do not fit, or are smaller than the window, 7 pixels.
+    """
     return structural_similarity.ssim(*_pair(image, truth), data_range=data_range, **options)
 
 

@@ -38,7 +38,16 @@ class Aligned:
         return self.found.doubts
 
     def apply(self, given: Any, *, labels: bool = False, spacing_mm: ArrayLike | None = None) -> Any:
-        """Another image that lies where the moving one lay, on the fixed lattice. labels: of whole numbers."""
+        """Another image that lies where the moving one lay, on the fixed one's lattice.
+
+        Args:
+            given: any image that the package takes.
+            labels: whether its values are whole numbers that stand for something: the nearest is then taken.
+            spacing_mm: of an array, 1 where not given.
+
+        Returns:
+            An image of the kind that was given.
+        """
         image = as_image(given, spacing_mm)
         outside = 0.0 if labels else least_value(image)
         return as_given(resampled(image, self.fixed, self.transform, labels=labels, outside=outside), given)
@@ -55,9 +64,20 @@ def register(
 ) -> Aligned:
     """Find the transform that makes the moving image like the fixed one.
 
-    transform: rigid, similarity, affine, bspline, displacement or velocity. options: those of
-    `common.registration.register.register`, such as similarity, starts, seed, fixed_mask, or also, whose channels are
-    given as the images are. Raises ImageError.
+    Args:
+        moving: any image that the package takes, of 2 or 3 axes.
+        fixed: the same, of as many axes.
+        transform: "rigid", "similarity", "affine", "bspline", "displacement" or "velocity".
+        moving_spacing_mm: of an array, 1 where not given.
+        fixed_spacing_mm: of an array, 1 where not given.
+        options: of `common.registration.register.register`, such as similarity, starts, seed, fixed_mask, or also,
+            whose channels are given as the images are.
+
+    Returns:
+        The moving image on the fixed one's lattice, the transform, and what speaks against it.
+
+    Raises:
+        ImageError: images or options that do not fit.
     """
     one, other = as_image(moving, moving_spacing_mm), as_image(fixed, fixed_spacing_mm)
     spacings: dict[str, Any] = {"moving_mask": moving_spacing_mm, "fixed_mask": fixed_spacing_mm}
@@ -81,8 +101,18 @@ def resample(
 ) -> Any:
     """An image with voxels of another size, or on another image's lattice; of the same kind.
 
-    spacing_mm: wanted; the image covers the same space, and its sizes are rounded. like: an image whose lattice it
-    gets. labels: of whole numbers, nearest instead of linear. given_spacing_mm: of an array. Raises ImageError.
+    Args:
+        given: any image that the package takes.
+        spacing_mm: wanted, a number or one an axis; the image covers the same space, and its sizes are rounded.
+        like: an image whose lattice it gets, in the place of `spacing_mm`.
+        labels: whether values are whole numbers that stand for something: the nearest is taken, else linear.
+        given_spacing_mm: of an array, 1 where not given.
+
+    Returns:
+        An image of the kind that was given; what it does not reach has its least value, 0 of labels.
+
+    Raises:
+        ImageError: neither or both of `spacing_mm` and `like`, or no image.
     """
     image = as_image(given, given_spacing_mm)
     if (spacing_mm is None) == (like is None):

@@ -22,13 +22,13 @@ from common.learning.abilities import (
     NAMES,
     abilities,
     can,
-    check_declared,
     companion,
     settled_in,
     task_in_round,
     views,
 )
 from common.learning.baseline import baseline_rounds
+from common.learning.declared_abilities import check_declared
 from common.learning.losses import augmented, begin
 from common.learning.parameters import new_network, read, trainable
 from common.learning.tasks.adversarial import DRAWN

@@ -132,7 +132,7 @@ def test_a_task_says_what_its_scores_are_made_of_or_does_not_make_them_of_it() -
     class Half(type(TASKS.build(Entry("cox")))):  # type: ignore[misc]
         answered = None
 
-    from common.learning.abilities import check_declared
+    from common.learning.declared_abilities import check_declared
 
     with pytest.raises(StudyError, match="has judged and no answered"):
         check_declared(Half(), "half")
