@@ -15,6 +15,7 @@ from common.sums.aggregations import _shamir, _transcript
 from common.sums.aggregations._adding import Adding
 from common.sums.aggregations._agreement import Agreement, with_agreement
 from common.sums.aggregations._chosen import ANNOUNCED_BYTES, Announced, Tree, chosen
+from common.sums.aggregations._folding import Folding
 from common.sums.aggregations._key_agreement import SIGNATURE_BYTES
 from common.sums.aggregations._legs import Legs
 from common.sums.aggregations._ring import Words
@@ -134,14 +135,18 @@ class _Round:
         shown = {site: graph.shown_to(site) for site in announced}
         shares = self.legs.ask_groups("shares", shown, partial(_read_shares, graph), self.cohort)
         orders = self._orders(requests, agreement, graph, shares)
-        words = self.legs.ask_groups("round", orders, partial(self._accept, accept), self.cohort)
-        surviving = tuple(words)
-        asked = dict.fromkeys(surviving, Payload(words=marked(self.sites, words.keys()), data=np.empty(0, np.uint8)))
+        sums = Folding(self.cohort, self.adding.add)
+        surviving = tuple(
+            self.legs.ask_groups("round", orders, sums.taking(partial(self._accept, accept)), self.cohort)
+        )
+        asked = dict.fromkeys(
+            surviving, Payload(words=marked(self.sites, frozenset(surviving)), data=np.empty(0, np.uint8))
+        )
         signatures = self.legs.ask("survivors", asked, read_signature, self.threshold)
         opened = self._opened(graph, signatures, shares, surviving)
         session = graph.tree.root + _transcript.order(orders[surviving[0]])
-        total = self.adding.total(words.values())
         try:
+            total = sums.total(surviving)
             self._take_masks_from(total, graph, session, shares, surviving, opened)
         except WireError as error:
             self.legs.give_up("unmask", tuple(opened), str(error))
