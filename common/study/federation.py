@@ -19,7 +19,10 @@ _KEY = re.compile(r"[0-9a-f]{64}")
 
 @dataclass(frozen=True)
 class RosterEntry:
-    """One hospital of a study. key: SHA-256 of its public identity key, hexadecimal.
+    """One hospital of a study.
+
+    name: by which studies and, where they name hospitals, data call it. key: SHA-256 of its public identity key,
+    hexadecimal.
 
     group: a word that hospitals share whose sums are opened together only; without one the study groups those that
     have none. Hospitals that come later form groups of their own: who joins an old group is told apart by the sums

@@ -66,6 +66,7 @@ ELSEWHERE = (
     Fate(
         r"docs/own-model\.md: wardround (audit|bench)", "with the page's own files", "experiments/test_own_model.py"
     ),
+    Fate(r"docs/scale\.md: (ray|export|RAY_ADDRESS)", "several machines", "experiments/test_ray_cluster.py"),
     Fate(r"docs/pacs\.md: ", "a PACS is needed", "experiments/test_pacs.py"),
     Fate(r"docs/analyses\.md: python ", "writes the page", "test_analyses_page.py"),
     Fate(r"docs/conditioning\.md: python ", "writes the page", "experiments/test_conditioning_page.py"),
