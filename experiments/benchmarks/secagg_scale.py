@@ -27,7 +27,6 @@ VALUES, FEW_VALUES = 1_000_000, 1000
 WATCHED = 3
 BITS, NAME_BYTES = 16, 16
 LOST_OF, LARGEST_RATIO = 50, 10
-MOST_GROWTH = 3.0
 
 
 def measure(console: Console) -> Measured:
@@ -131,13 +130,18 @@ def _whole_round(count: int, aggregation: SecureAggregation) -> tuple[float, flo
 
 
 def _targets(rows: Sequence[Mapping[str, Cell]]) -> list[Target]:
-    few, many = (_found(rows, count, "chosen") for count in (HOSPITALS[0], HOSPITALS[-1]))
-    growth = many["partners"] / few["partners"]
-    bound = log(HOSPITALS[-1]) / log(HOSPITALS[0])
+    some, many = (_found(rows, count, "chosen")["partners"] for count in HOSPITALS[-2:])
+    bound = log(HOSPITALS[-1]) / log(HOSPITALS[-2])
     all_pairs, chosen = (_found(rows, MOST_OF_ALL_PAIRS, name)["legs ms"] for name in ("all", "chosen"))
-    words = f"at most {MOST_GROWTH:g} for a hundred times the hospitals"
     return [
-        Target("partners, growth from 100 to 10,000", growth, 100.0, bound, words, growth <= MOST_GROWTH),
+        Target(
+            "masks in common, 10,000 to 1,000 hospitals",
+            many / some,
+            HOSPITALS[-1] / HOSPITALS[-2],
+            bound,
+            "no more than ln n",
+            many / some <= bound,
+        ),
         Target(
             "CPU of the legs, 1,000 hospitals, times less",
             all_pairs / chosen,

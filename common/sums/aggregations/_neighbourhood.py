@@ -19,7 +19,7 @@ fixed S of s hospitals their choices are independent, and each has at least t of
 + s - 1, k); there are C(h, s) such S. Two disjoint sets, each of more than h / 2, there are not. s = 1 says that
 fewer than t of those that keep a hospital's shares collude. The chance is of the choices alone: neither whom the
 coordinator loses, nor when it decides, is in it. (The paper's coordinator loses hospitals at random, or opens several
-sums of a share of all; ours opens one.)
+sums of a share of all; ours opens one. So the theorem is ours; nobody outside this project has reviewed it.)
 
 *Theorem (correctness).* Of n hospitals of which any d are lost in whatever leg, the lost ones being independent of
 the choices, all masks are opened but for a chance of at most n H(k - t + 1; d, k).
