@@ -29,6 +29,7 @@ from common.learning.task import Task
 from common.seeding import generator
 from common.study.catalogue import SOURCES, TASKS
 from common.study.study import Study
+from experiments.message_sizes import message_sizes
 
 WHOLE_VALUES = 1 << 18
 """Numbers in inputs after which no further hospital is read, of a source that can only be read whole."""
@@ -169,6 +170,7 @@ def _demand_fit(study: Study, look: Look) -> tuple[str, ...]:
                 f"one model cannot fit both hospital {first!r}, of {_in_words(look.cases[first])}, and hospital "
                 f"{site!r}, of {_in_words(look.cases[site])}."
             )
+    remarks += message_sizes(study, sum(map(prod, forms[first].values())))
     return tuple(dict.fromkeys(remarks))
 
 
