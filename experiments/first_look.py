@@ -31,6 +31,7 @@ from common.seeding import generator
 from common.study.catalogue import SOURCES, TASKS
 from common.study.held_out import WITHOUT_TEST
 from common.study.study import Study
+from experiments.message_sizes import message_sizes
 from experiments.traffic_ahead import traffic_facts
 
 WHOLE_VALUES = 1 << 18
@@ -173,6 +174,7 @@ def _demand_fit(study: Study, look: Look) -> tuple[str, ...]:
                 f"one model cannot fit both hospital {first!r}, of {_in_words(look.cases[first])}, and hospital "
                 f"{site!r}, of {_in_words(look.cases[site])}."
             )
+    remarks += message_sizes(study, sum(map(prod, forms[first].values())))
     return tuple(dict.fromkeys(remarks))
 
 
