@@ -347,7 +347,8 @@ def _training(hospital: Hospital, order: Order, kept: Kept) -> Training:
 def _trainer(hospital: Hospital, order: Order) -> Trainer:
     settings = hospital.study.training.in_round(order.round)
     task = task_in_round(hospital.task, order.round)
-    return Trainer(task, hospital.network, hospital.train, settings, hospital.training_draws(order.round))
+    rng = hospital.training_draws(order.round)
+    return Trainer(task, hospital.network, hospital.train, settings, rng, order.parameters)
 
 
 def _weighed_update(trainer: Trainer, work: Work) -> Update:

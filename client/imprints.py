@@ -15,11 +15,11 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from hashlib import sha256
 from os import urandom
 
 import numpy as np
 import torch
+from cryptography.hazmat.primitives.poly1305 import Poly1305
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
@@ -61,6 +61,8 @@ MOST_CASES, MOST_PLACES = 512, 1024
 """Cases that are shown to the layers, and inputs of a layer that is applied to many places of a case."""
 
 
+_KEY = urandom(32)
+"""Of this process alone: whoever does not know it finds no second layer of the same tag, and it is made fast."""
 _suspects: dict[tuple[tuple[int, ...], bytes], bool] = {}
 
 
@@ -124,7 +126,7 @@ def _beyond(parallel: int, in_bins: int, rows: int) -> tuple[bool, bool]:
 
 def _is_suspect(weights: NDArray[np.float32]) -> bool:
     """Whether too many rows are alike. Kept, for hospitals that share a process are sent one model."""
-    key = (weights.shape, sha256(np.ascontiguousarray(weights).data).digest())
+    key = (weights.shape, Poly1305.generate_tag(_KEY, np.ascontiguousarray(weights).data.cast("B")))
     if key not in _suspects:
         if len(_suspects) >= LAYERS_REMEMBERED:
             _suspects.clear()

@@ -12,7 +12,8 @@ from flwr.clientapp import ClientApp
 
 from client import incidents
 from common.errors import EngineError
-from common.wire.message_bytes import from_bytes, identify, node_error, size_of, to_bytes
+from common.wire.long_form import Buffer
+from common.wire.message_bytes import from_bytes, identify, node_error, size_of, to_parts
 
 Config = Mapping[str, str | int | float | bool]
 
@@ -30,7 +31,11 @@ class Node:
     def __post_init__(self) -> None:
         self.context = Context(self.run_id, self.node_id, dict(self.config), RecordDict(), {})
 
-    def answer(self, request: bytes) -> bytes:
+    def answer(self, request: Buffer) -> bytes:
+        """All of `answer_in_parts` together."""
+        return b"".join(self.answer_in_parts(request))
+
+    def answer_in_parts(self, request: Buffer) -> list[Buffer]:
         """The serialised reply to a serialised request; no bytes where the request is no message at all.
 
         Raises nothing: an app that is not ours may raise anything, which is patient data, and so may a parser.
@@ -39,8 +44,8 @@ class Node:
             message = from_bytes(request)
         except Exception as error:  # noqa: BLE001 - as of `reply`
             self._report(error)
-            return b""
-        return to_bytes(self.reply(message))
+            return [b""]
+        return to_parts(self.reply(message))
 
     def reply(self, message: Message) -> Message:
         """The reply to a message that can be sent as it is. Raises nothing, as `answer`."""

@@ -9,6 +9,7 @@ import multiprocessing
 import os
 import signal
 import sys
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -21,14 +22,16 @@ import grpc
 from client.allocator import give_back_freed_memory, keep_freed_memory
 from client.node import Config, Node, load_app
 from client.pool import ONE_HOSPITAL
+from common.errors import WireError
 from common.files.access import appending, keep_private
+from common.wire.long_form import Buffer
+from common.wire.pieces import LARGEST_PIECE_BYTES, Gathering, in_pieces, is_piece
 
 METHOD = "/wardround.Hospital/Visit"
 TOKEN_HEADER = "wardround-token"
-LARGEST_MESSAGE_BYTES = 1 << 30
 GRPC_OPTIONS = (
-    ("grpc.max_receive_message_length", LARGEST_MESSAGE_BYTES),
-    ("grpc.max_send_message_length", LARGEST_MESSAGE_BYTES),
+    ("grpc.max_receive_message_length", LARGEST_PIECE_BYTES),
+    ("grpc.max_send_message_length", LARGEST_PIECE_BYTES),
     ("grpc.so_reuseport", 0),
     ("grpc.enable_http_proxy", 0),
 )
@@ -69,10 +72,16 @@ def main(start: Start, pipe: Connection) -> None:
 
 
 class _Visits(grpc.GenericRpcHandler):  # type: ignore[misc]
-    """The one method of a hospital: a message in, a message out."""
+    """The one method of a hospital: a message in, a message out.
+
+    A large one comes by one call a piece, each but the last answered by nothing, and goes by one call a piece too,
+    the others being asked for with nothing in the call.
+    """
 
     def __init__(self, node: Node, token: str) -> None:
         self._node, self._token = node, token
+        self._coming: Gathering | None = None
+        self._going: Iterator[bytes] = iter(())
 
     def service(self, details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler | None:
         """The handler, for our method only."""
@@ -84,13 +93,31 @@ class _Visits(grpc.GenericRpcHandler):  # type: ignore[misc]
         if not hmac.compare_digest(str(given).encode(), self._token.encode()):
             context.abort(grpc.StatusCode.UNAUTHENTICATED, "not for you")
         try:
-            return self._node.answer(request)
+            return self._taken(request)
         except Exception:
             LOG.exception("a request could not be answered")
         finally:
             give_back_freed_memory()
         context.abort(grpc.StatusCode.INTERNAL, "the hospital's own log says what happened")
         raise AssertionError
+
+    def _taken(self, request: bytes) -> bytes:
+        if not request:
+            return next(self._going)
+        whole = self._gathered(request) if is_piece(request) else request
+        if whole is None:
+            return b""
+        self._coming, self._going = None, iter(())
+        self._going = in_pieces(self._node.answer_in_parts(whole))
+        return next(self._going)
+
+    def _gathered(self, piece: bytes) -> Buffer | None:
+        self._coming = self._coming or Gathering()
+        try:
+            return self._coming.take(piece)
+        except WireError:
+            self._coming = None
+            raise
 
 
 def _live_no_longer_than_the_engine() -> None:

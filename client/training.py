@@ -20,7 +20,7 @@ from common.learning.class_weights import with_prior, with_weights
 from common.learning.client_work import Training
 from common.learning.device import autocast, home
 from common.learning.losses import augmented, case_losses, follow, groups_of
-from common.learning.parameters import personal, read, read_gradient, shared
+from common.learning.parameters import personal, read, read_gradient, scaled_change, shared
 from common.learning.task import Task
 from common.sums.mean import Mean
 from common.sums.update import Update, Vector
@@ -30,7 +30,6 @@ DIVERGED = (
     "are scaled (of tables, source.scaling)."
 )
 CASES_A_CHUNK = 256
-VALUES_A_BLOCK = 1 << 16
 VALUES_A_CHUNK = 1 << 20
 """A full batch is worked off in chunks of at most so many cases and inputs' values: the sum is the same, the memory
 bounded, of volumes too; but where the loss compares cases."""
@@ -38,13 +37,17 @@ bounded, of volumes too; but where the loss compares cases."""
 
 @dataclass(frozen=True)
 class Trainer:
-    """One hospital's training in one round; the network is changed in place, all draws come from `rng`."""
+    """One hospital's training in one round; the network is changed in place, all draws come from `rng`.
+
+    start: (P,) float32, what is exchanged of the network as it is, where somebody holds it already.
+    """
 
     task: Task
     network: nn.Module
     cases: Cases
     training: Training
     rng: np.random.Generator
+    start: Vector | None = None
 
     def gradient_update(self) -> Update:
         """FedSGD's hospital half: the sum of the cases' gradients at the network's parameters.
@@ -64,9 +67,10 @@ class Trainer:
         vectors: one (P,) float32, n_k times the change. proximal_mu: FedProx adds mu/2 ||w - w_t||^2 to the
         loss (Li et al. 2020, equation 2). correction: (P,), added to every gradient (SCAFFOLD's c - c_k).
         """
-        start = read(self.network)
+        start = read(self.network) if self.start is None else self.start
         losses, steps = self.train(proximal_mu, correction)
-        change = scaled_change(read(self.network), start, len(self.cases))
+        self.network.zero_grad()  # a large model's gradients would lie beside its update
+        change = scaled_change(self.network, start, len(self.cases))
         return Update((change,), float(len(self.cases)), {"loss": _mean(losses)}), steps
 
     def train(self, proximal_mu: float = 0.0, correction: Vector | None = None) -> tuple[list[float], int]:
@@ -144,15 +148,6 @@ def _mean(losses: list[float]) -> Mean:
         return Mean.of(losses)
     except (ValueError, OverflowError):
         raise HospitalError(DIVERGED) from None
-
-
-def scaled_change(now: Vector, before: Vector, count: int) -> Vector:
-    """(P,) count times the change, computed in float64 and rounded once; a large model is never held in float64."""
-    change = np.empty_like(before)
-    for start in range(0, len(before), VALUES_A_BLOCK):
-        part = slice(start, start + VALUES_A_BLOCK)
-        change[part] = (now[part].astype(np.float64) - before[part]) * count
-    return change
 
 
 def chunk_size(cases: Cases) -> int:

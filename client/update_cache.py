@@ -38,7 +38,7 @@ def digest_of(order: Order, correction: Vector | None) -> str:
     own.update(json.dumps(settings).encode())
     beside = [] if order.reference is None else [order.reference]
     for vector in (order.parameters, order.control, correction, *beside):
-        own.update(b"" if vector is None else np.ascontiguousarray(vector, "<f4").tobytes())
+        own.update(b"" if vector is None else np.ascontiguousarray(vector, "<f4").data)
     return own.hexdigest()
 
 

@@ -7,7 +7,7 @@ values at the places of this round, which the sum is spread to afterwards.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -25,7 +25,7 @@ from common.study.study import Study
 from common.sums.abilities import needed_codec
 from common.sums.aggregation import Aggregation
 from common.sums.aggregations._agreement import Agreement
-from common.sums.exchange import Collected, Exchange, Expected, Payload
+from common.sums.exchange import Collected, Exchange, Expected, Payload, as_they_come
 from common.sums.update import Update
 from common.wire.boundary import guarded
 from common.wire.train_requests import STEP
@@ -56,7 +56,7 @@ def collect_compressed(
     expected = replace(expected, statistics=tuple(sorted(added)))
     if compression.sum_bits is not None:
         step = _step(aggregation, compression.sum_bits, expected)
-        ordered = {site: replace(one, numbers={**one.numbers, STEP: step}) for site, one in requests.items()}
+        ordered = _with_step(requests, step)
         return aggregation.collect(exchange, ordered, contributing, replace(expected, step=step))
     return _of_drawn(study, compression, aggregation, exchange, requests, expected)
 
@@ -79,23 +79,25 @@ class Reading:
 
     def ask(self, leg: str, requests: Mapping[SiteId, Payload]) -> dict[SiteId, Payload]:
         """As an Exchange asks; whose update cannot be read is dropped."""
-        replies = self.exchange.ask(leg, requests)
-        if leg != "round":
-            return replies
-        found: dict[SiteId, Payload] = {}
-        for site, reply in replies.items():
-            try:
-                found[site] = guarded(partial(self._read, reply)) if site in self.contributing else reply
-            except WireError as error:
-                self.exchange.drop(site, leg, str(error))
-        return found
+        return {site: one for site, one in sorted(self.as_they_come(leg, requests)) if one is not None}
+
+    def as_they_come(self, leg: str, requests: Mapping[SiteId, Payload]) -> Iterator[tuple[SiteId, Payload | None]]:
+        """One by one, None of a hospital that is dropped."""
+        for site, reply in as_they_come(self.exchange, leg, requests):
+            yield site, reply if reply is None or leg != "round" else self._used(site, reply)
+
+    def _used(self, site: SiteId, reply: Payload) -> Payload | None:
+        if site not in self.contributing:
+            return reply
+        try:
+            return guarded(partial(in_full, reply, self.form, self.length))
+        except WireError as error:
+            self.exchange.drop(site, "round", str(error))
+            return None
 
     def drop(self, site: SiteId, leg: str, reason: str) -> None:
         """As an Exchange does."""
         self.exchange.drop(site, leg, reason)
-
-    def _read(self, reply: Payload) -> Payload:
-        return in_full(reply, self.form, self.length)
 
 
 def in_full(reply: Payload, form: Form, length: int) -> Payload:
@@ -128,6 +130,12 @@ def _of_drawn(
     if collected.total is None:
         return collected
     return replace(collected, total=spread(collected.total, study, exchange.round, expected.length))
+
+
+def _with_step(requests: Mapping[SiteId, Payload], step: float) -> dict[SiteId, Payload]:
+    """What is one request stays one, so that it is written but once."""
+    made = {id(one): replace(one, numbers={**one.numbers, STEP: step}) for one in requests.values()}
+    return {site: made[id(one)] for site, one in requests.items()}
 
 
 def _step(aggregation: Aggregation, bits: int, expected: Expected) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from common.data.names import SiteId
@@ -56,7 +56,11 @@ class GridExchange:
     withdrawn: dict[SiteId, int] = field(default_factory=dict)
 
     def ask(self, leg: str, requests: Mapping[SiteId, Payload]) -> dict[SiteId, Payload]:
-        """One leg; replies sorted by hospital, failures dropped with their reason.
+        """One leg; replies sorted by hospital, failures dropped with their reason."""
+        return {site: one for site, one in sorted(self.as_they_come(leg, requests)) if one is not None}
+
+    def as_they_come(self, leg: str, requests: Mapping[SiteId, Payload]) -> Iterator[tuple[SiteId, Payload | None]]:
+        """One leg; each reply as it comes, and nothing of it kept here; None where a hospital was dropped.
 
         A leg that is an aggregation's own travels with the study and the round, which the hospital must know.
         """
@@ -67,7 +71,6 @@ class GridExchange:
             }
         names = {self.nodes[site]: site for site in requests}
         by_node = {self.nodes[site]: request for site, request in sorted(requests.items())}
-        replies: dict[SiteId, Payload] = {}
         unsent = self._charge(leg, requests)
         self.progress.publish(HospitalsAsked(self.round, leg, tuple(sorted(requests)), self.stage))
         for event in self.conversation.converse(leg, by_node, self.timeout_s):
@@ -76,12 +79,14 @@ class GridExchange:
                 unsent.discard(site)
                 sent_content, _ = _CONTENTS.get(leg, ("model" if leg in LEGS else leg, ""))
                 self.traffic.count(leg, TO_HOSPITAL, sent_content, site, event.bytes_sent)
-            elif self._accept(leg, site, event):
-                assert event.payload is not None
-                replies[site] = event.payload
-            if isinstance(event, Heard) and leg == "round":
+                continue
+            is_used = self._accept(leg, site, event)
+            if leg == "round":
                 self._spare(site, "it was not sent" if site in unsent else _free_of_charge(event))
-        return dict(sorted(replies.items()))
+            payload = event.payload if is_used else None
+            del event  # else it would be held while the next one is read
+            yield site, payload
+            del payload
 
     def _charge(self, leg: str, requests: Mapping[SiteId, Payload]) -> set[SiteId]:
         """Write down who is about to be asked to train; those hospitals."""

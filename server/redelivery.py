@@ -97,6 +97,7 @@ class Resending(Grid):
         names: Mapping[int, str] | None = None,
     ) -> None:
         self.names = dict(names or {})
+        self.takes_views = packs
         self._inner, self._ask_again_s, self._packs, self._clock = inner, ask_again_s, packs, clock
         self._open: dict[str, _Request] = {}
         self._late: dict[str, float] = {}
@@ -160,8 +161,7 @@ class Resending(Grid):
     def _begin(self, message: Message) -> str:
         now = self._clock()
         wait_s = self._ask_again_s + size_of(message) / SLOWEST_BYTES_A_S
-        content = packed(message.content) if self._packs else message.content
-        kept = _copy(message, content, message.metadata.ttl)
+        kept = _copy(message, message.content, message.metadata.ttl)
         request = _Request(str(uuid4()), kept, now, now + message.metadata.ttl, wait_s, now + wait_s)
         self._open[request.name] = request
         self._send(request)
@@ -174,7 +174,8 @@ class Resending(Grid):
             return
         request.awaits_node = False
         request.again_at = self._clock() + _growing(request.first_wait_s, request.silences)
-        copy = _copy(request.message, request.message.content, left_s)
+        content = packed(request.message.content) if self._packs else request.message.content
+        copy = _copy(request.message, content, left_s)  # packed anew: hospitals' contents share a model, packed none
         sent = self._reached(partial(self._push, copy))
         if sent is None:
             self._soon(request)

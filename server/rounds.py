@@ -100,7 +100,7 @@ class Rounds:
         dropped = [*dict.fromkeys(self.exchange.take_dropped()), *self._lacking(cohort)]
         self._demand_enough(number, cohort, ranged.collected, dropped)
         after, gone = self._after(before, ranged, owed, gone)
-        self.last = ranged.collected
+        self.last = ranged.collected if self._keeps_sums else None
         record = self._record(number, cohort, ranged, dropped) | {
             "attempts": waiting.attempts,
             "evaluation": evaluation,
@@ -194,6 +194,10 @@ class Rounds:
         lacking = [site for site in cohort.sites if site not in self.members]
         return [Dropped(site, "hello", self.absent.get(site, "it did not come up at the start")) for site in lacking]
 
+    @property
+    def _keeps_sums(self) -> bool:
+        return self.study.federation.record_traffic and self.aggregation.reveals == "sum"
+
     def _bytes(self) -> tuple[int, int]:
         """Sent to hospitals and received from them so far."""
         traffic = self.exchange.traffic
@@ -211,7 +215,8 @@ class Rounds:
         """What hospitals make of a model after the rounds."""
         cohort = self.cohorts.of_round(order.round)
         asked = set(cohort.sites)
-        requests = {site: to_payload(order, self.exchange.run) for site in self.members if site in asked}
+        payload = to_payload(order, self.exchange.run)
+        requests = {site: payload for site in self.members if site in asked}
         if self.aggregation.reveals == "sum":
             self.exchange.round = order.round
             expected = self._expected(0, 0, splits, cohort, names, order.reference is not None)
@@ -253,7 +258,7 @@ class Rounds:
         order = Order(self.study.json, self.study.rounds, parameters, None, evaluate=("test",))
         self.exchange.timeout_s = self.study.federation.round_timeout_s * self.study.rounds
         return self.scores(
-            self.exchange.ask("local", {site: to_payload(order, self.exchange.run) for site in self.members}), "test"
+            self.exchange.ask("local", dict.fromkeys(self.members, to_payload(order, self.exchange.run))), "test"
         )
 
     def _split_scores(self, collected: Collected, split: str) -> dict[str, Any]:
@@ -296,27 +301,27 @@ class Rounds:
         work, control = self.strategy.work(), self.strategy.broadcast(own_state(before.state))
         splits = evaluated_splits(self.study, number)
         reference = None if before.fallback is None else before.fallback.parameters
-        requests: dict[SiteId, Payload] = {}
         training = set(cohort.sites)
         asked = training | self._asked_for_scores(number, bool(splits), reference is not None)
-        for site in self.members:
-            contributes = site in training
-            if site in asked:
-                order = Order(
-                    self.study.json,
-                    number,
-                    before.parameters,
-                    work if contributes else None,
-                    control[0] if contributes and control else None,
-                    splits,
-                    self._clip_norm(before),
-                    reference,
-                    before.taken_back,
-                )
-                requests[site] = to_payload(order, self.exchange.run)
+        scored = Order(
+            self.study.json,
+            number,
+            before.parameters,
+            None,
+            None,
+            splits,
+            self._clip_norm(before),
+            reference,
+            before.taken_back,
+        )
+        trained = replace(scored, work=work, control=control[0] if control else None)
+        to_train = to_payload(trained, self.exchange.run)
+        to_score = to_payload(scored, self.exchange.run) if asked - training else to_train
+        requests = {site: to_train if site in training else to_score for site in self.members if site in asked}
         asks_votes = reference is not None
         expected = self._expected(len(before.parameters), work.vectors, splits, cohort, None, asks_votes)
-        expected = replace(expected, range_factor=factor)
+        needs_each = self.strategy.needs == "each" or self.study.defence.update_norm is not None
+        expected = replace(expected, range_factor=factor, keeps_each=needs_each)
         if self.study.federation.compression is None:
             collected = self.aggregation.collect(self.exchange, requests, frozenset(cohort.sites), expected)
         else:

@@ -15,7 +15,7 @@ from common.errors import WireError
 from common.sums.exchange import Payload
 from common.wire.boundary import guarded
 from common.wire.message_bytes import ENGINE_ERROR, NODE_ERROR, size_of
-from common.wire.records import from_records, to_records
+from common.wire.records import Written, from_records, to_records
 from common.wire.refusals import SENTENCES, sentence_of
 from common.wire.train_requests import LEGS, PROTOCOL_LEG
 
@@ -61,8 +61,8 @@ class Conversation:
 
         Where the grid says how many it takes at a time, the others wait here, and are made only when they go out.
         """
-        waiting, messages = deque(requests.items()), dict[str, tuple[int, float]]()
-        yield from self._send(leg, waiting, messages, timeout_s)
+        waiting, messages, written = deque(requests.items()), dict[str, tuple[int, float]](), self._written()
+        yield from self._send(leg, waiting, messages, timeout_s, written)
         deadline, pause = monotonic() + timeout_s, SHORTEST_POLL_S
         while messages and monotonic() < deadline:
             came = 0
@@ -73,7 +73,9 @@ class Conversation:
                     del messages[sent_id]
                     self._owed.pop(node, None)
                     yield heard
-            yield from self._send(leg, waiting, messages, timeout_s)
+                del heard  # else it would be held while the next one is read
+            yield from self._send(leg, waiting, messages, timeout_s, written)
+            written = written if waiting else self._written()
             pause = SHORTEST_POLL_S if came else min(1.25 * pause, _longest_poll_s(self.grid))
             if messages and not came:
                 sleep(pause)
@@ -82,12 +84,16 @@ class Conversation:
         for node, _ in waiting:
             yield Heard(node, None, f"others took all of {timeout_s:g} s, and it was not asked", 0.0, 0)
 
+    def _written(self) -> Written:
+        return Written(getattr(self.grid, "takes_views", False))
+
     def _send(
         self,
         leg: str,
         waiting: deque[tuple[int, Payload]],
         messages: dict[str, tuple[int, float]],
         timeout_s: float,
+        written: Written,
     ) -> Iterator[Heard | Sent]:
         """As many of those that wait as the grid takes now."""
         while waiting and len(messages) < getattr(self.grid, "most_pending", len(messages) + 1):
@@ -95,7 +101,8 @@ class Conversation:
             if self._still_busy(node):
                 yield Heard(node, None, "it is still busy with an earlier request", 0.0, 0)
                 continue
-            message = Message(to_records(payload), node, LEGS.get(leg, PROTOCOL_LEG), ttl=timeout_s, group_id=leg)
+            records, kind = to_records(payload, written), LEGS.get(leg, PROTOCOL_LEG)
+            message = Message(records, node, kind, ttl=timeout_s, group_id=leg)
             yield Sent(node, size_of(message))
             (sent_id,) = self.grid.push_messages([message])
             messages[sent_id] = (node, monotonic())

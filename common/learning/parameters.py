@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from math import prod
@@ -22,6 +22,8 @@ from common.learning.task import Task
 from common.seeding import entropy
 from common.sums.update import Vector
 
+VALUES_A_BLOCK = 1 << 16
+"""Of a large model, at a time."""
 _COMPANION, _PERSONAL, _FIRST_PERSONAL = "_companion_names", "_personal_names", "_first_personal"
 
 
@@ -167,6 +169,40 @@ def write(network: nn.Module, vector: Vector) -> None:
     _fill([tensor for _, tensor in exchanged(network)], vector)
 
 
+def farthest(network: nn.Module, vector: Vector) -> float:
+    """The largest difference between what is exchanged of a network and (P,) float32 values; NaN if there is one."""
+    largest = [np.float32(0)]
+    for own, other in _blocks([tensor for _, tensor in exchanged(network)], vector):
+        largest.append(np.abs(own.cpu().numpy() - other).max())
+    return float(np.max(largest))
+
+
+def scaled_change(network: nn.Module, before: Vector, count: int) -> Vector:
+    """(P,) float32: count times the change of a network since `before`, computed in float64 and rounded once.
+
+    A large model is never held in float64, nor read a second time.
+    """
+    change, at, exact = np.empty_like(before), 0, np.empty(VALUES_A_BLOCK)
+    for own, start in _blocks([tensor for _, tensor in exchanged(network)], before):
+        block = exact[: len(start)]
+        np.subtract(own.cpu().numpy(), start, out=block, dtype=np.float64)
+        np.multiply(block, count, out=block)
+        change[at : at + len(start)] = block
+        at += len(start)
+    return change
+
+
+def _blocks(tensors: Sequence[Tensor], vector: Vector) -> Iterator[tuple[Tensor, Vector]]:
+    """Tensors' numbers, flat, a few at a time, beside those of a vector of as many."""
+    at = 0
+    for tensor in tensors:
+        flat = tensor.detach().reshape(-1)
+        for start in range(0, len(flat), VALUES_A_BLOCK):
+            block = flat[start : start + VALUES_A_BLOCK]
+            yield block, vector[at : at + len(block)]
+            at += len(block)
+
+
 def _flat(tensors: Sequence[Tensor]) -> Vector:
     parts = [tensor.detach().reshape(-1) for tensor in tensors]
     return np.asarray(torch.cat(parts).cpu().numpy(), dtype=np.float32) if parts else np.zeros(0, np.float32)
@@ -179,9 +215,19 @@ def _fill(parameters: Sequence[Tensor], vector: Vector) -> None:
     start = 0
     with torch.no_grad():
         for parameter in parameters:
-            part = np.array(vector[start : start + parameter.numel()], dtype=np.float32)
-            parameter.copy_(torch.from_numpy(part).reshape(parameter.shape))
+            _fill_one(parameter, vector[start : start + parameter.numel()])
             start += parameter.numel()
+
+
+def _fill_one(parameter: Tensor, values: Vector) -> None:
+    """A few at a time, copied: torch takes no array that cannot be written to, as those that came are."""
+    if not parameter.is_contiguous():
+        parameter.copy_(torch.from_numpy(np.array(values, dtype=np.float32)).reshape(parameter.shape))
+        return
+    flat = parameter.view(-1)
+    for start in range(0, len(values), VALUES_A_BLOCK):
+        block = np.array(values[start : start + VALUES_A_BLOCK], dtype=np.float32)
+        flat[start : start + len(block)].copy_(torch.from_numpy(block))
 
 
 def read_gradient(network: nn.Module) -> Vector:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
@@ -47,6 +47,23 @@ class Exchange(Protocol):
         ...
 
 
+def as_they_come(
+    exchange: Exchange, leg: str, requests: Mapping[SiteId, Payload]
+) -> Iterator[tuple[SiteId, Payload | None]]:
+    """One leg's replies, each hospital once; None for one that was dropped, with its reason.
+
+    An exchange that has a method of this name hands each reply over as it comes and keeps none, so that whoever adds
+    them up holds a sum and not all of them; from another they come all at once, sorted by site.
+    """
+    own = getattr(exchange, "as_they_come", None)
+    if own is not None:
+        yield from own(leg, requests)
+        return
+    replies = dict(exchange.ask(leg, requests))
+    for site in sorted(requests):
+        yield site, replies.pop(site, None)
+
+
 @dataclass(frozen=True)
 class Expected:
     """What a valid update looks like: `vectors` of `length` floats, weight within (0, largest_weight[site]].
@@ -54,7 +71,8 @@ class Expected:
     statistics: names of the means that may come with it, sorted. cohort: the round's hospitals, and whose sums may be
     opened. step: where all values are whole multiples of it already, and no rounding may change them. range_factor:
     by how much values may be larger than the study's largest_value; for sums of whole numbers alone. wide: where the
-    sum is of wide whole numbers, and of no update.
+    sum is of wide whole numbers, and of no update. keeps_each: whether single updates are asked for, where they are
+    revealed; where they are not, each may be let go once it is added up.
     """
 
     length: int
@@ -65,6 +83,7 @@ class Expected:
     step: float | None = None
     range_factor: int = 1
     wide: WideForm | None = None
+    keeps_each: bool = True
 
     @property
     def reach(self) -> float:
@@ -85,8 +104,9 @@ class OpenedSum:
 class Collected:
     """The result of a round's exchange.
 
-    total: the sum over `sites`. each: single updates, only where the aggregation reveals them. replies: what
-    else came back in the same messages, evaluation above all. proof: signatures of those whose sum was opened, where
+    total: the sum over `sites`. each: single updates, only where the aggregation reveals them; without vectors where
+    nobody asked for them (`Expected.keeps_each`). replies: what else came back in the same messages, evaluation above
+    all. proof: signatures of those whose sum was opened, where
     hospitals wait for it; unaware: those of `sites` that may not have heard of the opening.
     """
 

@@ -31,8 +31,8 @@ class Update:
         vectors = tuple(np.add(a, b, dtype=np.float64) for a, b in zip(self.vectors, other.vectors, strict=True))
         return Update(vectors, self.weight + other.weight, merge([self.statistics, other.statistics]))
 
-    def mean(self) -> tuple[Sum, ...]:
-        """The weighted means, (P,) float64 each. Raises ValueError where the weight is zero."""
+    def mean(self, part: slice = slice(None)) -> tuple[Sum, ...]:
+        """The weighted means, (P,) float64 each, or a part of each. Raises ValueError where the weight is zero."""
         if not self.weight > 0:
             raise ValueError(f"the mean of an update of weight {self.weight} is not defined.")
-        return tuple(np.divide(vector, self.weight, dtype=np.float64) for vector in self.vectors)
+        return tuple(np.divide(vector[part], self.weight, dtype=np.float64) for vector in self.vectors)

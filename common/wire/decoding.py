@@ -43,7 +43,8 @@ def _mean(name: str, value: Number) -> Mean:
 
 def update_to_payload(update: Update) -> Payload:
     """All vectors of an update end to end, its weight and its statistics beside them."""
-    array = np.concatenate([vector.astype(np.float32, copy=False) for vector in update.vectors])
+    vectors = [vector.astype(np.float32, copy=False) for vector in update.vectors]
+    array = vectors[0] if len(vectors) == 1 else np.concatenate(vectors)
     numbers: dict[str, Number] = {"weight": float(update.weight)}
     return Payload(array, numbers | statistics_to_numbers("training", update.statistics))
 

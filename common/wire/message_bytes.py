@@ -8,12 +8,14 @@ from functools import partial
 from flwr.app import Error, Message, Metadata, RecordDict
 from flwr.app.message import make_message
 
-from common.wire import flower_inside, message_form
+from common.errors import WireError
+from common.wire import flower_inside, long_form, message_form
 from common.wire._outline import check_outline
 from common.wire.boundary import guarded
 from common.wire.flower_inside import RunNotRunningException
 from common.wire.flower_inside import identify as identify  # noqa: PLC0414 - others take it from here
 from common.wire.flower_inside import name_message as name_message  # noqa: PLC0414 - others take it from here
+from common.wire.long_form import Buffer
 
 ENGINE_ERROR = 9001
 """Error code of replies that our own engine makes in place of a hospital; their reason is the engine's text."""
@@ -26,24 +28,43 @@ RunIsOver = RunNotRunningException
 """Raised by Flower's grid once its run was stopped."""
 
 
+def to_parts(message: Message) -> list[Buffer]:
+    """The message in Flower's own form, or the long one, where arrays are parts of their own, as they are."""
+    return message_form.message_parts(message)
+
+
 def to_bytes(message: Message) -> bytes:
-    """The message in Flower's own protobuf form."""
+    """All parts together."""
     return message_form.message_to_bytes(message)
 
 
-def from_bytes(data: bytes) -> Message:
+def from_bytes(data: Buffer) -> Message:
     """The message in `data`. Raises WireError where it is none, or would take far more memory than its bytes."""
     return guarded(partial(_from_bytes, data))
 
 
-def _from_bytes(data: bytes) -> Message:
-    check_outline(data)
-    return flower_inside.message_from_bytes(data)
+def _from_bytes(data: Buffer) -> Message:
+    if not long_form.has_mark(data):
+        short = bytes(data)
+        check_outline(short)
+        return flower_inside.message_from_bytes(short)
+    form, arrays = long_form.taken_apart(data)
+    check_outline(form)
+    message = flower_inside.message_from_bytes(form)
+    if not message.has_content():
+        raise WireError("a message of arrays holds none.")
+    long_form.filled(message.content, arrays)
+    return message
 
 
 def from_own_bytes(data: bytes) -> Message:
     """The message in bytes that this process made itself, however it holds its numbers: for benchmarks of peers."""
-    return flower_inside.message_from_bytes(data)
+    if not long_form.has_mark(data):
+        return flower_inside.message_from_bytes(data)
+    message = _from_bytes(data)
+    for array in long_form.arrays_of(message.content):
+        array.data = bytes(array.data)  # for Flower, which cuts and sends them
+    return message
 
 
 def size_of(message: Message) -> int:
@@ -56,14 +77,19 @@ def content_to_bytes(records: RecordDict) -> bytes:
     return message_form.content_to_bytes(records)
 
 
-def content_from_bytes(data: bytes) -> RecordDict:
+def content_from_bytes(data: Buffer) -> RecordDict:
     """The content in `data`. Raises WireError as `from_bytes` does."""
     return guarded(partial(_content_from_bytes, data))
 
 
-def _content_from_bytes(data: bytes) -> RecordDict:
-    check_outline(data)
-    return flower_inside.content_from_bytes(data)
+def _content_from_bytes(data: Buffer) -> RecordDict:
+    if not long_form.has_mark(data):
+        short = bytes(data)
+        check_outline(short)
+        return flower_inside.content_from_bytes(short)
+    form, arrays = long_form.taken_apart(data)
+    check_outline(form)
+    return long_form.filled(flower_inside.content_from_bytes(form), arrays)
 
 
 def engine_error(reason: str, reply_to: Message) -> Message:
@@ -95,6 +121,11 @@ def lost_reply(run_id: int, node_id: int, request_id: str) -> Message:
         message_type="system",
     )
     return make_message(told, error=Error(LOST_REPLY, ""))
+
+
+def without_content(message: Message) -> Message:
+    """Whose a message is; what it says may be let go."""
+    return make_message(message.metadata, content=RecordDict())
 
 
 def as_reply_to(reply: Message, request_id: str, records: RecordDict | None) -> Message:

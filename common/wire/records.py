@@ -7,6 +7,7 @@ arrives is ever unpickled or parsed by a general array reader.
 from __future__ import annotations
 
 import math
+from typing import cast
 
 import numpy as np
 from flwr.app import Array, ArrayRecord, ConfigRecord, MetricRecord, RecordDict
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 
 from common.errors import WireError
 from common.sums.exchange import Number, Payload, Word
+from common.wire.long_form import Buffer
 
 ARRAY_KIND = "wardround.float32"
 DATA_KIND = "wardround.bytes"
@@ -23,13 +25,32 @@ NUMBER_BYTES = 8
 _RECORDS = {"array": ArrayRecord, "data": ArrayRecord, "numbers": MetricRecord, "words": ConfigRecord}
 
 
-def to_records(payload: Payload) -> RecordDict:
+class Written:
+    """Arrays in Flower's form, written once where several payloads after one another hold the same one.
+
+    as_they_are: whoever sends them takes a view of an array, which is then not copied at all.
+    """
+
+    def __init__(self, as_they_are: bool = False) -> None:
+        self._as_they_are = as_they_are
+        self._last: tuple[NDArray[np.float32], ArrayRecord] | None = None
+
+    def of(self, array: NDArray[np.float32]) -> ArrayRecord:
+        """A record of the array, which nobody changes while this is used."""
+        if self._last is None or self._last[0] is not array:
+            flat = np.ascontiguousarray(array, dtype="<f4")
+            record = ArrayRecord({"flat": Array("float32", (flat.size,), ARRAY_KIND, b"")})
+            is_view = self._as_they_are and flat.size > 0
+            record["flat"].data = cast(bytes, flat.data.cast("B").toreadonly()) if is_view else flat.tobytes()
+            self._last = array, record
+        return self._last[1]
+
+
+def to_records(payload: Payload, written: Written | None = None) -> RecordDict:
     """Flower's records of a payload."""
     records = RecordDict()
     if payload.array is not None:
-        flat = np.ascontiguousarray(payload.array, dtype="<f4")
-        array = Array(dtype="float32", shape=(flat.size,), stype=ARRAY_KIND, data=flat.tobytes())
-        records["array"] = ArrayRecord({"flat": array})
+        records["array"] = (written or Written()).of(payload.array)
     if payload.data is not None:
         raw = np.ascontiguousarray(payload.data, dtype=np.uint8)
         array = Array(dtype="uint8", shape=(raw.size,), stype=DATA_KIND, data=raw.tobytes())
@@ -80,7 +101,7 @@ def _data(record: object, largest: int) -> NDArray[np.uint8] | None:
     return None if flat is None else np.frombuffer(flat, dtype=np.uint8)
 
 
-def _flat(record: object, what: str, dtype: str, kind: str, largest: int, unit: str) -> bytes | None:
+def _flat(record: object, what: str, dtype: str, kind: str, largest: int, unit: str) -> Buffer | None:
     """The bytes of the one array of a record, its form checked."""
     if record is None:
         return None
@@ -95,7 +116,7 @@ def _flat(record: object, what: str, dtype: str, kind: str, largest: int, unit: 
         raise WireError(f"the array holds {size} {unit}; at most {largest} are allowed.")
     if len(array.data) != np.dtype(dtype).itemsize * size:
         raise WireError("the array's bytes do not fit its shape.")
-    return bytes(array.data)
+    return array.data
 
 
 def _numbers(record: object) -> dict[str, Number]:

@@ -96,7 +96,7 @@ def to_payload(order: Order, run: str = "") -> Payload:
     if order.step:
         beside[STEP] = order.step
     return Payload(
-        array=np.concatenate(vectors),
+        array=vectors[0] if len(vectors) == 1 else np.concatenate(vectors),
         numbers={
             "round": order.round,
             "proximal_mu": work.proximal_mu if work else 0.0,

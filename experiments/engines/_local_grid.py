@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from time import monotonic, sleep
 from typing import Protocol
@@ -15,7 +15,16 @@ from flwr.serverapp import Grid
 from common.data.cases import SiteId
 from common.errors import WireError
 from common.wire.flower_inside import Run
-from common.wire.message_bytes import ENGINE_ERROR, engine_error, from_bytes, identify, name_message, to_bytes
+from common.wire.long_form import Buffer
+from common.wire.message_bytes import (
+    ENGINE_ERROR,
+    engine_error,
+    from_bytes,
+    identify,
+    name_message,
+    to_parts,
+    without_content,
+)
 from experiments.engines._interrupt import Check
 from experiments.engines._recorder import Recorder
 
@@ -27,15 +36,15 @@ class Unreachable(Exception):  # noqa: N818 - it is a fact about a hospital, not
     """A node cannot answer; the text is the engine's own and may be shown."""
 
 
-Poll = Callable[[], bytes | None]
+Poll = Callable[[], Buffer | None]
 """Asked for a reply: its bytes, None while there is none. Raises Unreachable where there will be none."""
 
 
 class Transport(Protocol):
     """Carries bytes to a node."""
 
-    def send(self, node_id: int, request: bytes) -> Poll:
-        """Hand over a request; never waits for the reply."""
+    def send(self, node_id: int, request: Sequence[Buffer]) -> Poll:
+        """Hand over a request, whose parts are one message together; never waits for the reply."""
         ...
 
 
@@ -49,6 +58,8 @@ class LocalGrid(Grid):
     longest_poll_s = 0.02
     device = ""
     """Of the parties on this machine, in words."""
+    takes_views = True
+    """Arrays of requests need not be copied: they are serialised before the caller goes on, or never changed."""
     makes_errors = True
     """Errors with the code ENGINE_ERROR are this engine's own words, and no hospital's."""
 
@@ -126,10 +137,10 @@ class LocalGrid(Grid):
     def _push(self, message: Message) -> str:
         message_id = str(uuid4())
         name_message(message, self._run.run_id, message_id)
-        request = to_bytes(message)
+        request = to_parts(message)
         node = message.metadata.dst_node_id
         self._note(node, "to hospital", message, request)
-        self._pending[message_id] = (message, self._transport.send(node, request))
+        self._pending[message_id] = (without_content(message), self._transport.send(node, request))
         return message_id
 
     def _pull(self, message_id: str) -> Message | None:
@@ -144,16 +155,16 @@ class LocalGrid(Grid):
             return None
         del self._pending[message_id]
         self._identify()
-        self._note(request.metadata.dst_node_id, "to server", request, data)
+        self._note(request.metadata.dst_node_id, "to server", request, [data])
         try:
             return _not_in_our_name(from_bytes(data))
         except WireError as error:
             return engine_error(f"its reply is no message: {error}", request)
 
-    def _note(self, node: int, direction: str, message: Message, data: bytes) -> None:
-        self.meter[node, direction, message.metadata.message_type] += len(data)
+    def _note(self, node: int, direction: str, message: Message, parts: Sequence[Buffer]) -> None:
+        self.meter[node, direction, message.metadata.message_type] += sum(map(len, parts))
         if self._recorder is not None:
-            self._recorder.keep(node, direction, message.metadata.message_type, data)
+            self._recorder.keep(node, direction, message.metadata.message_type, b"".join(parts))
 
 
 def _not_in_our_name(reply: Message) -> Message:

@@ -13,6 +13,7 @@ from client.allocator import give_back_freed_memory
 from client.node import Node, load_app
 from common.data.cases import SiteId
 from common.learning.device import chosen
+from common.wire.long_form import Buffer
 from experiments.engine import Engine, RunConfig, quieten
 from experiments.engines._local_grid import Poll
 from experiments.engines._local_run import LocalRun
@@ -59,8 +60,8 @@ class _Calls:
 
     nodes: dict[int, Node]
 
-    def send(self, node_id: int, request: bytes) -> Poll:
-        return lambda: self.nodes[node_id].answer(request)
+    def send(self, node_id: int, request: Sequence[Buffer]) -> Poll:
+        return lambda: self.nodes[node_id].answer(b"".join(request))
 
 
 engine: type[Engine] = Inline

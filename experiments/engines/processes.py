@@ -21,8 +21,10 @@ from flwr.serverapp import ServerApp
 
 from client import process
 from common.data.cases import SiteId
-from common.errors import EngineError
+from common.errors import EngineError, WireError
 from common.learning.device import chosen
+from common.wire.long_form import Buffer
+from common.wire.pieces import Gathering, in_pieces, is_piece
 from experiments.engine import Engine, RunConfig, quieten, usable_cores
 from experiments.engines._clean_start import without_main
 from experiments.engines._fork_server import fork_context
@@ -151,27 +153,58 @@ def _end(hospitals: list[_Hospital]) -> None:
 
 @dataclass
 class _Visit:
-    """One request on its way. call is None while it waits for a free core."""
+    """One request on its way, and its reply: a call a piece of each.
+
+    since: when it began; 0 while it waits for a core. failure: what ended it without a reply.
+    """
 
     hospital: _Hospital
-    request: bytes
-    call: Any = None
+    request: Sequence[Buffer]
     since: float = 0.0
+    reply: Buffer | None = None
+    failure: Exception | None = None
+    _coming: Gathering = field(default_factory=Gathering)
 
     def begin(self, and_then: Callable[[], None]) -> None:
         """Send it, and call `and_then`, from a thread of gRPC's, when the reply is there.
 
         There is no deadline here: whoever asks for the reply has one, and late replies free the node.
         """
-        metadata = ((process.TOKEN_HEADER, self.hospital.token),)
         self.since = monotonic()
+        pieces, self.request = in_pieces(self.request), ()
+        self._call(next(pieces), pieces, and_then)
+
+    def _call(self, piece: bytes, left: Iterator[bytes], and_then: Callable[[], None]) -> None:
+        metadata = ((process.TOKEN_HEADER, self.hospital.token),)
         with suppress(ValueError):  # the channel is closed: the run is over
-            self.call = self.hospital.visit.future(self.request, metadata=metadata, wait_for_ready=False)
-            self.call.add_done_callback(lambda _: and_then())
+            call = self.hospital.visit.future(piece, metadata=metadata, wait_for_ready=False)
+            call.add_done_callback(lambda ended: self._go_on(ended, left, and_then))
+
+    def _go_on(self, ended: Any, left: Iterator[bytes], and_then: Callable[[], None]) -> None:
+        try:
+            came = ended.result()
+            following = next(left, None)
+            if following is None and is_piece(came):
+                whole, following = self._coming.take(came), b""
+                came, following = (b"", b"") if whole is None else (whole, None)
+        except Exception as error:  # noqa: BLE001 - told to whoever asks for the reply
+            self.failure = error
+            and_then()
+            return
+        if following is not None:
+            self._call(following, left, and_then)
+            return
+        self.reply = came
+        and_then()
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more comes."""
+        return self.reply is not None or self.failure is not None
 
     def holds_a_core(self) -> bool:
         """Whether it counts as busy."""
-        return self.call is not None and not self.call.done() and monotonic() - self.since < SLOT_LEASE_S
+        return self.since > 0 and not self.is_over and monotonic() - self.since < SLOT_LEASE_S
 
 
 @dataclass
@@ -184,7 +217,7 @@ class _Visits:
     _begun: list[_Visit] = field(default_factory=list)
     _lock: RLock = field(default_factory=RLock)
 
-    def send(self, node_id: int, request: bytes) -> Poll:
+    def send(self, node_id: int, request: Sequence[Buffer]) -> Poll:
         visit = _Visit(self.hospitals[node_id], request)
         if visit.hospital.visit is not None:
             with self._lock:
@@ -200,16 +233,19 @@ class _Visits:
                 self._begun.append(visit)
                 visit.begin(self._begin_some)
 
-    def _poll(self, visit: _Visit) -> bytes | None:
+    def _poll(self, visit: _Visit) -> Buffer | None:
         self._begin_some()
         if visit.hospital.visit is None:
             raise Unreachable(visit.hospital.fate())
-        if visit.call is None or not visit.call.done():
+        if not visit.is_over:
             return None
-        try:
-            return bytes(visit.call.result())
-        except grpc.RpcError as error:
-            raise Unreachable(self._reason(visit, error)) from None
+        if isinstance(visit.failure, grpc.RpcError):
+            raise Unreachable(self._reason(visit, visit.failure))
+        if visit.failure is not None:
+            why = f": {visit.failure}" if isinstance(visit.failure, WireError) else ""
+            raise Unreachable(f"its reply could not be read{why}")
+        reply, visit.reply = visit.reply, b""  # whoever asked has it now, and nobody else
+        return reply
 
     def _reason(self, visit: _Visit, error: grpc.RpcError) -> str:
         if error.code() == grpc.StatusCode.UNAVAILABLE:

@@ -9,7 +9,7 @@ from common.learning.client_work import Sends, Work
 from common.study.checks import positive
 from common.sums.exchange import Reveals
 from common.sums.update import Vector
-from server.strategies._model import moved
+from server.strategies._model import moved_by
 from server.strategy import Contributions, State, Strategy
 
 
@@ -46,8 +46,8 @@ class FedAvg:
 
     def step(self, state: State, parameters: Vector, contributions: Contributions) -> tuple[State, Vector]:
         """Go along the mean delta. Raises RoundError where the model diverged."""
-        (delta,) = contributions.total.mean()
-        return state, moved(parameters, self.learning_rate * delta)
+        total = contributions.total
+        return state, moved_by(parameters, lambda part: self.learning_rate * total.mean(part)[0])
 
 
 strategy: type[Strategy] = FedAvg

@@ -12,7 +12,7 @@ from common.study.checks import one_of, positive
 from common.sums.exchange import Reveals
 from common.sums.update import Sum, Vector
 from server.strategies._checks import decay
-from server.strategies._model import moved
+from server.strategies._model import moved, moved_by
 from server.strategy import Contributions, State, Strategy
 
 LEAST_SPREAD = 1e-8
@@ -58,8 +58,10 @@ class FedSGD:
 
     def step(self, state: State, parameters: Vector, contributions: Contributions) -> tuple[State, Vector]:
         """Descend along the mean gradient. Raises RoundError where the model diverged."""
-        (gradient,) = contributions.total.mean()
-        after, direction = (state, gradient) if self.optimiser == "sgd" else self._adam(state, gradient)
+        total = contributions.total
+        if self.optimiser == "sgd":
+            return state, moved_by(parameters, lambda part: -self.learning_rate * total.mean(part)[0])
+        after, direction = self._adam(state, total.mean()[0])
         return after, moved(parameters, -self.learning_rate * direction)
 
     def _adam(self, state: State, gradient: Sum) -> tuple[State, Sum]:

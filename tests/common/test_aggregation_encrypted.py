@@ -294,16 +294,23 @@ def test_a_round_has_keys_public_polynomials_and_noise_of_its_own() -> None:
 
 def test_an_upload_does_not_decrypt_under_the_sum_of_the_keys_of_all(monkeypatch: pytest.MonkeyPatch) -> None:
     """What the server holds at the end: every upload, and the key of the sum alone."""
-    seen = {}
+    seen: dict[str, np.ndarray] = {}
+    uploads: list[np.ndarray] = []
 
-    def spy(form, uploads, key_sum, label):  # type: ignore[no-untyped-def]
-        seen["single"] = original(form, uploads[:1], key_sum, label)
-        seen["pair"] = original(form, uploads[:2], key_sum, label)
-        return original(form, uploads, key_sum, label)
+    def take(form, reply):  # type: ignore[no-untyped-def]
+        keys, encrypted = parts(form, reply)
+        uploads.append(form.key.expand(encrypted, form.coefficients))
+        return keys, encrypted
+
+    def spy(form, total, key_sum, label):  # type: ignore[no-untyped-def]
+        seen["single"] = original(form, uploads[0], key_sum, label)
+        seen["pair"] = original(form, uploads[0] + uploads[1], key_sum, label)
+        return original(form, total, key_sum, label)
 
     from common.sums.aggregations import _distributed_sum
 
-    original = _distributed_sum._Form.decrypted
+    original, parts = _distributed_sum._Form.decrypted, _distributed_sum._Form.parts
+    monkeypatch.setattr(_distributed_sum._Form, "parts", take)
     monkeypatch.setattr(_distributed_sum._Form, "decrypted", spy)
     memory = Memory(Bfv(), updates(20_000))
     check_sum(memory, memory.collect(), SITES)

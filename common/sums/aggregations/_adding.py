@@ -6,7 +6,7 @@ nothing, and their sum, once the masks are gone, nothing but the total.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,18 +35,13 @@ class Adding:
             sums -= _expanded(stream, words.size)
         words[:] = self.form.carried(sums)
 
-    def total(self, parts: Iterable[Words]) -> Words:
-        """The sum of hospitals' words, of which there is at least one."""
+    def add(self, total: Words | None, part: Words) -> Words:
+        """The sum so far, None at first, and one hospital's words, which are then nobody else's."""
+        if total is None:
+            return part
         if self.form is not None:
-            sums = np.zeros(self.form.words, np.int64)
-            for part in parts:
-                sums += part
-            return self.form.carried(sums)
-        total: Words | None = None
-        for part in parts:
-            total = part.copy() if total is None else np.add(total, part, out=total)
-        assert total is not None
-        return total
+            return self.form.carried(total.astype(np.int64) + part)
+        return np.add(total, part, out=total)
 
 
 def _expanded(stream: bytes, count: int) -> NDArray[np.int64]:

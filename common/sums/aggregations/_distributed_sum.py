@@ -22,13 +22,15 @@ from common.sums.aggregations._csprng import LARGEST_SMALL
 from common.sums.aggregations._digits import FEWEST_HIDING_BITS, MOST_HIDING_BITS, HiddenDigits
 from common.sums.aggregations._distributed_key import Bytes, DistributedKey, new_secret
 from common.sums.aggregations._fixed_point import FixedPoint, Totals
+from common.sums.aggregations._folding import Folding
 from common.sums.aggregations._packing import Coefficients, Packing
 from common.sums.aggregations._polynomials import DEGREE, Small
 from common.sums.aggregations._ring import Ring, Words
-from common.sums.aggregations._secagg_client import MaskedSum
+from common.sums.aggregations._secagg_client import Accept, MaskedSum
 from common.sums.aggregations._secagg_server import open_sum
 from common.sums.aggregations._summed import collected, nothing
 from common.sums.aggregations._wide_sum import collected_wide, form_of
+from common.sums.cohort import Cohort
 from common.sums.exchange import Collected, Exchange, Expected, Payload
 from common.sums.update import Update
 from common.sums.wide import CollectedWide
@@ -56,18 +58,14 @@ class DistributedSum:
         agreement = Agreement.of(expected.cohort.sites, expected)
         nonce = os.urandom(32).hex()
         orders = {site: replace(order, words={**order.words, NONCE: nonce}) for site, order in requests.items()}
-        form, uploads = _Form.of(self, agreement), {}
-
-        def accept(site: SiteId, reply: Payload) -> Words:
-            keys, uploads[site] = form.parts(reply)
-            return keys
-
-        opened = open_sum(self.sums, exchange, orders, agreement, expected.cohort, accept)
+        form = _Form.of(self, agreement)
+        uploads = form.uploads(expected.cohort)
+        opened = open_sum(self.sums, exchange, orders, agreement, expected.cohort, form.accepting(uploads))
         if opened is None:
             return nothing()
         key_sum = form.key_sum(opened.total, len(opened.sites))
         label = _label(next(iter(orders.values())), agreement)
-        totals = form.decrypted([uploads[site] for site in opened.sites], key_sum, label)
+        totals = form.decrypted(uploads.total(opened.sites), key_sum, label)
         told = (opened.proof, opened.unaware)
         return collected(exchange, opened.sites, totals, self.codec, agreement, expected, *told)
 
@@ -79,18 +77,14 @@ class DistributedSum:
         digits = self._digits(agreement)
         nonce = os.urandom(32).hex()
         orders = {site: replace(order, words={**order.words, NONCE: nonce}) for site, order in requests.items()}
-        form, uploads = _Form.of_digits(digits), {}
-
-        def accept(site: SiteId, reply: Payload) -> Words:
-            keys, uploads[site] = form.parts(reply)
-            return keys
-
-        opened = open_sum(self.sums, exchange, orders, agreement, expected.cohort, accept)
+        form = _Form.of_digits(digits)
+        uploads = form.uploads(expected.cohort)
+        opened = open_sum(self.sums, exchange, orders, agreement, expected.cohort, form.accepting(uploads))
         if opened is None:
             return CollectedWide(None, ())
         key_sum = form.key_sum(opened.total, len(opened.sites))
         label = _label(next(iter(orders.values())), agreement)
-        sums = form.decrypted([uploads[site] for site in opened.sites], key_sum, label)
+        sums = form.decrypted(uploads.total(opened.sites), key_sum, label)
         return collected_wide(digits.form, digits.settled(sums, len(opened.sites)), opened.sites)
 
     def protect_wide(self, numbers: Sequence[int], request: Payload, local: Local) -> Payload:
@@ -165,11 +159,22 @@ class _Form:
         """(4096,) int64. Masked keys are sums of numbers that were made positive, modulo the ring."""
         return self.ring.residues(total).astype(np.int64) - hospitals * LARGEST_SMALL
 
-    def decrypted(self, uploads: list[Bytes], key_sum: Small, label: bytes) -> Totals:
+    def uploads(self, cohort: Cohort) -> Folding[Coefficients]:
+        """Ciphertexts, added up as they come."""
+        return Folding(cohort, lambda total, one: one if total is None else np.add(total, one, out=total))
+
+    def accepting(self, uploads: Folding[Coefficients]) -> Accept:
+        """Takes a reply's ciphertext up into the sum of `uploads`, and gives its masked key."""
+
+        def accept(site: SiteId, reply: Payload) -> Words:
+            keys, encrypted = self.parts(reply)
+            uploads.taking(lambda *_: self.key.expand(encrypted, self.coefficients))(site, reply)
+            return keys
+
+        return accept
+
+    def decrypted(self, total: Coefficients, key_sum: Small, label: bytes) -> Totals:
         """(words,) uint64. A false hospital's key may be any number of the ring, which spoils the sum and no more."""
-        total: Coefficients = np.zeros(self.coefficients, np.uint64)
-        for one in uploads:
-            total += self.key.expand(one, self.coefficients)
         return self.packing.unpack(self.key.decrypt(total, key_sum, label), self.words)
 
 

@@ -10,7 +10,7 @@ from typing import TypeVar
 from common.data.cases import SiteId
 from common.errors import TooFewHospitalsError, WireError
 from common.sums.cohort import Cohort
-from common.sums.exchange import Exchange, Payload
+from common.sums.exchange import Exchange, Payload, as_they_come
 from common.wire.boundary import guarded
 
 T = TypeVar("T")
@@ -31,11 +31,18 @@ class Legs:
         Raises TooFewHospitalsError where fewer than `needed` are left, each dropped with that reason.
         """
         accepted: dict[SiteId, T] = {}
-        for site, reply in self.exchange.ask(leg, requests).items():
+        refused: dict[SiteId, str] = {}
+        for site, reply in as_they_come(self.exchange, leg, requests):
+            if reply is None:
+                continue
             try:
                 accepted[site] = guarded(partial(accept, site, reply))
             except WireError as error:
-                self.exchange.drop(site, leg, str(error))
+                refused[site] = str(error)
+            del reply  # else it would be held while the next one is read
+        for site, reason in sorted(refused.items()):
+            self.exchange.drop(site, leg, reason)
+        accepted = dict(sorted(accepted.items()))
         if len(accepted) < needed:
             reason = f"{len(accepted)} hospitals answered leg {leg!r} of {self.protocol}, and {needed} must"
             self.give_up(leg, accepted, f"{reason}; nothing was opened")

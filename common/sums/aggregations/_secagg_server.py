@@ -14,6 +14,7 @@ from common.errors import TooFewHospitalsError, WireError
 from common.sums.aggregations import _shamir, _transcript
 from common.sums.aggregations._adding import Adding
 from common.sums.aggregations._agreement import Agreement, with_agreement
+from common.sums.aggregations._folding import Folding
 from common.sums.aggregations._key_agreement import SIGNATURE_BYTES, SIGNED_KEYS_BYTES, PublicKeys, public_key
 from common.sums.aggregations._legs import Legs
 from common.sums.aggregations._ring import Words
@@ -92,15 +93,15 @@ class _Round:
         keys = self._keys(requests, agreement)
         shares = self._shares(keys)
         asked = _orders(requests, agreement, shares)
-        words = self.legs.ask_groups("round", asked, accept, self.cohort)
-        order = tuple(words)
+        sums = Folding(self.cohort, self.adding.add)
+        order = tuple(self.legs.ask_groups("round", asked, sums.taking(accept), self.cohort))
         signatures = self._signatures(order)
         opened = self._opened(signatures, tuple(shares))
         session = _transcript.session(keys) + _transcript.order(asked[order[0]])
         commitments = {site: share[0] for site, share in shares.items()}
         masks = _Masks(self.threshold, keys, session, commitments, order, opened, self.adding)
-        total = self.adding.total(words.values())
         try:
+            total = sums.total(order)
             masks.take_from(total)
         except WireError as error:
             self.legs.give_up("unmask", tuple(opened), str(error))

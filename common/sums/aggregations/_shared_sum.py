@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -13,6 +13,7 @@ from common.data.cases import SiteId
 from common.errors import TooFewHospitalsError, WireError
 from common.sums.aggregations._agreement import Agreement, with_agreement
 from common.sums.aggregations._fixed_point import Totals
+from common.sums.aggregations._folding import Folding
 from common.sums.aggregations._key_agreement import SIGNED_KEYS_BYTES
 from common.sums.aggregations._legs import Legs
 from common.sums.aggregations._seal_bytes import join, split
@@ -76,20 +77,14 @@ class _Round:
         asked = {site: with_agreement(Payload(), self.agreement) for site in requests}
         parcels = self._hand_keys_round(self.legs.ask_groups("keys", asked, _read_keys, self.cohort))
         orders = {site: self._order(requests[site], parcel) for site, parcel in parcels.items()}
-        ciphertexts = self.legs.ask_groups("round", orders, self._read_ciphertexts, self.cohort)
-        added = tuple(ciphertexts)
+        sums: Folding[Any] = Folding(self.cohort, self.scheme.add)
+        added = tuple(self.legs.ask_groups("round", orders, sums.taking(self._read_ciphertexts), self.cohort))
         try:
-            summed = guarded(lambda: self._summed(ciphertexts.values()))
+            summed = guarded(lambda: self.scheme.save(sums.total(added)))
         except WireError as error:
             spoiled(self.legs.exchange, added, error)
             raise TooFewHospitalsError(str(error)) from None
         return added, self._decrypted(summed, added, length)
-
-    def _summed(self, ciphertexts: Iterable[Any]) -> list[bytes]:
-        total: Any = None
-        for one in ciphertexts:
-            total = self.scheme.add(total, one)
-        return self.scheme.save(total)
 
     def _hand_keys_round(self, announced: dict[SiteId, bytes]) -> dict[SiteId, Payload]:
         """For each hospital what it needs to open the scheme's key, which the first that can has made."""

@@ -47,6 +47,7 @@ from common.sums.aggregations import _transcript
 from common.sums.aggregations._adding import Adding
 from common.sums.aggregations._agreement import Agreement, read_agreement, with_agreement
 from common.sums.aggregations._fixed_point import FixedPoint
+from common.sums.aggregations._folding import Folding
 from common.sums.aggregations._key_agreement import (
     SHARED_BYTES,
     SIGNED_KEYS_BYTES,
@@ -119,11 +120,11 @@ class AdditiveSharing:
         """Three legs; the last two need every hospital that answered the first."""
         agreement = Agreement.of(expected.cohort.sites, expected)
         accept = partial(self._accept, self._ring(agreement), self.codec.length(agreement))
-        words = self._collected(exchange, requests, agreement, expected.cohort, accept)
-        if not words:
+        total, sites = self._collected(exchange, requests, agreement, expected.cohort, accept, Adding())
+        if total is None:
             return nothing()
-        residues = self._ring(agreement).residues(Adding().total(words.values())).astype(np.uint64)
-        return collected(exchange, tuple(words), residues, self.codec, agreement, expected)
+        residues = self._ring(agreement).residues(total).astype(np.uint64)
+        return collected(exchange, sites, residues, self.codec, agreement, expected)
 
     def protect(self, update: Update, request: Payload, local: Local) -> Payload:
         """An encrypted seed for each other hospital; what the streams of those leave of the update is kept."""
@@ -137,8 +138,8 @@ class AdditiveSharing:
         """As `collect`, of wide numbers whose shares are as wide as they are."""
         agreement = Agreement.of(expected.cohort.sites, expected)
         form = form_of(agreement)
-        words = self._collected(exchange, requests, agreement, expected.cohort, accepting(form))
-        return collected_wide(form, Adding(form).total(words.values()) if words else None, tuple(words))
+        accept, adding = accepting(form), Adding(form)
+        return collected_wide(form, *self._collected(exchange, requests, agreement, expected.cohort, accept, adding))
 
     def protect_wide(self, numbers: Sequence[int], request: Payload, local: Local) -> Payload:
         """As `protect`, of wide numbers."""
@@ -153,13 +154,17 @@ class AdditiveSharing:
         agreement: Agreement,
         cohort: Cohort,
         accept: Accept,
-    ) -> dict[SiteId, Words]:
-        """Of each hospital the sum of its shares; nothing where one is missing."""
+        adding: Adding,
+    ) -> tuple[Words | None, tuple[SiteId, ...]]:
+        """The sum of all hospitals' sums of their shares, and whose it is; nothing where one is missing."""
         self.check(len(agreement.sites))
+        sums = Folding(replace(cohort, groups=()), adding.add)  # all are needed, whatever groups there are
+        legs, cohort = Legs(exchange, NAME), cohort.demanding(FEWEST_HOSPITALS)
         try:
-            return self._legs(Legs(exchange, NAME), requests, agreement, cohort.demanding(FEWEST_HOSPITALS), accept)
+            sites = tuple(self._legs(legs, requests, agreement, cohort, sums.taking(accept)))
         except TooFewHospitalsError:
-            return {}
+            return None, ()
+        return sums.total(sites), sites
 
     def _shared(
         self,
@@ -240,9 +245,9 @@ class AdditiveSharing:
         requests: Mapping[SiteId, Payload],
         agreement: Agreement,
         cohort: Cohort,
-        accept: Accept,
-    ) -> dict[SiteId, Words]:
-        """Of each hospital, the sum of its shares."""
+        take: Callable[[SiteId, Payload], None],
+    ) -> dict[SiteId, None]:
+        """Whose sums of shares were taken."""
         asked = dict.fromkeys(requests, with_agreement(Payload(), agreement))
         keys = legs.ask_groups("keys", asked, _read_keys, cohort)
         blob = np.frombuffer(b"".join(public.to_bytes() for public in keys.values()), np.uint8)
@@ -257,7 +262,7 @@ class AdditiveSharing:
             )
             for site in keys
         }
-        return legs.ask("sums", wanted, accept, len(keys))
+        return legs.ask("sums", wanted, take, len(keys))
 
     def _ring(self, agreement: Agreement) -> Ring:
         return Ring.holding(self.value_bits, len(agreement.sites))

@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import ClassVar
-
-import numpy as np
-from numpy.typing import NDArray
 
 from common.data.cases import SiteId
 from common.errors import WireError
 from common.sums.aggregation import Aggregation, Local
 from common.sums.aggregations._agreement import Agreement, read_agreement, with_agreement
+from common.sums.aggregations._in_order import InOrder
 from common.sums.aggregations._wide_sum import accepting, form_of, packed
-from common.sums.exchange import Collected, Exchange, Expected, Payload, Reveals
-from common.sums.mean import excessive
+from common.sums.exchange import Collected, Exchange, Expected, Payload, Reveals, as_they_come
 from common.sums.update import Update
 from common.sums.wide import CollectedWide
 from common.wire.boundary import guarded
-from common.wire.decoding import update_from_payload, update_to_payload
+from common.wire.decoding import update_to_payload
 
 
 @dataclass(frozen=True)
@@ -44,21 +41,16 @@ class Plain:
         expected: Expected,
     ) -> Collected:
         """Ask, check every update, drop the bad ones by name, and add the rest."""
-        replies = exchange.ask("round", requests)
-        each: dict[SiteId, Update] = {}
-        for site in sorted(contributing & replies.keys()):
-            try:
-                each[site] = guarded(partial(update_from_payload, replies[site], site, expected))
-            except WireError as error:
-                exchange.drop(site, "round", str(error))
-                del replies[site]
-        for site in _beyond_all_sums(each):
-            exchange.drop(site, "round", "its numbers are so large that no sum can hold them.")
-            del each[site], replies[site]
-        total: Update | None = None
-        for update in each.values():
-            total = update if total is None else total + update
-        return Collected(total, tuple(each), each, replies)
+        sums = InOrder(exchange, expected, tuple(sorted(contributing & requests.keys())))
+        others: dict[SiteId, Payload] = {}
+        for site, reply in as_they_come(exchange, "round", requests):
+            if site in contributing:
+                sums.take(site, reply)
+            elif reply is not None:
+                others[site] = reply
+            del reply  # else it would be held while the next one is read
+        found = sums.collected()
+        return replace(found, replies=dict(sorted({**others, **found.replies}.items())))
 
     def protect(self, update: Update, request: Payload, local: Local) -> Payload:
         """The update as it is."""
@@ -87,17 +79,6 @@ class Plain:
     def answer(self, leg: str, request: Payload, local: Local) -> Payload:
         """There is no other leg."""
         raise WireError("aggregation 'plain' has one leg only.")
-
-
-def _beyond_all_sums(each: Mapping[SiteId, Update]) -> list[SiteId]:
-    """Those whose values or statistics alone take more than their share of what a sum can hold, sorted."""
-    share = float(np.finfo(np.float32).max) / max(len(each), 1)
-    large = {site for site, update in each.items() if any(_largest(one) > share for one in update.vectors)}
-    return sorted(large | excessive({site: update.statistics for site, update in each.items()}))
-
-
-def _largest(vector: NDArray[np.floating]) -> float:
-    return float(max(vector.max(initial=0), -vector.min(initial=0)))
 
 
 aggregation: type[Aggregation] = Plain
