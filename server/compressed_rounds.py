@@ -1,8 +1,8 @@
 """A round whose updates come in fewer bytes: read as the study says that they are written, or added up as such.
 
 Single updates are read before the aggregation sees them, so that none needs to know of compression; what no honest
-hospital would write is dropped with a reason. In sums the aggregation adds up whole multiples of a step, or the
-values at the places of this round, which the sum is spread to afterwards.
+hospital would write is dropped with a reason. In sums the aggregation adds up whole multiples of a step of turned
+updates, or the values at the places of this round; the sum is turned back, or spread, afterwards.
 """
 
 from __future__ import annotations
@@ -14,13 +14,16 @@ from typing import Any
 
 import numpy as np
 
+from common.compression.cost import handed_values
 from common.compression.form import Form, drawn_of, form_of
+from common.compression.rotation import Rotation
 from common.compression.told import told_in_sums
 from common.compression.whole_steps import step_of
 from common.data.names import SiteId
 from common.errors import WireError
 from common.learning.client_work import Work
-from common.study.compression import Compression, keeps_memory
+from common.study.catalogue import AGGREGATIONS
+from common.study.compression import keeps_memory
 from common.study.study import Study
 from common.sums.abilities import needed_codec
 from common.sums.aggregation import Aggregation
@@ -54,11 +57,14 @@ def collect_compressed(
         return aggregation.collect(reading, requests, contributing, expected)
     added = {*expected.statistics, *told_in_sums(compression, study.privacy is not None)}
     expected = replace(expected, statistics=tuple(sorted(added)))
+    shorter = replace(expected, length=handed_values(compression, expected.length))
     if compression.sum_bits is not None:
-        step = _step(aggregation, compression.sum_bits, expected)
-        ordered = _with_step(requests, step)
-        return aggregation.collect(exchange, ordered, contributing, replace(expected, step=step))
-    return _of_drawn(study, compression, aggregation, exchange, requests, expected)
+        shorter = replace(shorter, step=_step(aggregation, compression.sum_bits, expected))
+        requests = _with_step(requests, shorter.step)
+    collected = aggregation.collect(exchange, requests, contributing, shorter)
+    if collected.total is None:
+        return collected
+    return replace(collected, total=in_full_sum(collected.total, study, exchange.round, expected.length))
 
 
 def values_table(study: Study, length: int, collected: Collected) -> dict[str, Any]:
@@ -107,33 +113,23 @@ def in_full(reply: Payload, form: Form, length: int) -> Payload:
     return replace(reply, array=form.unpack(reply.data, length), data=None)
 
 
-def spread(total: Update, study: Study, number: int, length: int) -> Update:
-    """A sum over the places of round `number`, of a model of so many parameters, in full. As it is of other kinds."""
+def in_full_sum(total: Update, study: Study, number: int, length: int) -> Update:
+    """What was added up in round `number` of a model of so many parameters, as a sum of updates in full."""
     compression = study.federation.compression
-    if compression is None or compression.kind != "random_k":
+    if compression is None or AGGREGATIONS.load(study.aggregation.name).reveals == "each":
         return total
-    drawn = drawn_of(compression, study.seed, number)
-    return replace(total, vectors=tuple(drawn.spread(np.asarray(one), length) for one in total.vectors))
+    if compression.sum_bits is None:
+        drawn = drawn_of(compression, study.seed, number)
+        vectors = tuple(drawn.spread(np.asarray(one), length) for one in total.vectors)
+    else:
+        rotation = Rotation(study.seed, number)
+        vectors = tuple(rotation.turned_back(np.asarray(one), length) for one in total.vectors)
+    return replace(total, vectors=vectors)
 
 
-def _of_drawn(
-    study: Study,
-    compression: Compression,
-    aggregation: Aggregation,
-    exchange: GridExchange,
-    requests: Mapping[SiteId, Payload],
-    expected: Expected,
-) -> Collected:
-    places = drawn_of(compression, study.seed, exchange.round).places(expected.length)
-    contributing = frozenset(expected.cohort.sites)
-    collected = aggregation.collect(exchange, requests, contributing, replace(expected, length=places.size))
-    if collected.total is None:
-        return collected
-    return replace(collected, total=spread(collected.total, study, exchange.round, expected.length))
-
-
-def _with_step(requests: Mapping[SiteId, Payload], step: float) -> dict[SiteId, Payload]:
+def _with_step(requests: Mapping[SiteId, Payload], step: float | None) -> dict[SiteId, Payload]:
     """What is one request stays one, so that it is written but once."""
+    assert step is not None
     made = {id(one): replace(one, numbers={**one.numbers, STEP: step}) for one in requests.values()}
     return {site: made[id(one)] for site, one in requests.items()}
 
