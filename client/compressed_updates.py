@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from client.hospital import Hospital
 from common.compression.form import drawn_of, form_of
+from common.compression.rotation import Rotation
 from common.compression.told import CUT, LOST
 from common.compression.whole_steps import WholeSteps
 from common.errors import BeyondRangeError, HospitalError, WireError
@@ -104,8 +105,10 @@ def _in_steps(
 ) -> tuple[Values, Values, dict[str, Mean]]:
     if not steps.step:
         raise WireError("an order to train must say the step of the sum that the study compresses to.")
-    rounded = steps.rounded(wanted, _draws(hospital, order))
-    return rounded, rounded, {CUT: Mean.of([steps.cut(wanted)])}
+    rotation = Rotation(hospital.study.seed, order.round)
+    turned = rotation.turned(wanted)
+    rounded = steps.rounded(turned, _draws(hospital, order))
+    return rounded, rotation.turned_back(rounded, wanted.size), {CUT: Mean.of([steps.cut(turned)])}
 
 
 def _kept(hospital: Hospital, compression: Compression, memory: MutableMapping[str, Vector], length: int) -> Vector:

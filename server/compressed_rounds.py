@@ -1,31 +1,34 @@
 """A round whose updates come in fewer bytes: read as the study says that they are written, or added up as such.
 
 Single updates are read before the aggregation sees them, so that none needs to know of compression; what no honest
-hospital would write is dropped with a reason. In sums the aggregation adds up whole multiples of a step, or the
-values at the places of this round, which the sum is spread to afterwards.
+hospital would write is dropped with a reason. In sums the aggregation adds up whole multiples of a step of turned
+updates, or the values at the places of this round; the sum is turned back, or spread, afterwards.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 import numpy as np
 
+from common.compression.cost import handed_values
 from common.compression.form import Form, drawn_of, form_of
+from common.compression.rotation import Rotation
 from common.compression.told import told_in_sums
 from common.compression.whole_steps import step_of
 from common.data.names import SiteId
 from common.errors import WireError
 from common.learning.client_work import Work
-from common.study.compression import Compression, keeps_memory
+from common.study.catalogue import AGGREGATIONS
+from common.study.compression import keeps_memory
 from common.study.study import Study
 from common.sums.abilities import needed_codec
 from common.sums.aggregation import Aggregation
 from common.sums.aggregations._agreement import Agreement
-from common.sums.exchange import Collected, Exchange, Expected, Payload
+from common.sums.exchange import Collected, Exchange, Expected, Payload, as_they_come
 from common.sums.update import Update
 from common.wire.boundary import guarded
 from common.wire.train_requests import STEP
@@ -54,11 +57,14 @@ def collect_compressed(
         return aggregation.collect(reading, requests, contributing, expected)
     added = {*expected.statistics, *told_in_sums(compression, study.privacy is not None)}
     expected = replace(expected, statistics=tuple(sorted(added)))
+    shorter = replace(expected, length=handed_values(compression, expected.length))
     if compression.sum_bits is not None:
-        step = _step(aggregation, compression.sum_bits, expected)
-        ordered = {site: replace(one, numbers={**one.numbers, STEP: step}) for site, one in requests.items()}
-        return aggregation.collect(exchange, ordered, contributing, replace(expected, step=step))
-    return _of_drawn(study, compression, aggregation, exchange, requests, expected)
+        shorter = replace(shorter, step=_step(aggregation, compression.sum_bits, expected))
+        requests = _with_step(requests, shorter.step)
+    collected = aggregation.collect(exchange, requests, contributing, shorter)
+    if collected.total is None:
+        return collected
+    return replace(collected, total=in_full_sum(collected.total, study, exchange.round, expected.length))
 
 
 def values_table(study: Study, length: int, collected: Collected) -> dict[str, Any]:
@@ -79,23 +85,25 @@ class Reading:
 
     def ask(self, leg: str, requests: Mapping[SiteId, Payload]) -> dict[SiteId, Payload]:
         """As an Exchange asks; whose update cannot be read is dropped."""
-        replies = self.exchange.ask(leg, requests)
-        if leg != "round":
-            return replies
-        found: dict[SiteId, Payload] = {}
-        for site, reply in replies.items():
-            try:
-                found[site] = guarded(partial(self._read, reply)) if site in self.contributing else reply
-            except WireError as error:
-                self.exchange.drop(site, leg, str(error))
-        return found
+        return {site: one for site, one in sorted(self.as_they_come(leg, requests)) if one is not None}
+
+    def as_they_come(self, leg: str, requests: Mapping[SiteId, Payload]) -> Iterator[tuple[SiteId, Payload | None]]:
+        """One by one, None of a hospital that is dropped."""
+        for site, reply in as_they_come(self.exchange, leg, requests):
+            yield site, reply if reply is None or leg != "round" else self._used(site, reply)
+
+    def _used(self, site: SiteId, reply: Payload) -> Payload | None:
+        if site not in self.contributing:
+            return reply
+        try:
+            return guarded(partial(in_full, reply, self.form, self.length))
+        except WireError as error:
+            self.exchange.drop(site, "round", str(error))
+            return None
 
     def drop(self, site: SiteId, leg: str, reason: str) -> None:
         """As an Exchange does."""
         self.exchange.drop(site, leg, reason)
-
-    def _read(self, reply: Payload) -> Payload:
-        return in_full(reply, self.form, self.length)
 
 
 def in_full(reply: Payload, form: Form, length: int) -> Payload:
@@ -105,29 +113,25 @@ def in_full(reply: Payload, form: Form, length: int) -> Payload:
     return replace(reply, array=form.unpack(reply.data, length), data=None)
 
 
-def spread(total: Update, study: Study, number: int, length: int) -> Update:
-    """A sum over the places of round `number`, of a model of so many parameters, in full. As it is of other kinds."""
+def in_full_sum(total: Update, study: Study, number: int, length: int) -> Update:
+    """What was added up in round `number` of a model of so many parameters, as a sum of updates in full."""
     compression = study.federation.compression
-    if compression is None or compression.kind != "random_k":
+    if compression is None or AGGREGATIONS.load(study.aggregation.name).reveals == "each":
         return total
-    drawn = drawn_of(compression, study.seed, number)
-    return replace(total, vectors=tuple(drawn.spread(np.asarray(one), length) for one in total.vectors))
+    if compression.sum_bits is None:
+        drawn = drawn_of(compression, study.seed, number)
+        vectors = tuple(drawn.spread(np.asarray(one), length) for one in total.vectors)
+    else:
+        rotation = Rotation(study.seed, number)
+        vectors = tuple(rotation.turned_back(np.asarray(one), length) for one in total.vectors)
+    return replace(total, vectors=vectors)
 
 
-def _of_drawn(
-    study: Study,
-    compression: Compression,
-    aggregation: Aggregation,
-    exchange: GridExchange,
-    requests: Mapping[SiteId, Payload],
-    expected: Expected,
-) -> Collected:
-    places = drawn_of(compression, study.seed, exchange.round).places(expected.length)
-    contributing = frozenset(expected.cohort.sites)
-    collected = aggregation.collect(exchange, requests, contributing, replace(expected, length=places.size))
-    if collected.total is None:
-        return collected
-    return replace(collected, total=spread(collected.total, study, exchange.round, expected.length))
+def _with_step(requests: Mapping[SiteId, Payload], step: float | None) -> dict[SiteId, Payload]:
+    """What is one request stays one, so that it is written but once."""
+    assert step is not None
+    made = {id(one): replace(one, numbers={**one.numbers, STEP: step}) for one in requests.values()}
+    return {site: made[id(one)] for site, one in requests.items()}
 
 
 def _step(aggregation: Aggregation, bits: int, expected: Expected) -> float:

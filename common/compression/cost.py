@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from common.compression.form import form_of
 from common.compression.largest_values import count_of
+from common.compression.rotation import turned_length
 from common.study.catalogue import AGGREGATIONS
 from common.study.compression import Compression
 from common.study.study import Study
@@ -23,8 +24,14 @@ def update_bytes(study: Study, parameters: int, value_bytes: int = FULL_BYTES) -
         return value_bytes * parameters
     if AGGREGATIONS.load(study.aggregation.name).reveals == "each":
         return form_of(compression, study.seed, 1).size(parameters)
-    handed = count_of(compression.kept_share, parameters) if compression.kind == "random_k" else parameters
-    return value_bytes * handed
+    return value_bytes * handed_values(compression, parameters)
+
+
+def handed_values(compression: Compression, parameters: int) -> int:
+    """How many values an aggregation that reveals sums alone is handed of an update of so many."""
+    if compression.sum_bits is None:
+        return count_of(compression.kept_share, parameters)
+    return turned_length(parameters)
 
 
 def compression_words(study: Study) -> Sequence[str]:
@@ -68,8 +75,8 @@ def _in_sums(compression: Compression) -> str:
             "(federation.compression): at places drawn anew in every round, the same for all hospitals."
         )
     return (
-        f"Values go into the sum as whole numbers of {compression.sum_bits} bits (federation.compression), in one "
-        "step for all hospitals, aggregation.largest_value / "
+        f"Updates go into the sum turned at random, the same for all hospitals, as whole numbers of "
+        f"{compression.sum_bits} bits (federation.compression), in one step for all, aggregation.largest_value / "
         f"{(1 << (compression.sum_bits - 1)) - 1}: rounded up or down at random, without bias."
     )
 

@@ -1,6 +1,7 @@
 """Values of a sum as whole numbers of few bits, in one step that all hospitals share.
 
-Sums of what each hospital scaled by itself would be no sums. So the step is common: largest_value of the study's
+Sums of what each hospital scaled by itself would be no sums. So updates are turned until all their values are about
+as large (`common.compression.rotation`), and the step is common: largest_value of the study's
 aggregation, times the largest weight of any hospital and the range factor of the round, over L = 2**(bits - 1) - 1.
 Values are rounded up or down at random, with no bias, and the aggregation adds the whole numbers up exactly; n
 hospitals' sum needs bits + log2(n) bits, which is what the words on the wire have room for.

@@ -72,8 +72,8 @@ def _check_sum(compression: Compression, entry: Entry, aggregation: Aggregation)
     if "largest_value" not in entry.options:
         raise StudyError(
             f"with federation.compression.kind {kind!r} all hospitals of a sum share one step, which is "
-            f"aggregation.largest_value / {(1 << (bits - 1)) - 1}: set aggregation.largest_value to the most that "
-            "one parameter may change in a round, such as 0.01; where more than 2 % of the values are beyond it, "
+            f"aggregation.largest_value / {(1 << (bits - 1)) - 1}: set aggregation.largest_value to about four times "
+            "what one parameter changes in a round, such as 0.001; where more than 2 % of the values are beyond it, "
             "the round is asked for again with four times the range."
         )
     if compression.block is not None:

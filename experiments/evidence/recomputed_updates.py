@@ -30,7 +30,7 @@ from common.sums.exchange import Payload
 from common.sums.update import Update
 from common.wire.train_requests import Order, from_payload
 from experiments.evidence.ground_truth import hospital_of
-from server.compressed_rounds import spread
+from server.compressed_rounds import in_full_sum
 
 Orders = Mapping[tuple[int, SiteId], Payload]
 """As recorded, by round and hospital."""
@@ -56,7 +56,7 @@ def own_updates(
             update = update_of(hospital, order, _kept(hospital, number, memory))
             if number in wanted:
                 added = as_added(study, update, request, generator(study.seed, number, site, "protocol"))
-                found[number, site] = spread(added, study, number, order.parameters.size)
+                found[number, site] = in_full_sum(added, study, number, order.parameters.size)
     return found
 
 
@@ -69,7 +69,7 @@ def computed_update(study: Study, orders: Orders, site: SiteId, number: int) -> 
             update = update_of(hospital, order, _kept(hospital, earlier, memory))
     if update is None:
         raise StudyError(f"{site} was not asked to train in round {number}.")
-    return spread(update, study, number, from_payload(orders[number, site]).parameters.size)
+    return in_full_sum(update, study, number, from_payload(orders[number, site]).parameters.size)
 
 
 def error_bound(study: Study, request: Payload, sites: int, left: int, largest: float) -> float:

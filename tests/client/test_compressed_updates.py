@@ -18,7 +18,7 @@ from common.sums.exchange import Payload
 from common.sums.update import Update
 from common.wire.decoding import update_to_payload
 from common.wire.train_requests import Order
-from server.compressed_rounds import spread
+from server.compressed_rounds import in_full_sum
 from tests.common.test_compression_settings import SECAGG, TEXT
 
 LENGTH = 301
@@ -65,7 +65,7 @@ def test_what_was_sent_and_what_is_kept_add_up_to_what_was_computed(kind: str) -
 
 
 def _in_full(update: Update, hospital: Hospital, number: int) -> Update:
-    return spread(update, hospital.study, number, LENGTH)
+    return in_full_sum(update, hospital.study, number, LENGTH)
 
 
 def test_the_told_loss_is_the_length_of_what_is_kept_beside_what_was_to_be_sent() -> None:
@@ -96,7 +96,7 @@ def test_what_was_kept_goes_once_a_person_withdraws() -> None:
 
 
 def test_a_hospital_more_of_whose_values_would_be_cut_sends_nothing_unless_noise_covers_it() -> None:
-    (update,) = updates(1)
+    _, update = updates(2)
     wide = Update((update.vectors[0] * 9,), 9.0)
     hospital = hospital_of(*KINDS["int8 in sums"])
     refuse_cut(compressed(update, hospital, order_of(1), {}, {}), hospital)
