@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from flwr.app import Message
 
 from client.hospital import site_names
 from common.compression.form import drawn_of, form_of
@@ -17,9 +16,9 @@ from common.study.study import Study
 from common.sums.abilities import abilities, can
 from common.sums.aggregation import Aggregation
 from common.sums.cohorts import Cohorts, reveals
-from common.wire.message_bytes import size_of
+from common.wire.message_bytes import content_to_bytes
 from common.wire.records import to_records
-from common.wire.train_requests import LEGS, Order, to_payload
+from common.wire.train_requests import Order, to_payload
 from server.reporting.wording import size
 from server.strategy import Strategy
 
@@ -27,6 +26,8 @@ MOST_ROUNDS = 1000
 """That are counted one by one; of a longer study the others are taken to be as these."""
 ANSWER_BYTES = 700
 """Of an answer beside its update: scores, seconds, names."""
+ENVELOPE_BYTES = 150
+"""Of a message around its content: who sends it, to whom, in which run."""
 LEGS_BESIDE, LEG_ANSWER_BYTES = 4, 130
 """Of a sum: keys, shares, survivors, opening; each request holds the study."""
 SENT_A_PAIR, RECEIVED_A_PAIR = 316, 115
@@ -128,4 +129,4 @@ def _request(study: Study, number: int, parameters: int, vectors: int) -> int:
     """Bytes of a request as serialised: its array by its length, since every value takes four."""
     splits = final_splits(study) if number > study.rounds else (study.federation.evaluate_split,)
     order = Order(study.json, number, np.zeros(1, np.float32), None, evaluate=splits)
-    return size_of(Message(to_records(to_payload(order, RUN_NAME)), 1, LEGS["round"])) + 4 * parameters * vectors
+    return ENVELOPE_BYTES + len(content_to_bytes(to_records(to_payload(order, RUN_NAME)))) + 4 * parameters * vectors
