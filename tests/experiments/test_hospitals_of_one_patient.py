@@ -17,6 +17,7 @@ from common.study.study import Study, parse
 from common.sums.cohorts import Cohorts
 from experiments.engines._quiet import run_quietly
 from experiments.first_look import first_look
+from experiments.study_view import study_facts
 from experiments.traffic_ahead import Ahead, ahead
 from server.checkpoint import load
 from server.members import Member
@@ -84,7 +85,19 @@ def test_a_study_that_divides_each_of_them_says_how_they_could_be_scored(folder:
     said = (tmp_path / "problems.jsonl").read_text()
     assert "no hospital has a patient for a test" in said and "split.unit = 'hospital'" in said
     assert any("split.unit = 'hospital'" in fact for fact in first_look(own))
-    assert not any("split.unit" in fact for fact in first_look(study(folder, BY_HOSPITAL)))
+
+
+def test_a_check_says_who_trains_and_what_will_be_moved_before_anything_ran(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("flwr.supercore.task_identity.TaskIdentity._run_id", None)
+    own = study(folder, BY_HOSPITAL, "aggregation=plain")
+    looked = first_look(own)
+    assert any("come back: a model of 8 parameters" in fact for fact in looked)
+    assert not any("split.unit" in fact for fact in looked)
+    facts = study_facts(own)
+    assert any("18 of 24 hospitals train; 6 never do, and are scored" in fact for fact in facts)
+    assert not any("shares of a hospital's persons" in fact for fact in facts)
 
 
 def member(site: str, persons: int) -> Member:
