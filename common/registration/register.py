@@ -118,7 +118,7 @@ def register(
         assert begin is None or isinstance(begin, Linear)
         best, attempts = Trials(images, transform if transform in KINDS else before, begin).surely(search, auto=auto)
         found, stages, agreeing, against = best.found, best.stages, best.agreeing, best.against
-        search = best.search if auto else search
+        search = best.search if auto or transform in KINDS else search
     notes: tuple[str, ...] = ()
     if transform in DEFORMABLE:
         bent = deformed(images, levels, transform, search, found, plan.in_units(unit), against, agreeing)
