@@ -45,11 +45,13 @@ def is_curved(pair: Pair, found: Transform, similarity: Similarity) -> bool:
     return any(_is_curved(channel, found, similarity.shared_scale) for channel in pair.channels)
 
 
+def left_by_line(pair: Pair, found: Transform) -> float:
+    """Share of the variance that no rising line explains, of the first channel, within masks."""
+    return _left_by_line(*_met(pair, found, _some(pair)))
+
+
 def _is_curved(pair: Pair, found: Transform, as_it_is: bool) -> bool:
-    chosen = lattice_points(pair.fixed.geometry).flatten(0, -2)
-    if pair.fixed_mask is not None:
-        chosen = chosen[torch.from_numpy(pair.fixed_mask.values.reshape(-1))]
-    moving, fixed, weight = _met(pair, found, chosen[:: max(1, len(chosen) // MOST_POINTS)])
+    moving, fixed, weight = _met(pair, found, _some(pair))
     ratio = CorrelationRatio()
     met = float(weight.sum())
     if met <= ratio.bins:
@@ -59,6 +61,14 @@ def _is_curved(pair: Pair, found: Transform, as_it_is: bool) -> bool:
     by_curve = (1 - curved) * (met - 1) / (met - ratio.bins)
     by_line = _left_by_equality(moving, fixed, weight) if as_it_is else _left_by_line(moving, fixed, weight)
     return bool(by_line - by_curve > LEAST_GAIN and by_curve < (1 - CURVED) * by_line)
+
+
+def _some(pair: Pair) -> Tensor:
+    """(N, D) voxels of the fixed image or its mask."""
+    chosen = lattice_points(pair.fixed.geometry).flatten(0, -2)
+    if pair.fixed_mask is not None:
+        chosen = chosen[torch.from_numpy(pair.fixed_mask.values.reshape(-1))]
+    return chosen[:: max(1, len(chosen) // MOST_POINTS)]
 
 
 def _left_by_line(moving: Tensor, fixed: Tensor, weight: Tensor) -> float:
