@@ -27,7 +27,8 @@ from common.registration.transform import Transform
 
 AGREED = 0.6
 """Share of agreeing parts from which on nothing else is tried."""
-AS_GOOD = 0.05
+AS_GOOD = 0.15
+"""Share of the parts, of which there may be forty, that is no reason to stay with a line where there is a curve."""
 MOST_RIVALS = 2
 """Searched from, one after another, each better than the one before."""
 
@@ -82,9 +83,9 @@ class Trials:
             attempts.append(informed)
             best = informed if self._is_as_good(informed, best) else best
         best, challengers = self._challenged(best)
-        if auto and len(challengers) == 0 and (informed := self._informed(best)):
+        if auto and (informed := self._informed(best)):
             attempts.append(informed)
-            best = self._finished(informed) if self._is_as_good(informed, best) else best
+            best = self._finished(informed) if self._is_as_good(informed, best) else _astray(best)
         return best, attempts + challengers
 
     def _informed(self, attempt: Attempt) -> Attempt | None:
@@ -160,6 +161,12 @@ def is_led_astray(images: Sequence[Pair], found: Transform, similarity: Similari
     several tissues, hide it, and noise does in fine ones. images: coarsest first."""
     levels = images[judged(images) :]
     return follows_lines(similarity) and any(is_curved(pair, found, similarity) for pair in levels)
+
+
+def _astray(attempt: Attempt) -> Attempt:
+    name = similarity_name(attempt.search.similarity)
+    return replace(attempt, against=(*attempt.against, f"a curve relates the intensities, which '{name}' cannot "
+                                                       "follow, and by 'mi' they fit worse"))  # fmt: skip
 
 
 def _other(search: Search) -> Search:
