@@ -20,12 +20,15 @@ from common.registration.linear_registration import Search, corners_apart_mm, re
 from common.registration.local_agreement import Agreement, agreement, judged
 from common.registration.objective import Pair
 from common.registration.record import Stage
-from common.registration.relation import is_curved
+from common.registration.relation import follows_lines, is_curved
+from common.registration.similarity import Similarity
 from common.registration.starts import ROTATIONS_OF_A_CUBE
+from common.registration.transform import Transform
 
 AGREED = 0.6
 """Share of agreeing parts from which on nothing else is tried."""
-AS_GOOD = 0.05
+AS_GOOD = 0.15
+"""Share of the parts, of which there may be forty, that is no reason to stay with a line where there is a curve."""
 MOST_RIVALS = 2
 """Searched from, one after another, each better than the one before."""
 
@@ -73,19 +76,26 @@ class Trials:
         """The best attempt, finished, and all. auto: whether the relation of intensities chooses the similarity."""
         first = self._attempt(search)
         attempts = [first]
-        if self.initial is None:
-            if auto and first.believed and is_curved(self.images[judged(self.images)], first.found):
-                return self._curved(first)
-            if not first.believed:
-                attempts += self._others(first)
-        best, challengers = self._challenged(max(attempts, key=lambda attempt: attempt.rank))
+        if self.initial is None and not first.believed:
+            attempts += self._others(first)
+        best = max(attempts, key=lambda attempt: attempt.rank)
+        if auto and (informed := self._informed(best)):
+            attempts.append(informed)
+            best = informed if self._is_as_good(informed, best) else best
+        best, challengers = self._challenged(best)
+        if auto and (informed := self._informed(best)):
+            attempts.append(informed)
+            best = self._finished(informed) if self._is_as_good(informed, best) else _astray(best)
         return best, attempts + challengers
 
-    def _curved(self, first: Attempt) -> tuple[Attempt, list[Attempt]]:
-        informed = self._attempt(_other(first.search))
-        as_good = informed.rank >= (True, first.agreeing.share - AS_GOOD)
-        best, challengers = self._challenged(informed if as_good else first)
-        return best, [first, informed, *challengers]
+    def _informed(self, attempt: Attempt) -> Attempt | None:
+        """The same from where it ended, by mutual information, where a curve relates the intensities."""
+        if not is_led_astray(self.images, attempt.found, attempt.search.similarity):
+            return None
+        return self._attempt(_other(attempt.search), attempt.found)
+
+    def _is_as_good(self, informed: Attempt, other: Attempt) -> bool:
+        return informed.rank >= (not other.against, other.agreeing.share - AS_GOOD)
 
     def _challenged(self, best: Attempt) -> tuple[Attempt, list[Attempt]]:
         """Finished, and searched again from what rivals it; the one that the parts prefer, and the others."""
@@ -144,6 +154,19 @@ class Trials:
     def _coarse(self) -> int:
         """How many levels are searched in each attempt; 0 for all."""
         return (1 + judged(self.images)) % len(self.images)
+
+
+def is_led_astray(images: Sequence[Pair], found: Transform, similarity: Similarity) -> bool:
+    """Whether a similarity goes by a line where a curve relates the intensities: coarse voxels, which are means of
+    several tissues, hide it, and noise does in fine ones. images: coarsest first."""
+    levels = images[judged(images) :]
+    return follows_lines(similarity) and any(is_curved(pair, found, similarity) for pair in levels)
+
+
+def _astray(attempt: Attempt) -> Attempt:
+    name = similarity_name(attempt.search.similarity)
+    return replace(attempt, against=(*attempt.against, f"a curve relates the intensities, which '{name}' cannot "
+                                                       "follow, and by 'mi' they fit worse"))  # fmt: skip
 
 
 def _other(search: Search) -> Search:

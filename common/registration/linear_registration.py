@@ -18,6 +18,7 @@ from common.registration.local_correlation import LocalCorrelation
 from common.registration.objective import Objective, Pair, Sample, random_sample, whole_sample
 from common.registration.optimisers import Found, Lbfgs, Optimiser
 from common.registration.record import Stage
+from common.registration.relation import follows_lines, left_by_line
 from common.registration.second_look import rivals
 from common.registration.similarity import (
     CorrelationCoefficient,
@@ -30,19 +31,27 @@ from common.registration.transform import Transform
 from common.registration.working_levels import coarser_pair
 
 FEWEST_POINTS = 1500
-FINEST_SIGMA_VOXELS = 0.6
+FINEST_SIGMA_VOXELS = 1.0
 """What the finest level is smoothed by, as the coarser ones are: between voxels an image is read as a mean of them,
 which has less noise, and a search would follow the noise. Not where intensities are related by a curve: the mean
 of two tissues is no tissue, and has no counterpart in the other image."""
 SMOOTHED = (SumOfSquaredDifferences, SumOfAbsoluteDifferences, CorrelationCoefficient, LocalCorrelation)
-REFINED = (MutualInformation, NormalisedMutualInformation)
+ENTROPIES = (MutualInformation, NormalisedMutualInformation)
 FINER = 2
-"""How many times as fine the finest level's lattice is made by cubic splines where an entropy is taken: read linearly
-between voxels, an image is a mean of tissues that the other image's mean does not match."""
+"""How many times as fine the finest level's lattice is made by cubic splines for the last search: read linearly
+between voxels, an image is a mean of tissues that the other image's mean does not match, and is blurred by more the
+further a place lies from a voxel."""
 FINER_BINS = 3
 """How many times as many bins there are then: wide windows pull the optimum away as a blur does."""
-POINTS_FOR_FINER_BINS = 20_000
-"""Fewer would leave too few in each bin."""
+FINER_POINTS, FINER_POINTS_OF_ENTROPIES = 4, 2
+POINTS_FOR_FINER = 20_000
+"""Fewer would leave too few in each bin, and take no longer by all voxels of a small image."""
+MOST_FINER, MOST_FINER_OF_LINES = 8_000_000, 900_000
+"""Voxels of the finest level, beyond which nobody has the memory, or places enough lie near voxels anyway."""
+NOISY = 0.03
+"""Share of the variance that a line leaves: from it on, noise loses more than reading between voxels does."""
+FINELY = 1e-9
+"""Relative change of the cost at which the last search of a line stops; costs of others are not as smooth."""
 MOST_OF_LATTICE = 250_000
 """Voxels of a similarity that needs all of them: an affine transform has 6 or 12 numbers to be found."""
 POINTS_FOR_A_LOOK = 1500
@@ -119,26 +128,44 @@ def register_linear(
         here, stage = _best_start(levels[0], search, judge)
         stages.append(stage)
         kinds = kinds[1:]
+    refined = end is None and _is_refined(pyramid[-1], search)
     for level, pair in enumerate(levels):
+        last = end is None and not refined and level == len(levels) - 1
         for freedom in kinds if level == 0 else (kind,):
-            here, stage = _stage(pair, freedom, search, here)
+            here, stage = _stage(pair, freedom, _fine(search) if last else search, here)
             stages.append(stage)
-    if end is None and _worth_refining(pyramid[-1], search):
-        here, stage = _stage(pyramid[-1].refined(FINER), kind, _finer(search), here)
+    if refined:
+        here, stage = _stage(*_refined(pyramid[-1], search, here, kind), here)
         stages.append(stage)
     return here, stages
 
 
-def _worth_refining(finest: Pair, search: Search) -> bool:
-    """In 3D, where the similarity is an entropy and there are places enough; a slice takes half as long again."""
-    solid = finest.fixed.geometry.dimensions == 3
+def _is_refined(finest: Pair, search: Search) -> bool:
+    """Where there are places enough, and few enough voxels."""
+    kind = follows_lines(search.similarity) or isinstance(search.similarity, ENTROPIES)
     chosen = finest.fixed.values.size if finest.fixed_mask is None else int(finest.fixed_mask.values.sum())
-    return solid and isinstance(search.similarity, REFINED) and min(chosen, search.points) >= POINTS_FOR_FINER_BINS
+    return kind and min(chosen, search.points) >= POINTS_FOR_FINER and _largest(finest) <= MOST_FINER
 
 
-def _finer(search: Search) -> Search:
-    assert isinstance(search.similarity, REFINED)
-    return replace(search, similarity=replace(search.similarity, bins=FINER_BINS * search.similarity.bins))
+def _largest(pair: Pair) -> int:
+    return max(pair.fixed.values.size, pair.moving.values.size)
+
+
+def _refined(finest: Pair, search: Search, here: Linear, kind: str) -> tuple[Pair, str, Search]:
+    """What the last search takes: for a line smoothed as little as the noise allows."""
+    if isinstance(search.similarity, ENTROPIES):
+        similarity = replace(search.similarity, bins=FINER_BINS * search.similarity.bins)
+        finer = replace(search, similarity=similarity, points=FINER_POINTS_OF_ENTROPIES * search.points)
+        return finest.refined(FINER), kind, finer
+    finer = replace(_fine(search), points=FINER_POINTS * search.points)
+    pays = _largest(finest) <= MOST_FINER_OF_LINES and left_by_line(finest, here) < NOISY
+    return (finest.refined(FINER) if pays else finest).smoothed(FINEST_SIGMA_VOXELS), kind, finer
+
+
+def _fine(search: Search) -> Search:
+    if search.optimiser != Lbfgs() or not follows_lines(search.similarity):
+        return search
+    return replace(search, optimiser=Lbfgs(relative_change=FINELY))
 
 
 def _levels(pyramid: Sequence[Pair], search: Search) -> list[Pair]:
@@ -146,7 +173,7 @@ def _levels(pyramid: Sequence[Pair], search: Search) -> list[Pair]:
     if search.similarity.needs_lattice:
         pyramid = _few_enough(pyramid)
     *coarser, finest = pyramid
-    if coarser and _worth_refining(finest, search):
+    if coarser and _is_refined(finest, search):
         return coarser
     return [*coarser, finest.smoothed(FINEST_SIGMA_VOXELS) if isinstance(search.similarity, SMOOTHED) else finest]
 
@@ -244,7 +271,7 @@ def _overlooked(pair: Pair, search: Search, sample: Sample, start: Linear, found
     """
     step = max(1, len(sample.points) // POINTS_FOR_A_LOOK)
     some = Sample(sample.points[::step], sample.values[::step], sample.weight[::step], None)
-    narrow = search.similarity.needs_lattice or isinstance(search.similarity, REFINED)
+    narrow = search.similarity.needs_lattice or isinstance(search.similarity, ENTROPIES)
     similarity = CorrelationRatio() if narrow else search.similarity
     turns = rotations(pair.fixed.geometry.dimensions, ROTATIONS_OF_A_CUBE, search.rng)[1:]
     return rivals(_cost_of_places(pair, similarity, some), start, found, mass_mm(pair.fixed), turns)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from common.data.image import Image
 from common.errors import ImageError, StudyError
 from common.metrics.maps import as_mask
-from common.registration.attempts import Attempt, Trials
+from common.registration.attempts import Attempt, Trials, is_led_astray
 from common.registration.choices import optimiser_of, similarity_name, similarity_of
 from common.registration.deformation import DEFORMABLE, check_plan, deformed
 from common.registration.doubts import doubts
@@ -35,6 +35,7 @@ from common.seeding import generator
 from common.study.checks import one_of
 
 POINTS_FOR_JACOBIANS = 50_000
+CURVED_NOTE = "a curve relates the intensities, which 'mi' goes by"
 
 
 def register(
@@ -109,18 +110,22 @@ def register(
     found: Transform
     if transform in DEFORMABLE and (begin is not None or before == "none"):
         found = begin or Linear.identity(fixed.geometry.dimensions)
+        if auto and is_led_astray(images, found, measure):
+            search = replace(search, similarity=similarity_of("mi"))
         stages, agreeing, attempts = list[Stage](), agreement(images, found), list[Attempt]()
         against = doubts(images, found, agreeing)
     else:
         assert begin is None or isinstance(begin, Linear)
         best, attempts = Trials(images, transform if transform in KINDS else before, begin).surely(search, auto=auto)
         found, stages, agreeing, against = best.found, best.stages, best.agreeing, best.against
-        search = best.search if auto else search
+        search = best.search if auto or transform in KINDS else search
     notes: tuple[str, ...] = ()
     if transform in DEFORMABLE:
         bent = deformed(images, levels, transform, search, found, plan.in_units(unit), against, agreeing)
         found, stages = bent.transform, [*stages, *bent.stages]
         against, agreeing, notes = bent.doubts, bent.agreeing, bent.notes
+    if is_led_astray(images, found, search.similarity):
+        notes = (*notes, f"{CURVED_NOTE}, not '{similarity_name(search.similarity)}'")
     record = _finished(moving, fixed, stretched(found, unit), stages, against, outside, began)
     channels = (image for pair in also for image in pair)
     given = tuple(image for image in (moving, fixed, moving_mask, fixed_mask, *channels) if image is not None)

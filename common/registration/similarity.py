@@ -56,7 +56,10 @@ class SumOfAbsoluteDifferences:
 
 @dataclass(frozen=True)
 class CorrelationCoefficient:
-    """CC = -cov(I, J) / (sd I sd J): right where intensities are related by a line. Constant images have 0."""
+    """CC = -cov(I, J) / (sd I sd J): right where intensities are related by a line. Constant images have 0.
+
+    Summed in float64: a search that ends by thousandths of a voxel changes it by a ten-millionth.
+    """
 
     needs_lattice: ClassVar[bool] = False
     shared_scale: ClassVar[bool] = False
@@ -64,6 +67,7 @@ class CorrelationCoefficient:
 
     def cost(self, moving: Tensor, fixed: Tensor, weight: Tensor) -> Tensor:
         """From -1 to 1."""
+        moving, fixed, weight = moving.double(), fixed.double(), weight.double()
         one = moving - weighted_mean(moving, weight)
         two = fixed - weighted_mean(fixed, weight)
         spread = weighted_mean(one**2, weight) * weighted_mean(two**2, weight)
