@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import platform
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
@@ -61,7 +63,7 @@ def show(measured: Measured, console: Console, json_file: Path | None) -> None:
 
 
 def as_json(measured: Measured) -> dict[str, object]:
-    """Rows, targets, notes and what they were measured with."""
+    """Rows, targets, notes, and with what, on which machine and when they were measured."""
     packages = ("wardround", "flwr", "torch", "numpy")
     return {
         "title": measured.title,
@@ -69,7 +71,15 @@ def as_json(measured: Measured) -> dict[str, object]:
         "targets": [asdict(target) for target in measured.targets],
         "notes": list(measured.notes),
         "versions": {"python": platform.python_version()} | {name: version(name) for name in packages},
+        "machine": _machine(),
+        "day": datetime.now(UTC).date().isoformat(),
     }
+
+
+def _machine() -> str:
+    """What figures of time depend on, a machine's other work among it."""
+    busy = f", {os.getloadavg()[0]:.1f} processes running in the last minute" if hasattr(os, "getloadavg") else ""
+    return f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores{busy}"
 
 
 def _rows(measured: Measured) -> Table:

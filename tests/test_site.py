@@ -123,7 +123,9 @@ def test_results_have_a_place_for_each_benchmark_that_they_tell_of(pages: Any) -
         {"name": "t", "ours": 1.0, "peer": None, "bound": 2.0, "target": "less", "met": False}]}  # fmt: skip
     shown = module._measured(kept)
     assert "| n | s |" in shown and "| 2 | 0.1235 |" in shown and r"a\_b" in shown
-    assert "| t | 1 | - | 2 | less | missed |" in shown
+    assert "| t | 1 | - | 2 | less | missed |" in shown and "Measured with torch 2.\n" in shown
+    shown = module._measured({**kept, "day": "2031-02-03", "machine": "Linux, 2 cores"})
+    assert "Measured on 2031-02-03 with torch 2: Linux, 2 cores.\n" in shown
 
 
 @pytest.mark.skipif(

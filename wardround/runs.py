@@ -99,7 +99,12 @@ def _shown(show: bool, folder: Path, remarks: Sequence[str]) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Run:
-    """What a run left in `folder`. trusted: whether plug-ins that its study names may be run here."""
+    """What a run left in its folder.
+
+    Attributes:
+        folder: where it is.
+        trusted: whether plug-ins that its study names may be run here.
+    """
 
     folder: Path
     trusted: bool = False

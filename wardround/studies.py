@@ -28,7 +28,13 @@ OURS = ("common", "client", "server", "experiments")
 
 @dataclass(frozen=True)
 class Chosen:
-    """A checked study, what to call it, and what was changed so that it runs here, in sentences."""
+    """A checked study.
+
+    Attributes:
+        study: all of its settings.
+        name: what to call it.
+        remarks: what was changed so that it runs here, in sentences.
+    """
 
     study: Study
     name: str

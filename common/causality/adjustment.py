@@ -67,9 +67,15 @@ class Adjustment:
         return not names & self.graph.descendants(self.treatments) and self.valid(names)
 
     def smallest(self, include: Iterable[str] = ()) -> tuple[str, ...] | None:
-        """A set from which nothing but `include` can be taken away; None where no set is valid.
+        """A set from which nothing can be taken away.
 
         What is not measured to begin with, or decided after the treatment, is taken away first.
+
+        Args:
+            include: variables that stay in it whatever they are worth.
+
+        Returns:
+            Names, sorted; None where no set is valid.
         """
         wanted = self.graph.demand(*include)
         near = self.graph.ancestors(self.treatments | self.outcomes | wanted) - self.forbidden
@@ -129,6 +135,14 @@ def front_door(graph: Graph, treatment: str, outcome: str) -> tuple[str, ...] | 
 
     They are on every causal path, nothing confounds treatment and mediators, and the treatment takes away all
     confounding of mediators and outcome.
+
+    Args:
+        graph: what is claimed of causes.
+        treatment: its name.
+        outcome: its name.
+
+    Returns:
+        Names, sorted; None where there is no such set.
     """
     start, end = graph.demand(treatment), graph.demand(outcome)
     between = graph.descendants(start) & graph.ancestors(end) - start - end

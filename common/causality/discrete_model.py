@@ -117,7 +117,15 @@ class DiscreteModel:
     def counterfactual(self, seen: Event, do: Event) -> Distribution:
         """P(X had `do` been, given that `seen` was): abduction of the noises, action, prediction.
 
-        Raises GraphError where what was seen cannot happen.
+        Args:
+            seen: values of some variables, by name.
+            do: what would have been set instead.
+
+        Returns:
+            Of all variables together.
+
+        Raises:
+            GraphError: what was seen cannot happen.
         """
         return self._distributed(seen, do)
 
@@ -126,6 +134,12 @@ class DiscreteModel:
 
         Such as necessity and sufficiency, `(({"y": 1}, {"x": 1}), ({"y": 0}, {"x": 0}))` (Pearl 1999). Divide two of
         them for a conditional one.
+
+        Args:
+            events: what holds, and in the world of which action.
+
+        Returns:
+            Exactly, from 0 to 1.
         """
         total = Fraction(0)
         for noise, chance in self._noises():

@@ -135,9 +135,18 @@ class Graph:
 
 
 def make_graph(arrows: Iterable[Arrow], pairs: Iterable[Arrow] = (), nodes: Iterable[str] = ()) -> Graph:
-    """A checked graph; variables that stand in edges alone need no mention in `nodes`.
+    """A checked graph.
 
-    Raises GraphError for a variable that is its own cause, directly or along a cycle, which is named.
+    Args:
+        arrows: (cause, effect), each a pair of names.
+        pairs: whose common cause nobody measured, in any order.
+        nodes: further variables; those of edges need no mention.
+
+    Returns:
+        The graph, its variables in an order in which causes stand before effects.
+
+    Raises:
+        GraphError: a variable is its own cause, directly or along a cycle, which is named.
     """
     arrows, pairs = list(arrows), list(pairs)
     names = tuple(dict.fromkeys([*nodes, *(name for edge in [*arrows, *pairs] for name in edge)]))
@@ -166,6 +175,13 @@ def project(graph: Graph, hidden: Names) -> Graph:
     """The graph of what is measured alone, where some variables are not (latent projection, Verma and Pearl 1990).
 
     A hidden cause of two becomes a double arrow, and a hidden step between two an arrow.
+
+    Args:
+        graph: of all variables.
+        hidden: those that nobody measured.
+
+    Returns:
+        The graph of the others.
     """
     arrows, pairs = set(graph.arrows), set(graph.pairs)
     for gone in hidden:

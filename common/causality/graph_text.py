@@ -21,9 +21,17 @@ _HIDDEN = re.compile(r"\s*hidden\s*:(.*)", re.IGNORECASE)
 
 
 def read_graph(text_or_path: str) -> Graph:
-    """A graph that is written out, or a file of one: text, or TOML where its name ends so.
+    """A graph that is written out, or a file of one.
 
-    Raises GraphError for what is no graph, and FileError for a file that cannot be read.
+    Args:
+        text_or_path: as `graph_of_text`, or the path of such a text; of TOML where its name ends so.
+
+    Returns:
+        The graph.
+
+    Raises:
+        GraphError: it is no graph.
+        FileError: the file cannot be read.
     """
     if _EDGE.search(text_or_path):
         return graph_of_text(text_or_path)
@@ -36,6 +44,15 @@ def graph_of_text(text: str) -> Graph:
     """Chains of `->`, `<-` and `<->`, one a line or between semicolons; `&` or a comma joins variables at one end.
 
     `hidden: u, v` names variables that nobody measured; `#` begins a remark.
+
+    Args:
+        text: such as `age -> drug -> death; age -> death`.
+
+    Returns:
+        The graph of what is measured.
+
+    Raises:
+        GraphError: it is no graph.
     """
     arrows, pairs, nodes, hidden = list[Arrow](), list[Arrow](), list[str](), list[str]()
     for line in text.splitlines():

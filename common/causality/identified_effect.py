@@ -58,9 +58,20 @@ class Effect:
 def find_effect(
     graph: Graph, treatments: Iterable[str], outcomes: Iterable[str], given: Iterable[str] = ()
 ) -> Effect:
-    """The simplest strategy that identifies it, or the hedge that forbids all of them.
+    """The simplest strategy that identifies an effect, or the hedge that forbids all of them.
 
-    Raises UnknownNameError and GraphError as `identify`.
+    Args:
+        graph: what is claimed of causes.
+        treatments: what is set.
+        outcomes: whose distribution is wanted.
+        given: within levels of these.
+
+    Returns:
+        The formula and why it holds, or what forbids it.
+
+    Raises:
+        UnknownNameError: a name that is not the graph's.
+        GraphError: groups that overlap, or are empty.
     """
     setting, result, known = demand_question(graph, treatments, outcomes, given)
     question = (graph, graph.sorted(setting), graph.sorted(result), graph.sorted(known))
@@ -88,6 +99,12 @@ def helpful_measurements(effect: Effect) -> tuple[tuple[str, str], ...]:
     """Pairs whose common cause, were it measured, would identify an effect that is not; each alone would do.
 
     One of the hedge's, or it would stand as it does; of many, the first 20 are looked at.
+
+    Args:
+        effect: of `find_effect`.
+
+    Returns:
+        Pairs of names; () where it is identified.
     """
     graph, found = effect.graph, []
     inside = frozenset(effect.hedge.outer) if effect.hedge else frozenset[str]()
@@ -106,6 +123,12 @@ def instruments(effect: Effect) -> tuple[str, ...]:
     """Variables that move the treatment, and the outcome through it alone; of one treatment and one outcome.
 
     With them bounds are known, and under linearity or monotonicity an effect (Angrist, Imbens and Rubin 1996).
+
+    Args:
+        effect: of `find_effect`.
+
+    Returns:
+        Names, sorted; () for none.
     """
     graph, treatment, outcome = effect.graph, frozenset(effect.treatments), frozenset(effect.outcomes)
     if len(treatment) != 1 or len(outcome) != 1:

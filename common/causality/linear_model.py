@@ -79,7 +79,17 @@ class LinearModel:
         """Of all variables of a person of whom some were seen, had others been set.
 
         Abduction is conditioning the noises on what was seen, action cuts arrows, and prediction pushes the noises
-        through what is left. Raises GraphError where what was seen cannot happen.
+        through what is left.
+
+        Args:
+            seen: values of some variables, by name.
+            do: what would have been set instead.
+
+        Returns:
+            Mean and covariance of all variables.
+
+        Raises:
+            GraphError: what was seen cannot happen.
         """
         self.graph.demand(*seen)
         rows = [self.graph.nodes.index(name) for name in seen]

@@ -49,9 +49,19 @@ class Path:
 
 
 def find_paths(graph: Graph, start: str, end: str, given: Iterable[str] = ()) -> tuple[Path, ...]:
-    """All paths that meet no variable twice, short ones first, at most 500.
+    """All paths that meet no variable twice.
 
-    Raises UnknownNameError for a name that is not the graph's.
+    Args:
+        graph: what is claimed of causes.
+        start: a name.
+        end: another.
+        given: what is held fixed, which opens some and shuts others.
+
+    Returns:
+        Short ones first, at most 500.
+
+    Raises:
+        UnknownNameError: a name that is not the graph's.
     """
     graph.demand(start, end)
     known = graph.demand(*given)
@@ -72,7 +82,18 @@ def roles_between(graph: Graph, cause: str, effect: str) -> Mapping[str, Role]:
     """What every other variable is to two, whatever the path: one that is none of the three is not named.
 
     A mediator lies on a causal path; a confounder causes the first, and the second by a way that leaves the first
-    out; a collider is an effect of both. Raises UnknownNameError for a name that is not the graph's.
+    out; a collider is an effect of both.
+
+    Args:
+        graph: what is claimed of causes.
+        cause: a name.
+        effect: another.
+
+    Returns:
+        The role of each that has one.
+
+    Raises:
+        UnknownNameError: a name that is not the graph's.
     """
     graph.demand(cause, effect)
     first, second = frozenset({cause}), frozenset({effect})

@@ -25,7 +25,19 @@ def separated(graph: Graph, some: Iterable[str], others: Iterable[str], given: I
     """Whether every path between two groups is blocked: independent in each model of this graph.
 
     Blocked where a variable that is no collider is given, or a collider is not and none of its effects are
-    (Pearl 1988; Richardson 2003 for double arrows). Raises UnknownNameError for a name that is not the graph's.
+    (Pearl 1988; Richardson 2003 for double arrows).
+
+    Args:
+        graph: what is claimed of causes.
+        some: names of the one group.
+        others: names of the other.
+        given: what is held fixed.
+
+    Returns:
+        True where nothing of the one tells of the other.
+
+    Raises:
+        UnknownNameError: a name that is not the graph's.
     """
     start, goal, known = graph.demand(*some), graph.demand(*others), graph.demand(*given)
     return not (connected(graph, start - known, known) & (goal - known))
@@ -60,6 +72,14 @@ def blanket(graph: Graph, node: str, among: Iterable[str]) -> Names:
     """The fewest of `among`, taken away one by one, given which the node is independent of all others of them.
 
     In a DAG, of the variables before it: its parents (the Markov factorisation).
+
+    Args:
+        graph: what is claimed of causes.
+        node: its name.
+        among: names to choose from.
+
+    Returns:
+        Those that are left.
     """
     kept = frozenset(among)
     for one in graph.sorted(kept):
@@ -71,7 +91,13 @@ def blanket(graph: Graph, node: str, among: Iterable[str]) -> Names:
 def independences(graph: Graph) -> tuple[Independence, ...]:
     """What data could refute: pairs that the graph makes independent, each with a smallest set given which they are.
 
-    At most 200 of them. Of two that no set separates, nothing is said, though they have no edge.
+    Of two that no set separates, nothing is said, though they have no edge.
+
+    Args:
+        graph: what is claimed of causes.
+
+    Returns:
+        At most 200 of them.
     """
     found = (
         Independence(one, other, given)
@@ -85,6 +111,14 @@ def smallest_separator(graph: Graph, one: str, other: str) -> tuple[str, ...] | 
     """A set given which two are independent, and no part of which is enough; None where there is none.
 
     Of all their causes, those that either meets first (van der Zander, Liśkiewicz and Textor 2019, section 4).
+
+    Args:
+        graph: what is claimed of causes.
+        one: a name.
+        other: another.
+
+    Returns:
+        Names, sorted; None where no set separates them.
     """
     if other in graph.parents[one] | graph.children[one] | graph.siblings[one]:
         return None

@@ -21,10 +21,20 @@ SMALL = 0.1
 def expansion(
     denoise: Callable[[Tensor, Tensor], Tensor], images: Tensor, noise: Tensor, *, rounds: int = 8, seed: int = 0
 ) -> Tensor:
-    """(N,) float64: the largest |(D - I)(x + d) - (D - I) x| / |d| found near images, by iterating on d.
+    """The largest |(D - I)(x + d) - (D - I) x| / |d| found near images, by iterating on d.
 
     d becomes what the residual made of it: the power method, of a map that is linear nearby. So it is a lower bound
-    of eps, near the largest where the denoiser is symmetric. noise: (N,) standard deviations that are told.
+    of eps, near the largest where the denoiser is symmetric.
+
+    Args:
+        denoise: D, from images (N, ...) and their noise (N,) to images.
+        images: (N, ...), float32 or float64.
+        noise: (N,) standard deviations that are told.
+        rounds: of the power method.
+        seed: of the first d.
+
+    Returns:
+        (N,) float64.
     """
     draws = torch.Generator().manual_seed(seed)
     direction = torch.randn(images.shape, generator=draws, dtype=torch.float64).to(images)
@@ -41,7 +51,16 @@ def expansion(
 def rests_by_gradient(eps: float, least: float, greatest: float, step: float) -> bool:
     """Whether forward-backward splitting comes to rest (theorem 1): (1 + eps) max(|1 - step m|, |1 - step L|) < 1.
 
-    least, greatest: m and L, of A'A. step: of the gradient. With eps = 0 there is no denoiser, and m may be 0.
+    With eps = 0 there is no denoiser, and m may be 0.
+
+    Args:
+        eps: how much the denoiser's residual expands differences.
+        least: m, the smallest eigenvalue of A'A.
+        greatest: L, the largest.
+        step: of the gradient.
+
+    Returns:
+        True where it surely does.
     """
     if eps <= 0:
         return 0 < step < 2 / greatest

@@ -60,7 +60,8 @@ def reconstruct(
         weight: of R, one for all or (N,) one a case; zero or more. See `choice_of_weight` for how to find it.
         bounds: what an image's values lie between, such as (0, math.inf); None: anything.
         start: (N, C, *S) to begin at.
-        tolerance, iterations: of the method, where it is given by name alone.
+        tolerance: of the method, where it is given by name alone.
+        iterations: likewise.
 
     Returns:
         Images, objective by iteration, iterations, and why the method stopped.

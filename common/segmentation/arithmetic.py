@@ -62,8 +62,18 @@ def output_size(size: int, layer: Layer, output_padding: int = 0) -> int:
     """Size after a layer, from `size` i before it.
 
     floor((i + 2P - D(K-1) - 1) / S) + 1, and (i - 1) S - 2P + D(K-1) + output_padding + 1 where transposed
-    (Dumoulin and Visin 2016, relationships 14 and 15). Raises LayerSizeError where nothing would be left, and for
-    output_padding as torch does: of a transposed layer alone, and less than its stride or its dilation.
+    (Dumoulin and Visin 2016, relationships 14 and 15).
+
+    Args:
+        size: i, in pixels.
+        layer: a convolution, or a pooling.
+        output_padding: pixels at the end of a transposed layer, fewer than its stride or its dilation.
+
+    Returns:
+        In pixels.
+
+    Raises:
+        LayerSizeError: nothing would be left, or output_padding is none that torch takes.
     """
     before, extra = _whole("size", size, 1), _whole("output_padding", output_padding, 0)
     (layer,) = _layers([layer])
@@ -91,8 +101,17 @@ def output_size_of_stack(size: int, layers: Iterable[Layer]) -> int:
 def receptive_field(layers: Iterable[Layer]) -> int:
     """R_k = R_{k-1} + D_k (K_k - 1) prod_{i<k} S_i, R_0 = 1: from the first pixel that one output sees to the last.
 
-    `field_of` says how many of them it sees. Raises LayerSizeError for a transposed layer: which pixels count then
-    depends on the output's place (see `largest_receptive_field`).
+    `field_of` says how many of them it sees.
+
+    Args:
+        layers: in their order.
+
+    Returns:
+        In pixels along an axis.
+
+    Raises:
+        LayerSizeError: a layer is transposed, and which pixels count then depends on the output's place (see
+            `largest_receptive_field`).
     """
     extent, pixels_a_step = 1, 1
     for layer in _layers(layers):
@@ -115,7 +134,16 @@ def field_of(layers: Sequence[Layer]) -> Field:
     """The largest extent of any one output's field, and the most pixels that any one sees, far from the borders.
 
     Exact. Outputs repeat themselves after the product of all strides of transposed layers, so that many are followed
-    back to the input, each as the set of places that it sees. Raises LayerSizeError where that is too much work.
+    back to the input, each as the set of places that it sees.
+
+    Args:
+        layers: in their order.
+
+    Returns:
+        Both, in pixels along an axis.
+
+    Raises:
+        LayerSizeError: that is too much work.
     """
     stack = _layers(layers)
     phases = prod(layer.stride for layer in stack if layer.transposed)

@@ -39,7 +39,21 @@ def joint_vote(
     its diagonal. So ten atlases with one and the same error count as one. Errors are taken twice and added: of images
     scaled as a whole, which know tissues apart, and of patches scaled one by one as Wang et al. do, in which shading
     does not count. Each voxel's weights vote for all within `voting_radius`.
-    labels, images: one of each an atlas, of the target's shape. Raises ImageError where shapes or numbers differ.
+
+    Args:
+        labels: (*S) whole numbers, one map an atlas.
+        images: (*S) of each atlas, on the target's lattice.
+        target: (*S), the image that is outlined.
+        radius_voxels: of the patch in which errors are compared.
+        voting_radius: within which a voxel's weights vote.
+        alpha: added to M's diagonal.
+        beta: the power of errors.
+
+    Returns:
+        (*S) int64.
+
+    Raises:
+        ImageError: shapes or numbers differ.
     """
     radius_voxels = as_whole(radius_voxels, "radius_voxels", 0, LARGEST_RADIUS_VOXELS)
     voting_radius = as_whole(voting_radius, "voting_radius", 0, LARGEST_RADIUS_VOXELS)
@@ -64,8 +78,20 @@ def locally_weighted_vote(
     """The label with most weight, voxel by voxel; of equal ones the lowest.
 
     An atlas weighs (mean squared difference to the target within the radius) ** -power (Artaechevarria et al.
-    2009, equation 7), all images scaled to mean 0 and deviation 1 first. labels, images: one of each an atlas, of
-    the target's shape. Raises ImageError where shapes or numbers differ.
+    2009, equation 7), all images scaled to mean 0 and deviation 1 first.
+
+    Args:
+        labels: (*S) whole numbers, one map an atlas.
+        images: (*S) of each atlas, on the target's lattice.
+        target: (*S), the image that is outlined.
+        radius_voxels: of the patch in which images are compared.
+        power: how much nearness counts.
+
+    Returns:
+        (*S) int64.
+
+    Raises:
+        ImageError: shapes or numbers differ.
     """
     power = as_number(power, "power", 0.0, LARGEST_POWER)
     radius_voxels = as_whole(radius_voxels, "radius_voxels", 0, LARGEST_RADIUS_VOXELS)

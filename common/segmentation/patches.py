@@ -23,7 +23,14 @@ def draw_starts(
 ) -> Starts:
     """The first voxel of a patch in each of the cases; below 0 along an axis that is shorter than the patch.
 
-    targets: one (*S) of class indices a case, 0 being background.
+    Args:
+        targets: one (*S) of class indices a case, 0 being background.
+        patch: its sides, in voxels.
+        foreground_share: of patches that are drawn about a voxel which is not background, from 0 to 1.
+        rng: of all draws.
+
+    Returns:
+        (cases, axes) whole numbers.
     """
     return tuple(_start(target.numpy(), patch, foreground_share, rng) for target in targets)
 

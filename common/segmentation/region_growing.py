@@ -24,11 +24,21 @@ def grow(
     upper: float,
     connectivity: int | None = None,
 ) -> NDArray[np.bool_]:
-    """(*S) voxels within [lower, upper] that a chain of such voxels joins to a seed (Adams and Bischof 1994).
+    """Voxels within [lower, upper] that a chain of such voxels joins to a seed (Adams and Bischof 1994).
 
-    values: 2D or 3D, of every real dtype; NaN lies in no interval. seeds: voxel indices; one outside the interval
-    grows nothing. connectivity: 4 or 8 neighbours in 2D, 6, 18 or 26 in 3D, either in a lone slice of a volume; the
-    least by default. Raises ImageError for other connectivities, for seeds outside and for those that are no voxels.
+    Args:
+        values: (*S) of 2 or 3 axes and every real dtype; NaN lies in no interval.
+        seeds: (n, axes) voxel indices; one outside the interval grows nothing.
+        lower: the least that counts.
+        upper: the largest.
+        connectivity: 4 or 8 neighbours in 2D, 6, 18 or 26 in 3D, either in a lone slice of a volume; the least by
+            default.
+
+    Returns:
+        (*S) bool.
+
+    Raises:
+        ImageError: another connectivity, or seeds outside of the image or that are no voxels.
     """
     given = as_array(values, "the image", may_be_nan=True)
     structure = neighbourhood(given.shape, connectivity)

@@ -17,9 +17,18 @@ MOST_CLASSES, MOST_BINS = 4, 2048
 
 
 def between(values: Values, lower: float = -np.inf, upper: float = np.inf) -> NDArray[np.bool_]:
-    """Where lower <= value <= upper; NaN lies nowhere. Of every real dtype, compared as exact numbers.
+    """Where lower <= value <= upper, compared as exact numbers.
 
-    Raises ImageError where the limits are the wrong way round or no numbers, or the values are not real.
+    Args:
+        values: (*S), of every real dtype; NaN lies nowhere.
+        lower: the least that counts.
+        upper: the largest.
+
+    Returns:
+        (*S) bool.
+
+    Raises:
+        ImageError: limits the wrong way round or no numbers, or values that are not real.
     """
     given = as_array(values, "the image", may_be_nan=True)
     low, high = real_number("the lower threshold", lower), real_number("the upper threshold", upper)
@@ -38,11 +47,19 @@ def otsu(values: Values, classes: int = 2, bins: int = 256) -> tuple[float, ...]
     """classes - 1 thresholds that maximise the variance between classes (Otsu 1979, equation 18).
 
     Looks at a histogram of equal bins. A threshold lies between the largest value of its class and the upper edge of
-    that value's bin, so that no value equals it, and > and >= give the same parts. NaN and infinite values are left
-    out. classes: 2 to 4. bins: 2 to 2048.
+    that value's bin, so that no value equals it, and > and >= give the same parts.
 
-    Raises ImageError for others, for values of fewer kinds than classes, and where they fall into fewer bins than
-    that, as where one voxel lies far beyond the rest: such thresholds would say nothing.
+    Args:
+        values: (*S), of every real dtype; NaN and infinite values are left out.
+        classes: 2 to 4.
+        bins: 2 to 2048.
+
+    Returns:
+        classes - 1 of them, rising.
+
+    Raises:
+        ImageError: other numbers of them, or values of fewer kinds, or in fewer bins, than classes, as where one
+            voxel lies far beyond the rest: such thresholds would say nothing.
     """
     parts = whole_number("classes of Otsu's method", classes, 2, MOST_CLASSES)
     whole_number("bins", bins, 2, MOST_BINS)

@@ -14,9 +14,17 @@ Labels = NDArray[np.integer[Any]]
 
 
 def largest_part(labels: Labels, connectivity: int | None = None) -> Labels:
-    """(*S) of every label but 0 the part of most voxels that hang together; of equal ones the first.
+    """Of every label but 0 the part of most voxels that hang together; of equal ones the first.
 
-    connectivity: as in `common.segmentation.region_growing.grow`, and refused as there.
+    Args:
+        labels: (*S) whole numbers.
+        connectivity: as of `common.segmentation.region_growing.grow`.
+
+    Returns:
+        (*S), 0 elsewhere.
+
+    Raises:
+        ImageError: another connectivity.
     """
     structure = neighbourhood(labels.shape, connectivity)
     kept = np.zeros_like(labels)
@@ -29,9 +37,15 @@ def largest_part(labels: Labels, connectivity: int | None = None) -> Labels:
 
 
 def holes_filled(labels: Labels) -> Labels:
-    """(*S) background that a label encloses on all sides becomes that label's.
+    """Background that a label encloses on all sides becomes that label's.
 
     In a volume a hole is closed above and below too; an axis of length 1 is no axis.
+
+    Args:
+        labels: (*S) whole numbers.
+
+    Returns:
+        (*S), of the same dtype.
     """
     filled = labels.copy()
     inner = filled.squeeze()

@@ -21,11 +21,19 @@ SMALLEST_WEIGHT = 1e-3
 
 
 def windowed_logits(network: nn.Module, image: Tensor, patch: tuple[int, ...], overlap: float) -> Tensor:
-    """(classes, *S) logits of one image or volume (C, *S), by windows of shape `patch`.
+    """Logits of one image or volume, by windows that a network can take.
 
-    overlap: the least share of a window's side that it has in common with the next, in [0, 1). A volume smaller than
-    the patch is filled with its channels' least values; where one window holds it all, its logits are the network's
-    own. In memory are the logits of the volume and those of one window.
+    A volume smaller than the patch is filled with its channels' least values; where one window holds it all, its
+    logits are the network's own. In memory are the logits of the volume and those of one window.
+
+    Args:
+        network: from (1, C, *patch) float32 to (1, classes, *patch).
+        image: (C, *S) float32.
+        patch: sides of a window, in voxels.
+        overlap: the least share of a window's side that it has in common with the next, from 0 to less than 1.
+
+    Returns:
+        (classes, *S) float32.
     """
     whole, place = centred(image, patch)
     starts = list(window_starts(tuple(whole.shape[1:]), patch, overlap))

@@ -65,4 +65,6 @@ def _measured(kept: Mapping[str, Any]) -> str:
     ]
     made.append(table(("target", *FIGURES, "wanted", ""), aims))
     versions = ", ".join(f"{name} {number}" for name, number in kept["versions"].items())
-    return "\n".join([*made, f"Measured with {versions}.\n"])
+    when = f" on {kept['day']}" if "day" in kept else ""
+    where = f": {kept['machine']}" if "machine" in kept else ""
+    return "\n".join([*made, f"Measured{when} with {versions}{where}.\n"])

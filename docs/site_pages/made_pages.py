@@ -36,6 +36,23 @@ MODULES = {
     "wardround.imaging.quality": "how near one image is to another",
     "wardround.imaging.registering": "registration, transforms, resampling",
     "wardround.imaging.segmenting": "outlines without a network",
+    "common.causality.graph": "graphs of causes",
+    "common.causality.graph_text": "graphs that are written out",
+    "common.causality.identified_effect": "which effects can be known, and how",
+    "common.causality.adjustment": "what to adjust for, and what never",
+    "common.causality.separation": "what a graph makes independent",
+    "common.causality.paths": "ways between two variables",
+    "common.causality.discrete_model": "models of kinds: seen, set, and had it been",
+    "common.causality.linear_model": "the same of numbers",
+    "common.reconstruction.solve": "an image from what was measured",
+    "common.reconstruction.expansion": "whether a plugged-in denoiser comes to rest",
+    "common.segmentation.threshold": "thresholds",
+    "common.segmentation.region_growing": "growing from seeds",
+    "common.segmentation.tidying": "largest parts and holes",
+    "common.segmentation.fusion": "labels of several atlases, joined",
+    "common.segmentation.patches": "patches to train on",
+    "common.segmentation.windows": "volumes larger than a network takes",
+    "common.segmentation.arithmetic": "sizes and receptive fields of layers",
     "common.learning.task": "the roles task and network",
     "common.learning.abilities": "what a task can do besides",
     "common.data.cases": "cases, batches, shapes",
@@ -50,7 +67,7 @@ MODULES = {
     "experiments.benchmark": "the role benchmark",
     "common.errors": "every error, and what it says",
 }
-"""The public door, and the roles that an entry of your own plays."""
+"""The public door, what it rests on, and the roles that an entry of your own plays."""
 
 
 RESULTS = "results.md"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -170,3 +171,4 @@ def test_a_benchmark_prints_its_table_and_writes_the_same_as_json(tmp_path: Path
         "met": True,
     }
     assert table["rows"] == as_json(measured)["rows"]
+    assert re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", table["day"]) and " cores" in table["machine"]

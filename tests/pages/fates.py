@@ -110,6 +110,7 @@ NEVER = (
     Fate(r": ([A-Z_]+=\S+ )*wardround bench ", "minutes to hours of measuring; docs/results.md has what came of it"),
     Fate(r": wardround data fetch ", "downloads"),
     Fate(r"docs/results\.md: ", "measured once, with the data sets that are named, for minutes to hours"),
+    Fate(r": wardround plan hippocampus ", "the data set is needed, which is downloaded"),
     Fate(r" --device cuda:1$", "a second GPU is needed"),
     Fate(r"docs/explanations\.md: python ", "trains for minutes, to draw the page's pictures"),
 )
@@ -117,7 +118,7 @@ NEVER = (
 COSTLY = (
     r": wardround run (?!first\.toml --set)",
     r": wardround (audit (?!key)|ablate|probe|explain|withstand|counterfactual|resume|template|export|track|tune) ?",
-    r": wardround (plan (hippocampus|study)|reconstruct (brain|scan\.|kspace)(?!.*coils)|privacy|strain)",
+    r": wardround (plan|ask question|reconstruct (brain|scan\.|kspace)(?!.*coils)|privacy|strain)",
     r": wardround (evaluate MODEL|register|ask (STUDY|\w+\.toml (simpson|aipw))|views (?!pretrain)|segment .*atlas)",
     r": wardround predict RUN (t1|dicom)",
 )

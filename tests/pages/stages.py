@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import runpy
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -34,6 +35,9 @@ FIRST = "--set rounds=1 --set engine=inline"
 SHORT = FIRST + " --set baselines={}"
 STEP = SHORT + " --set training.steps=1"
 EPOCH = SHORT + " --set training.epochs=1"
+FLAT = " --set training.warm_up_steps=0 --set training.schedule.warm_up_rounds=0"
+TUNED = STEP + FLAT + " --set fine_tuning.steps=1"
+DIGITS = STEP + FLAT + " --set source.patients=[12]"
 
 
 def nothing(place: Path) -> Sequence[Gap]:
@@ -190,6 +194,7 @@ def lay_kspace(place: Path) -> Sequence[Gap]:
     with h5py.File(place / "coils.h5", "w") as file:
         file["kspace"] = centred_fourier(np.stack([maps * disc] * 2)) * (np.arange(16) % 3 != 1)
     np.save(place / "maps.npy", maps)
+    np.save(place / "holes.npy", np.load(place / "scan.npy") * (np.random.default_rng(9).random((32, 32)) < 0.7))
     return ()
 
 
@@ -197,6 +202,23 @@ def lay_institutions(place: Path) -> Sequence[Gap]:
     """As lay_kspace, and LGG's four institutions."""
     lay_lgg(place / "data" / "lgg-mri-5site")
     return lay_kspace(place)
+
+
+def lay_photos(place: Path) -> Sequence[Gap]:
+    """The retina's photographs, and a study whose network is to be planned."""
+    if DRILLS:
+        runpy.run_path(str(ROOT / "docs" / "retina_images.py"))["write"](place / "photos" / "retina", 5, 32)
+    text = (place / "study.toml").read_text()
+    (place / "auto.toml").write_text(re.sub(r"network = \{.*?\}", 'network = "auto"', text))
+    return ()
+
+
+def lay_digits(place: Path) -> Sequence[Gap]:
+    """Four digits, and what is known of them."""
+    images = np.zeros((4, 1, 28, 28), np.float32)
+    images[:, :, 4:24, 12:16] = 0.8
+    np.savez(place / "mine.npz", images=images, causes=np.float32([[3, 200]] * 4))
+    return ()
 
 
 def lay_other_run(place: Path) -> Sequence[Gap]:
@@ -228,6 +250,8 @@ def lay_unlabelled(place: Path) -> Sequence[Gap]:
             folder.mkdir(parents=True)
             PIL.Image.fromarray(rng.integers(0, 256, (64, 64), dtype=np.uint8)).save(folder / "1.png")
     (place / "study.toml").write_text(blocks("docs/selfsupervision.md", 'title = "Our X-rays'))
+    if DRILLS:
+        lay_lgg(place / "data" / "lgg-mri-5site")
     return lay_xrays_here(place)
 
 
@@ -246,7 +270,14 @@ def blocks(page: str, begin: str) -> str:
 
 
 STAGES: Mapping[str, Stage] = {
-    "README.md": Stage(more={"wardround run heart": STEP, "wardround audit heart": STEP}),
+    "README.md": Stage(
+        more={
+            "wardround run first.toml": "--set engine=inline",
+            "wardround run heart": STEP,
+            "wardround audit RUN": "--seconds 1",
+            "wardround audit heart": STEP + " --seconds 1",
+        }
+    ),
     "docs/after-the-run.md": Stage(
         lay_after_the_run,
         (
@@ -269,8 +300,9 @@ STAGES: Mapping[str, Stage] = {
     "docs/asking.md": Stage(lay_questions),
     "docs/consent.md": Stage(gaps=(("", "PERSON", "case_001"), ("", "/srv/hospital", f"{RUN}/hospitals/Bergen"))),
     "docs/counterfactuals.md": Stage(
-        gaps=(("wardround counterfactual RUN", "RUN", "runs/morpho/..."),),
-        more={"wardround run": STEP},
+        lay_digits,
+        (("wardround counterfactual RUN", "RUN", "runs/morpho/..."),),
+        {"wardround run": DIGITS},
     ),
     "docs/explanations.md": Stage(
         lay_maps,
@@ -280,10 +312,17 @@ STAGES: Mapping[str, Stage] = {
             ("wardround explain RUN --by", "RUN", "runs/pneumonia/1"),
             ("wardround audit", "RUN", "runs/pneumonia/1"),
             ("", "FOLDER", "answered"),
+            ("wardround explain RUN --by", "answered/", "answered"),
         ),
-        {"wardround explain": "--seconds 5", "wardround ablate": "--seeds 1", "wardround audit": "--seconds 1"},
+        {
+            "wardround explain": "--seconds 5",
+            "wardround ablate pneumonia": "--seeds 1 --grid 2 " + EPOCH,
+            "wardround audit": "--seconds 1",
+        },
     ),
-    "docs/index.md": Stage(more={"wardround run demo": "--set training.steps=1"}),
+    "docs/index.md": Stage(
+        more={"wardround run first.toml": "--set engine=inline", "wardround run demo": "--set training.steps=1"}
+    ),
     "docs/metrics.md": Stage(
         lay_answers,
         (
@@ -292,6 +331,15 @@ STAGES: Mapping[str, Stage] = {
         ),
     ),
     "docs/nodes-reference.md": Stage(lay_hospital, more={"wardround approve 4": "--yes"}),
+    "docs/own-data.md": Stage(
+        lay_photos,
+        (
+            ("wardround plan study.toml", "study.toml", "auto.toml"),
+            ("wardround ask question", "--coordinator C", "--engine inline"),
+            ("wardround plan study.toml --answer", ".../answer.json", "runs/question-asked/.../answer.json"),
+        ),
+        {"wardround run retina": STEP},
+    ),
     "docs/protection.md": Stage(
         lay_agreed,
         (
@@ -306,18 +354,33 @@ STAGES: Mapping[str, Stage] = {
         lay_institutions,
         (
             ("wardround reconstruct scan.h5", "scan.h5", "coils.h5"),
+            ("wardround reconstruct scan.npy --operator", "scan.npy", "holes.npy"),
             ("wardround reconstruct scan.npy --run", "runs/mri/2026-05-01", "runs/mri/..."),
             ("", "runs/GENERATOR", "runs/phantom_prior/..."),
             ("wardround metrics", "IMAGES TRUTHS", "images true"),
             ("", "source.folder=...", "source.folder=data/lgg-mri-5site"),
         ),
-        {"wardround run": STEP + " --set fine_tuning.steps=1"},
+        {
+            **dict.fromkeys([f"wardround run {study}" for study in ("mri ", "phantom", "ct", "superr")], TUNED),
+            "wardround run mri_elsewhere": "--set engine=inline",
+        },
     ),
     "docs/selfsupervision.md": Stage(
         lay_unlabelled,
-        (("wardround views study.toml --set", "/data/own", "seen"),),
-        {"wardround run pre": EPOCH, "wardround run fine": EPOCH, "wardround audit": "--seconds 1"},
+        (
+            ("wardround views study.toml --set", "/data/own", "xrays"),
+            ("wardround probe", "RUN", "runs/pretrain_pneumonia/..."),
+            ("", "source.folder=...", "source.folder=data/lgg-mri-5site"),
+        ),
+        {
+            "wardround run pretrain_p": EPOCH + FLAT,
+            "wardround run pretrain_l": EPOCH,
+            "wardround run fine": EPOCH,
+            "wardround probe RUN --scratch": "--rounds 1",
+            "wardround audit": "--seconds 1",
+        },
     ),
+    "docs/studies.md": Stage(more={"wardround run": STEP, "wardround tune": FIRST}),
     "docs/withstanding.md": Stage(
         lay_other_run,
         (("", "runs/demo/NEWEST", RUN), ("", "OTHER", "runs/other")),

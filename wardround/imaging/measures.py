@@ -1,4 +1,7 @@
-"""How good a segmentation is: overlap, and distances between outlines in mm."""
+"""How good a segmentation is: overlap, and distances between outlines in mm.
+
+An image is an array or tensor, an image of SimpleITK, nibabel or MONAI, or the path of a NIfTI file.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""How near an image comes to the true one: PSNR, SSIM and others, of images of any library."""
+"""How near an image comes to the true one: PSNR, SSIM and others.
+
+An image is an array or tensor, an image of SimpleITK, nibabel or MONAI, or the path of a NIfTI file.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Images brought onto each other, and onto other lattices."""
+"""Images brought onto each other, and onto other lattices.
+
+An image is an array or tensor, an image of SimpleITK, nibabel or MONAI, or the path of a NIfTI file.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,13 @@ from wardround.imaging.images import as_given, as_image
 
 @dataclass(frozen=True, eq=False)
 class Aligned:
-    """A moving image on the fixed one's lattice. image: of the fixed image's kind. found: all of the search."""
+    """A moving image on the fixed one's lattice.
+
+    Attributes:
+        image: of the fixed image's kind.
+        found: all of the search.
+        fixed: the lattice.
+    """
 
     image: Any
     found: Registration
