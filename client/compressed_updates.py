@@ -7,7 +7,9 @@ first time, and follows the sum that the update was part of.
 
 Compression comes after whatever noise a mechanism puts into the update itself: what is sent is made of noisy updates,
 of public draws and of nothing else, and costs no epsilon. Where noise comes later, the study is refused
-(`common.study.compression`). Draws follow from the seed, the round and the hospital; they protect nothing.
+(`common.study.compression`). Draws follow from the seed, the round and the hospital; of what is only opened in a sum
+they follow from the values too, since steps are large there: a coordinator that foresaw which of a hospital's values
+go up and which stay 0 would read single hospitals in the sum.
 
 Where a person withdraws, what was kept is dropped: it was computed from that person too.
 """
@@ -16,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import MutableMapping
 from dataclasses import replace
+from hashlib import sha256
 
 import numpy as np
 from numpy.typing import NDArray
@@ -107,7 +110,8 @@ def _in_steps(
         raise WireError("an order to train must say the step of the sum that the study compresses to.")
     rotation = Rotation(hospital.study.seed, order.round)
     turned = rotation.turned(wanted)
-    rounded = steps.rounded(turned, _draws(hospital, order))
+    unforeseen = sha256(np.ascontiguousarray(wanted, "<f8").data).hexdigest()
+    rounded = steps.rounded(turned, _draws(hospital, order, unforeseen))
     return rounded, rotation.turned_back(rounded, wanted.size), {CUT: Mean.of([steps.cut(turned)])}
 
 
@@ -120,8 +124,8 @@ def _kept(hospital: Hospital, compression: Compression, memory: MutableMapping[s
     return kept
 
 
-def _draws(hospital: Hospital, order: Order) -> np.random.Generator:
-    return generator(hospital.study.seed, order.round, hospital.site, "compression")
+def _draws(hospital: Hospital, order: Order, *values: str) -> np.random.Generator:
+    return generator(hospital.study.seed, order.round, hospital.site, "compression", *values)
 
 
 def _relative(lost: NDArray[np.float64], whole: NDArray[np.float64]) -> float:

@@ -3,8 +3,8 @@
 In simulation identities and draws come from the study's seed, so that every engine gives the same bits; in
 deployment identities come from files in the hospital's folder and the draws of a privacy mechanism from the operating
 system. Keys and masks of a protocol always come from the operating system. How values are rounded to whole numbers
-protects nothing, unless a mechanism says that it counts on it: it follows from the seed in deployment as well, and a
-study gives the same model on nodes.
+follows from the seed and from the values themselves in deployment as well, unless a mechanism says that it counts on
+secret draws, and a study gives the same model on nodes.
 """
 
 from __future__ import annotations

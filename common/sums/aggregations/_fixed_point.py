@@ -1,13 +1,16 @@
 """An update as whole numbers below 2**value_bits, so that a sum of them is exact whatever adds them up.
 
 Values of the model are clipped to +-largest_value, divided into steps and rounded up or down at random, so that
-the rounding has no bias (Konecny et al. 2016, section 3). Statistics are whole numbers of 64 bits already
+the rounding has no bias (Konecny et al. 2016, section 3). What is drawn for it follows from the values too: whoever
+knew the draws, and had a step made far larger than most values, would see in the sum which single hospital's values
+were rounded up, since those of others are known to be 0. Statistics are whole numbers of 64 bits already
 (`common.sums.mean`) and travel exactly, cut into limbs of value_bits.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from hashlib import sha256
 from math import isfinite
 
 import numpy as np
@@ -99,7 +102,12 @@ class FixedPoint:
         return words
 
     def decode(self, totals: Totals, count: int, agreement: Agreement) -> Update:
-        """The sum of `count` hospitals' updates from the sums of their words, (length,) uint64."""
+        """The sum of `count` hospitals' updates from the sums of their words, (length,) uint64.
+
+        Raises WireError for a sum that no words of so many hospitals add up to: what one of them may add is bounded.
+        """
+        if totals.size and int(totals.max()) > count * ((1 << self.value_bits) - 1):
+            raise WireError(f"a value is beyond what {count} hospitals can add up to.")
         steps = totals[: agreement.values].astype(np.float64) - float(count) * (self.margin + self._middle(agreement))
         values = steps * self.unit(agreement)
         vectors = tuple(np.split(values, agreement.vectors)) if agreement.vectors else ()
@@ -121,7 +129,8 @@ class FixedPoint:
 
     def _values(self, update: Update, agreement: Agreement, words: Words, rng: np.random.Generator) -> float:
         """Write the values into `words`; the share of them that was clipped."""
-        rounding = _Rounding(1.0 / self.unit(agreement), self._middle(agreement), self.margin, rng)
+        stream = _stream(update, rng) if agreement.step is None else rng.bytes(STREAM_BYTES)
+        rounding = _Rounding(1.0 / self.unit(agreement), self._middle(agreement), self.margin, stream)
         beyond = 0
         for index, vector in enumerate(update.vectors):
             place = words[index * agreement.length : (index + 1) * agreement.length]
@@ -160,11 +169,11 @@ class _Rounding:
     is at most 2**-17 of a step; whole steps stay as they are.
     """
 
-    def __init__(self, steps_per_unit: float, middle: float, margin: int, rng: np.random.Generator) -> None:
+    def __init__(self, steps_per_unit: float, middle: float, margin: int, stream: bytes) -> None:
         self._steps_per_unit, self._middle = steps_per_unit, middle
         self._offset = middle + 0.5 / DRAWS + margin
         self._signed = middle + self._offset < 1 << 31
-        self._draws = RoundingDraws(rng.bytes(STREAM_BYTES), BLOCK_VALUES)
+        self._draws = RoundingDraws(stream, BLOCK_VALUES)
         self._steps, self._parts = np.empty(BLOCK_VALUES), np.empty(BLOCK_VALUES)
 
     def write(self, values: NDArray[np.floating], words: Words) -> int:
@@ -191,6 +200,15 @@ class _Rounding:
         if largest > self._middle:
             np.clip(steps, -self._middle, self._middle, out=steps)
         return beyond
+
+
+def _stream(update: Update, rng: np.random.Generator) -> bytes:
+    """Of draws that nobody foresees who does not know all of the update, and that are the same for the same one."""
+    digest = sha256(rng.bytes(STREAM_BYTES))
+    for vector in update.vectors:
+        with np.errstate(over="ignore"):
+            digest.update(np.ascontiguousarray(vector, "<f4").data)
+    return digest.digest()[:STREAM_BYTES]
 
 
 def _word_names(agreement: Agreement) -> list[tuple[str, int]]:
