@@ -31,6 +31,7 @@ from experiments.engines._interrupt import Remembered, remembered_for_a_thread
 from experiments.engines._local_grid import hospital_folder
 
 REQUESTS_AN_ACTOR = 4
+STARTS = 4
 ADDRESS = "RAY_ADDRESS"
 """Ray's own variable for the cluster that a program joins."""
 LONGEST_CONNECT_S = 20.0
@@ -164,6 +165,20 @@ class _Outcome:
             raise EngineError("Flower's simulation runtime ended before the run did.")
 
 
+def patient(start: Callable[[], Any], end: Callable[[], None]) -> Any:
+    """What Ray's `start` gives. Ray waits 30 s for its own processes, whatever anybody sets: too little on a machine
+    that others use, so that it is begun again.
+    """
+    for _ in range(STARTS - 1):
+        try:
+            return start()
+        except Exception as error:
+            if "timed out during startup" not in str(error):
+                raise
+            end()
+    return start()
+
+
 @contextmanager
 def _signals_kept(signals: Remembered) -> Iterator[None]:
     """Ray's start takes SIGTERM, and answers it by aborting the process: it is taken back at once."""
@@ -172,7 +187,7 @@ def _signals_kept(signals: Remembered) -> Iterator[None]:
     before = ray.init
 
     def init(*positional: Any, **named: Any) -> Any:
-        found = before(*positional, **named)
+        found = patient(partial(before, *positional, **named), ray.shutdown)
         if current_thread() is main_thread():
             signals.handle_again()
         return found

@@ -11,19 +11,21 @@ import pytest
 from flwr.serverapp import ServerApp
 
 from experiments.engines import simulation
-from experiments.engines.simulation import Simulation
+from experiments.engines.simulation import Simulation, patient
 
 ROOT = Path(__file__).parents[2]
 PROBE = """
 import warnings
+from functools import partial
 import grpc
 import ray
-from experiments.engines.simulation import _demand_token
+from experiments.engines.simulation import _demand_token, patient
 
 _demand_token()
 
 warnings.simplefilter("ignore")
-address = ray.init(num_cpus=1, include_dashboard=False, log_to_driver=False).address_info["gcs_address"]
+start = partial(ray.init, num_cpus=1, include_dashboard=False, log_to_driver=False)
+address = patient(start, ray.shutdown).address_info["gcs_address"]
 try:
     with grpc.insecure_channel(address) as channel:
         for service in ("NodeInfo|GetAllNodeInfo", "JobInfo|AddJob", "InternalKV|InternalKVGet"):
@@ -44,6 +46,18 @@ def test_ray_refuses_whoever_has_no_token() -> None:
     done = subprocess.run([sys.executable, "-c", PROBE], env=environment, cwd=ROOT, capture_output=True, text=True)
     said = [line for line in done.stdout.splitlines() if line.isupper()]
     assert said == ["UNAUTHENTICATED"] * 3, done.stderr
+
+
+def test_a_cluster_that_was_slow_to_start_is_started_again_and_another_fault_is_told_at_once() -> None:
+    said = [Exception("The current node timed out during startup. This could happen"), OSError("no room")]
+    ended: list[None] = []
+
+    def start() -> None:
+        raise said[len(ended)]
+
+    with pytest.raises(OSError, match="no room"):
+        patient(start, lambda: ended.append(None))
+    assert len(ended) == 1
 
 
 @pytest.mark.parametrize("address", ["", "10.0.0.1:6379"])
