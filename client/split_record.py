@@ -44,6 +44,7 @@ from common.wire.train_requests import SPLITS
 FILE = "split.json"
 KEY_BYTES = 32
 PLACES = (*SPLITS, UNLABELLED)
+WHOLE = b"token of "
 
 
 @dataclass(frozen=True)
@@ -206,9 +207,18 @@ def demand_unchanged(kept: KeptSplit, hospital: Hospital, gone: Persons) -> None
 def token_of(key: bytes, hospital: Hospital, gone: Persons | None = None) -> str:
     """64 hexadecimal digits: who is in which part, with how many cases, and what the labels are.
 
-    gone: those who withdrew; they are taken for there.
+    gone: those who withdrew; they are taken for there. Without any it is worked out once, as persons' hashes are:
+    every request asks for it, and it takes time that grows with the persons of the hospital.
     """
-    persons = {**(gone or {}), **_persons(key, hospital)}
+    if gone:
+        return _token(key, hospital, {**gone, **_persons(key, hospital)})
+    name = WHOLE + key
+    if name not in hospital.hashes:
+        hospital.hashes[name] = _token(key, hospital, _persons(key, hospital))
+    return str(hospital.hashes[name])
+
+
+def _token(key: bytes, hospital: Hospital, persons: Persons) -> str:
     held = sorted((name, one.place, one.cases, one.held) for name, one in persons.items())
     said = json.dumps([list(hospital.train.classes), held])
     return hmac.new(key, said.encode(), sha256).hexdigest()

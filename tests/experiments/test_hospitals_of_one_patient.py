@@ -76,7 +76,8 @@ def test_hospitals_of_one_patient_are_scored_together_and_none_alone(
     else:
         assert between == [None, None]
     assert not any(one["dropped"] for one in outcome.rounds)
-    assert (tmp_path / "report.html").exists()
+    words = "held out and never trained on" if aggregation == "plain" else "added up with the updates"
+    assert words in (tmp_path / "report.html").read_text("utf-8")
 
 
 def test_a_study_that_divides_each_of_them_says_how_they_could_be_scored(folder: Path, tmp_path: Path) -> None:
