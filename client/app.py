@@ -33,6 +33,7 @@ from client.excluded_cases import keep_left_out
 from client.hospital import Hospital, open_hospital
 from client.hours import demand_open
 from client.logged_requests import note_reply, study_digest
+from client.node import largest_message_bytes
 from client.policy import read_policy
 from client.policy_rules import refuse_broken, refuse_weak_noise
 from client.protocol_context import data_of, folder_of, is_simulated, log_folder_of, open_local, sources
@@ -54,7 +55,16 @@ from common.study.plugins import ANYTHING, Trust, trusting
 from common.study.program import this_program
 from common.sums.exchange import Payload
 from common.wire.records import from_records, to_records
-from common.wire.train_requests import ACCEPTS_CHANGED_DATA, LEGS, TOKEN, WITHDRAWN, run_of, study_json, taken_back_of
+from common.wire.train_requests import (
+    ACCEPTS_CHANGED_DATA,
+    LEGS,
+    ROOM,
+    TOKEN,
+    WITHDRAWN,
+    run_of,
+    study_json,
+    taken_back_of,
+)
 
 LARGEST_ARRAY = 1 << 29
 """Most numbers a request may hold: 2 GiB, Flower's own limit of a message."""
@@ -206,7 +216,8 @@ def _answered(message: Message, context: Context, answer: Answer) -> Payload:
         if is_hello:
             said = membership.said_of_members(members, hospital.site, run, context.node_id)
             words = {**payload.words, TOKEN: token, **own_parts.told(hospital, context), **said}
-            payload = replace(payload, words=words)
+            numbers = {**payload.numbers, ROOM: largest_message_bytes(context.node_config)}
+            payload = replace(payload, words=words, numbers=numbers)
         if hospital.withdrawn:
             payload = replace(payload, numbers={**payload.numbers, WITHDRAWN: hospital.withdrawn})
     finally:

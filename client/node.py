@@ -11,11 +11,20 @@ from flwr.app import Context, Message, RecordDict
 from flwr.clientapp import ClientApp
 
 from client import incidents
-from common.errors import EngineError
+from common.errors import EngineError, WireError
 from common.wire.long_form import Buffer
 from common.wire.message_bytes import from_bytes, identify, node_error, size_of, to_parts
+from common.wire.pieces import LARGEST_MESSAGE_BYTES
 
 Config = Mapping[str, str | int | float | bool]
+LARGEST_MESSAGE = "largest-message-bytes"
+"""Of a node's configuration: what it takes at most, which it says before it is sent any model."""
+
+
+def largest_message_bytes(config: Config) -> int:
+    """Of one message to the node that has this configuration."""
+    said = config.get(LARGEST_MESSAGE, LARGEST_MESSAGE_BYTES)
+    return said if type(said) is int and said > 0 else LARGEST_MESSAGE_BYTES
 
 
 @dataclass
@@ -31,6 +40,11 @@ class Node:
     def __post_init__(self) -> None:
         self.context = Context(self.run_id, self.node_id, dict(self.config), RecordDict(), {})
 
+    @property
+    def largest_message_bytes(self) -> int:
+        """What it takes at most."""
+        return largest_message_bytes(self.config)
+
     def answer(self, request: Buffer) -> bytes:
         """All of `answer_in_parts` together."""
         return b"".join(self.answer_in_parts(request))
@@ -41,11 +55,18 @@ class Node:
         Raises nothing: an app that is not ours may raise anything, which is patient data, and so may a parser.
         """
         try:
+            self._demand_room(request)
             message = from_bytes(request)
         except Exception as error:  # noqa: BLE001 - as of `reply`
             self._report(error)
             return [b""]
         return to_parts(self.reply(message))
+
+    def _demand_room(self, request: Buffer) -> None:
+        if len(request) > self.largest_message_bytes:
+            raise WireError(
+                f"a message of {len(request)} bytes came; this node takes {self.largest_message_bytes} at most."
+            )
 
     def reply(self, message: Message) -> Message:
         """The reply to a message that can be sent as it is. Raises nothing, as `answer`."""

@@ -25,6 +25,7 @@ class NodeSettings:
     data_folder: of the hospital's data; a relative one is from the hospital's own folder on. proxy: the hospital's
     way out, http://host:port, "" for none, or "environment" for what HTTPS_PROXY says. rehearsal: whether a study may
     say where its data are, as on a machine that plays all parties; a hospital's own node refuses that.
+    largest_message_bytes: of one message that the node lets in; 0: 4 GiB. It says so before it is sent any model.
     """
 
     site: str
@@ -32,6 +33,7 @@ class NodeSettings:
     data_folder: str = ""
     proxy: str = ""
     rehearsal: bool = False
+    largest_message_bytes: int = 0
 
     def __post_init__(self) -> None:
         if (fault := fault_of(self.site)) is not None:
@@ -41,6 +43,8 @@ class NodeSettings:
                 f"{FILE}: coordinator must be https://host:port, the address of the coordinator's front; it is "
                 f"{self.coordinator[:80]!r}."
             )
+        if self.largest_message_bytes < 0:
+            raise StudyError(f"{FILE}: largest_message_bytes must be 0 or more; it is {self.largest_message_bytes}.")
         if self.proxy and self.proxy != ENVIRONMENT and not self.proxy.startswith(("http://", "https://")):
             raise StudyError(
                 f'{FILE}: proxy must be http://host:port, "" for none or "{ENVIRONMENT}"; it is {self.proxy[:80]!r}.'

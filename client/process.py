@@ -112,7 +112,7 @@ class _Visits(grpc.GenericRpcHandler):  # type: ignore[misc]
         return next(self._going)
 
     def _gathered(self, piece: bytes) -> Buffer | None:
-        self._coming = self._coming or Gathering()
+        self._coming = self._coming or Gathering(self._node.largest_message_bytes)
         try:
             return self._coming.take(piece)
         except WireError:

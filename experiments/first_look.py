@@ -31,6 +31,7 @@ from common.seeding import generator
 from common.study.catalogue import SOURCES, TASKS
 from common.study.held_out import WITHOUT_TEST
 from common.study.study import Study
+from experiments.message_sizes import message_sizes
 from experiments.traffic_ahead import traffic_facts
 
 WHOLE_VALUES = 1 << 18
@@ -75,7 +76,12 @@ def first_look(study: Study) -> tuple[str, ...]:
     if not look.cases:
         return tuple(look.remarks)
     remarks = _demand_fit(study, look)
-    return (_seen(look), *look.remarks, *remarks, *_scored(study, look), *traffic_facts(study, look.parameters))
+    return (_seen(look), *look.remarks, *remarks, *_scored(study, look), *_sent(study, look.parameters))
+
+
+def _sent(study: Study, parameters: int) -> tuple[str, ...]:
+    """How much will travel, and how what is large does."""
+    return (*traffic_facts(study, parameters), *message_sizes(study, parameters))
 
 
 def _look(study: Study, source: Source) -> Look:

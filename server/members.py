@@ -12,6 +12,7 @@ from common.data.cases import Shape, SiteId
 from common.data.names import RULE, fault_of
 from common.errors import RoundError, WireError
 from common.sums.exchange import Payload
+from common.wire.pieces import LARGEST_MESSAGE_BYTES
 from common.wire.train_requests import (
     COLUMNS,
     HAS_MODEL,
@@ -21,6 +22,7 @@ from common.wire.train_requests import (
     MEMBERS_SIGNATURE,
     PROGRAM,
     PROGRAM_VERSIONS,
+    ROOM,
     SPLITS,
     TOKEN,
     WITHDRAWN,
@@ -44,7 +46,8 @@ class Member:
     has_model: digest of the model that the study begins from, where it needs it and was given it before. program:
     digest of what it runs, as it says itself. program_versions: in words. members: digest of its member list,
     where it is enrolled; members_signature: its signature over it, or ""; members_key: its public identity
-    key; members_proof: its signature that this node is its own; in hexadecimal.
+    key; members_proof: its signature that this node is its own; in hexadecimal. room_bytes: the largest message it
+    takes.
     """
 
     site: SiteId
@@ -64,6 +67,7 @@ class Member:
     members_signature: str = ""
     members_key: str = ""
     members_proof: str = ""
+    room_bytes: int = LARGEST_MESSAGE_BYTES
 
 
 def member(payload: Payload) -> Member:
@@ -95,7 +99,25 @@ def member(payload: Payload) -> Member:
         members_signature=_signature(payload, MEMBERS_SIGNATURE),
         members_key=_digest(payload, MEMBERS_KEY),
         members_proof=_signature(payload, MEMBERS_PROOF),
+        room_bytes=_room(payload),
     )
+
+
+def demand_room(members: Mapping[SiteId, Member], message_bytes: int) -> None:
+    """Raise RoundError, before any model is sent, where a hospital takes no message of that size."""
+    lacking = {site: one.room_bytes for site, one in members.items() if one.room_bytes < message_bytes}
+    if lacking:
+        told = ", ".join(f"{site} {room:,}" for site, room in sorted(lacking.items()))
+        raise RoundError(
+            f"an order of this study takes up to {message_bytes:,} bytes, more than what these hospitals let in: "
+            f"{told}. They change it in their node.toml (largest_message_bytes)."
+        )
+
+
+def _room(payload: Payload) -> int:
+    """What is not said, or makes no sense, is what everybody takes."""
+    said = payload.numbers.get(ROOM)
+    return said if type(said) is int and said > 0 else LARGEST_MESSAGE_BYTES
 
 
 def site_of(payload: Payload) -> SiteId:

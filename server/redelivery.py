@@ -36,6 +36,7 @@ from common.wire.message_bytes import (
     size_of,
 )
 from common.wire.packing import packed, unpacked
+from server.reply_reader import Taking
 from server.run_lock import STOPPED_AT_THE_LINK
 
 LOG = logging.getLogger("wardround.resending")
@@ -115,6 +116,11 @@ class Resending(Grid):
         """
         began = min((one.began for one in self._open.values()), default=self._clock())
         return min(max(POLL_S, (self._clock() - began) / 20), LONGEST_POLL_S)
+
+    def take_at_most(self, reply_bytes: int) -> None:
+        """Of one reply from now on, where the grid below reads them piece by piece."""
+        if isinstance(self._inner, Taking):
+            self._inner.largest_bytes = reply_bytes
 
     def set_run(self, run: Run) -> None:
         """Take a run's identity."""

@@ -19,7 +19,7 @@ from flwr.serverapp import Grid
 from common.errors import WireError
 from common.wire.flower_inside import AppCalls, Delivery, Run
 from common.wire.message_bytes import lost_reply
-from common.wire.objects import MOST_OBJECTS, Weighed, demand_named, demand_sound, message_of
+from common.wire.objects import LARGEST_MESSAGE_BYTES, MOST_OBJECTS, Weighed, demand_named, demand_sound, message_of
 
 LOG = logging.getLogger("wardround.resending")
 AT_A_TIME = 32
@@ -41,7 +41,7 @@ class _Coming:
     told: Delivery
     at: float
     objects: dict[str, bytes] = field(default_factory=dict)
-    weighed: Weighed = field(default_factory=Weighed)
+    weighed: Weighed = field(default_factory=Weighed, kw_only=True)
 
 
 class Taking(Grid):
@@ -50,6 +50,8 @@ class Taking(Grid):
     def __init__(self, inner: Grid, calls: AppCalls, clock: Callable[[], float] = monotonic) -> None:
         self._inner, self._calls, self._clock = inner, calls, clock
         self._coming: dict[str, _Coming] = {}
+        self.largest_bytes = LARGEST_MESSAGE_BYTES
+        """Of one reply."""
 
     def set_run(self, run: Run) -> None:
         """Take a run's identity."""
@@ -82,7 +84,8 @@ class Taking(Grid):
         unheard = [one for one in wanted if one not in self._coming]  # a SuperLink calls lost what it handed out
         for told in self._calls.replies(unheard, MOST_OBJECTS) if unheard else ():
             if told.reply_to in unheard:
-                self._coming[told.reply_to] = _Coming(told, self._clock())
+                weighed = Weighed(self.largest_bytes)
+                self._coming[told.reply_to] = _Coming(told, self._clock(), weighed=weighed)
             else:
                 LOG.warning("a message that answers nothing that was asked is left out")
         self._forget_old()
@@ -114,7 +117,7 @@ class Taking(Grid):
             coming.objects[name], coming.at = content, self._clock()
         if len(missing) > AT_A_TIME:
             return None
-        return message_of(coming.told, coming.objects, may_be_error=True)
+        return message_of(coming.told, coming.objects, True, self.largest_bytes)
 
     def _lost(self, coming: _Coming) -> Message:
         """As Flower says of a reply that did not come whole."""

@@ -28,6 +28,8 @@ from common.sums.aggregation import Aggregation
 from common.sums.cohorts import Cohorts
 from common.sums.exchange import Collected
 from common.sums.mean import Mean
+from common.wire.objects import LARGEST_SMALL_BYTES
+from common.wire.pieces import LARGEST_PIECE_BYTES
 from common.wire.refusals import FREE_OF_CHARGE
 from server.charges import Charges, charged_rounds
 from server.checkpoint import Checkpoint, check_fits, load, save
@@ -38,6 +40,7 @@ from server.foreign_strategy import demand_state, told
 from server.giving import give
 from server.handshake import Gathered, gather
 from server.initial_model import Beginning
+from server.members import demand_room
 from server.model_delivery import HandingOut
 from server.pins import Pins
 from server.problems import Problem, Stage, forget_from, keep
@@ -232,8 +235,12 @@ class Conductor:
         layout = Layout.of(network)
         conversation.largest_array = 4 * layout.length
         conversation.largest_data = BYTES_A_PARAMETER * layout.length + BYTES_BESIDE
-        model = start.to_send(network)
         strategy = cast(Strategy, STRATEGIES.build(self.study.strategy))
+        vectors = strategy.work().vectors + bool(self.study.defence.votes)
+        demand_room(members, vectors * 4 * layout.length + LARGEST_SMALL_BYTES)
+        if (bound := getattr(self.grid, "take_at_most", None)) is not None:
+            bound(max(LARGEST_PIECE_BYTES, 4 * conversation.largest_array + conversation.largest_data))
+        model = start.to_send(network)
         aggregation = cast(Aggregation, AGGREGATIONS.build(self.study.aggregation))
         timeout_s = self.study.federation.round_timeout_s
         cohorts = Cohorts.of(self.study, self.study.federation.names or self.sites or members)

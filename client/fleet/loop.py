@@ -23,6 +23,7 @@ from common.wire.boundary import guarded
 from common.wire.flower_inside import Deflated, Delivery, deflate, delivered_head
 from common.wire.message_bytes import from_own_bytes
 from common.wire.objects import Weighed, content_id, demand_named, message_of
+from common.wire.pieces import LARGEST_MESSAGE_BYTES
 
 T = TypeVar("T")
 BUSY_POLL_S, IDLE_POLL_S, BUSY_S = 0.25, 2.0, 60.0
@@ -58,6 +59,7 @@ class Loop:
     """step: told before every step, for tests of crashes. seen: when the loop last turned.
 
     idle_exit_s: ends after as long without a message; 0: never. in_hand: what the program is answering.
+    largest_message_bytes: of one that is let in.
     """
 
     connection: Connection
@@ -72,6 +74,7 @@ class Loop:
     busy_until: float = 0.0
     in_hand: HeldMessage | None = None
     long_patience_s: float = LONG_PATIENCE_S
+    largest_message_bytes: int = LARGEST_MESSAGE_BYTES
     _was_let_in: bool = False
     _refused_since: float | None = None
     _trouble: str = ""
@@ -177,7 +180,8 @@ class Loop:
         entry = self._durably(lambda: self.inbox.begin(entry))
         if entry.tries > MOST_TRIES:  # to unfold it may be what ends the node
             raise WireError(f"its answer ended this node {MOST_TRIES} times.")
-        message, content = message_of(told, objects), content_id(objects[told.message_id])
+        message = message_of(told, objects, largest_bytes=self.largest_message_bytes)
+        content = content_id(objects[told.message_id])
         if (found := answers.kept(message, content)) is not None:
             self._note_repeat(*found)
             return found
@@ -200,7 +204,7 @@ class Loop:
 
     def _objects(self, told: Delivery) -> dict[str, bytes]:
         """All of a message, the message itself first. Raises WireError for more than is let in."""
-        objects, weighed = {}, Weighed()
+        objects, weighed = {}, Weighed(self.largest_message_bytes)
         for name in reversed(told.objects):
             self.step("object")
             objects[name] = self._object(told, name)

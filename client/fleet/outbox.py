@@ -18,10 +18,11 @@ from client.atomic_write import write_durably
 from common.errors import FileError
 from common.files.access import names, private_folder, read, remove
 from common.files.json_files import json_of, table_of
+from common.wire.pieces import LARGEST_MESSAGE_BYTES
 
 FOLDER = "outbox"
 SUFFIX = ".reply"
-LARGEST_REPLY_BYTES = 1 << 31
+LARGEST_REPLY_BYTES = LARGEST_MESSAGE_BYTES + (1 << 24)
 LARGEST_ABOUT_BYTES = 1 << 21
 MOST_REPLIES = 16
 REPLIED = "answered"

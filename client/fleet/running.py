@@ -24,7 +24,7 @@ from client.fleet.loop import PATIENCE_S, Loop
 from client.fleet.notify import Watchdog, notify
 from client.fleet.outbox import Outbox
 from client.fleet.presence import Heartbeat, Presence
-from client.node import Config, load_app
+from client.node import LARGEST_MESSAGE, Config, largest_message_bytes, load_app
 from client.node_settings import NodeSettings, read_settings
 from client.pool import ONE_HOSPITAL
 from client.protocol_context import REHEARSAL
@@ -63,11 +63,13 @@ def run_node(folder: Path, options: Options = Options()) -> int:
 
 def node_config(settings: NodeSettings, folder: Path) -> Config:
     """What the hospital's program is told of itself."""
-    config: dict[str, str | bool] = {"site": settings.site, "folder": str(folder)}
+    config: dict[str, str | bool | int] = {"site": settings.site, "folder": str(folder)}
     if settings.data_folder:
         config["data-folder"] = str(folder / settings.data_folder)
     if settings.rehearsal:
         config[REHEARSAL] = True
+    if settings.largest_message_bytes:
+        config[LARGEST_MESSAGE] = settings.largest_message_bytes
     return config
 
 
@@ -92,6 +94,7 @@ def serve(folder: Path, config: Config, connecting: Callable[[], Connection], op
             options.patience_s,
             options.step,
             options.idle_exit_s,
+            largest_message_bytes=largest_message_bytes(config),
         )
         terminated = _hear_signals(loop, stop)
         notify("READY=1", "STATUS=asking for messages")

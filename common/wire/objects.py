@@ -18,6 +18,7 @@ from common.wire.flower_inside import Delivery, inflate, parts_of, read_delivery
 MOST_OBJECTS = 4096
 """Twice as many as the pieces of the largest message."""
 LARGEST_MESSAGE_BYTES = 1 << 30
+"""Of one message, where nobody said how much is due."""
 LARGEST_SMALL_BYTES = 1 << 21
 """Of everything but pieces of arrays, together: it becomes Python objects of many times its size."""
 MOST_SMALL = 256
@@ -56,9 +57,10 @@ def content_id(message_object: bytes) -> str:
 
 
 class Weighed:
-    """How much a message has brought so far. Raises WireError beyond what is let in."""
+    """How much a message has brought so far. Raises WireError beyond what is let in, `largest_bytes` in all."""
 
-    def __init__(self) -> None:
+    def __init__(self, largest_bytes: int = LARGEST_MESSAGE_BYTES) -> None:
+        self._largest_bytes = largest_bytes
         self.all_bytes = self.small_bytes = self.small = 0
 
     def add(self, content: bytes) -> None:
@@ -70,24 +72,29 @@ class Weighed:
         if kind != PIECE:
             self.small_bytes += len(content)
             self.small += 1
-        if self.all_bytes > LARGEST_MESSAGE_BYTES:
-            raise WireError(f"a message holds more than {LARGEST_MESSAGE_BYTES} bytes.")
+        if self.all_bytes > self._largest_bytes:
+            raise WireError(f"a message holds more than {self._largest_bytes} bytes.")
         if self.small_bytes > LARGEST_SMALL_BYTES or self.small > MOST_SMALL:
             raise WireError(f"a message holds more than {LARGEST_SMALL_BYTES} bytes beside its arrays.")
         if kind in ("MetricRecord", "ConfigRecord"):
             check_record(body, kind)
 
 
-def message_of(delivery: Delivery, objects: Mapping[str, bytes], may_be_error: bool = False) -> Message:
+def message_of(
+    delivery: Delivery,
+    objects: Mapping[str, bytes],
+    may_be_error: bool = False,
+    largest_bytes: int = LARGEST_MESSAGE_BYTES,
+) -> Message:
     """The message that its objects make. Raises WireError where they make none, or another than was announced.
 
-    may_be_error: a reply may say that there is none.
+    may_be_error: a reply may say that there is none. largest_bytes: of all of them.
     """
-    weighed = Weighed()
+    weighed = Weighed(largest_bytes)
     for name in delivery.objects:
         demand_named(name, objects[name])
         weighed.add(objects[name])
-    guarded(partial(_demand_no_swelling, delivery.message_id, objects))
+    guarded(partial(_demand_no_swelling, delivery.message_id, objects, largest_bytes))
     message = guarded(partial(inflate, delivery.message_id, objects))
     told = message.metadata
     announced = (delivery.run_id, delivery.node_id, delivery.reply_to)
@@ -97,10 +104,10 @@ def message_of(delivery: Delivery, objects: Mapping[str, bytes], may_be_error: b
     return message
 
 
-def _demand_no_swelling(root: str, objects: Mapping[str, bytes]) -> None:
+def _demand_no_swelling(root: str, objects: Mapping[str, bytes], largest_bytes: int) -> None:
     """An array may name one piece many times, and a record one array: a megabyte of names would make a terabyte."""
-    if _unfolded_bytes(root, objects, {}) > LARGEST_MESSAGE_BYTES:
-        raise WireError(f"a message unfolds to more than {LARGEST_MESSAGE_BYTES} bytes.")
+    if _unfolded_bytes(root, objects, {}) > largest_bytes:
+        raise WireError(f"a message unfolds to more than {largest_bytes} bytes.")
 
 
 def _unfolded_bytes(name: str, objects: Mapping[str, bytes], known: dict[str, int]) -> int:

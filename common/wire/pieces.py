@@ -21,8 +21,8 @@ PIECE_BYTES = 1 << 20
 """Of a whole at a time; a message that is no longer goes as it is."""
 LARGEST_PIECE_BYTES = 1 << 30
 """What one call of a line may carry."""
-LARGEST_MESSAGE_BYTES = 1 << 33
-"""Of a whole, where nobody says less."""
+LARGEST_MESSAGE_BYTES = 1 << 32
+"""Of a whole, where nobody says another bound."""
 MARK = b"\0wardround part\1"
 _TRANSFER_BYTES = 16
 _HEAD = struct.Struct(f"<16s{_TRANSFER_BYTES}sQQQ32s")
@@ -34,9 +34,9 @@ def is_piece(data: Buffer) -> bool:
     return data[: len(MARK)] == MARK
 
 
-def in_pieces(parts: Sequence[Buffer], piece_bytes: int = PIECE_BYTES) -> Iterator[bytes]:
+def in_pieces(parts: Sequence[Buffer], piece_bytes: int | None = None) -> Iterator[bytes]:
     """A message's bytes as they go out: whole where they are few, else piece by piece; no copy of all is made."""
-    total = sum(map(len, parts))
+    total, piece_bytes = sum(map(len, parts)), piece_bytes or PIECE_BYTES
     if total <= piece_bytes:
         whole = b"".join(parts)
         del parts

@@ -86,6 +86,11 @@ class LocalGrid(Grid):
         self._node_ids = [SERVER_NODE_ID + 1 + index for index in range(nodes)]
         self._pending: dict[str, tuple[Message, Poll]] = {}
 
+    def take_at_most(self, reply_bytes: int) -> None:
+        """Of one reply from now on, where the transport brings it piece by piece."""
+        if hasattr(self._transport, "largest_reply_bytes"):
+            self._transport.largest_reply_bytes = reply_bytes
+
     def set_run(self, run: Run) -> None:
         """Take another run's identity."""
         self._run = run

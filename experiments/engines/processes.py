@@ -24,7 +24,7 @@ from common.data.cases import SiteId
 from common.errors import EngineError, WireError
 from common.learning.device import chosen
 from common.wire.long_form import Buffer
-from common.wire.pieces import Gathering, in_pieces, is_piece
+from common.wire.pieces import LARGEST_MESSAGE_BYTES, Gathering, in_pieces, is_piece
 from experiments.engine import Engine, RunConfig, quieten, usable_cores
 from experiments.engines._clean_start import without_main
 from experiments.engines._fork_server import fork_context
@@ -160,10 +160,10 @@ class _Visit:
 
     hospital: _Hospital
     request: Sequence[Buffer]
+    coming: Gathering
     since: float = 0.0
     reply: Buffer | None = None
     failure: Exception | None = None
-    _coming: Gathering = field(default_factory=Gathering)
 
     def begin(self, and_then: Callable[[], None]) -> None:
         """Send it, and call `and_then`, from a thread of gRPC's, when the reply is there.
@@ -185,7 +185,7 @@ class _Visit:
             came = ended.result()
             following = next(left, None)
             if following is None and is_piece(came):
-                whole, following = self._coming.take(came), b""
+                whole, following = self.coming.take(came), b""
                 came, following = (b"", b"") if whole is None else (whole, None)
         except Exception as error:  # noqa: BLE001 - told to whoever asks for the reply
             self.failure = error
@@ -213,12 +213,13 @@ class _Visits:
 
     hospitals: dict[int, _Hospital]
     at_once: int
+    largest_reply_bytes: int = LARGEST_MESSAGE_BYTES
     _waiting: deque[_Visit] = field(default_factory=deque)
     _begun: list[_Visit] = field(default_factory=list)
     _lock: RLock = field(default_factory=RLock)
 
     def send(self, node_id: int, request: Sequence[Buffer]) -> Poll:
-        visit = _Visit(self.hospitals[node_id], request)
+        visit = _Visit(self.hospitals[node_id], request, Gathering(self.largest_reply_bytes))
         if visit.hospital.visit is not None:
             with self._lock:
                 self._waiting.append(visit)

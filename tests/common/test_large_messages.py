@@ -5,9 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from flwr.app import Error, Message
+from flwr.clientapp import ClientApp
 from hypothesis import given
 from hypothesis import strategies as st
 
+from client.node import LARGEST_MESSAGE, Node
 from common.errors import WireError
 from common.sums.exchange import Payload
 from common.wire import long_form
@@ -20,6 +22,7 @@ from common.wire.message_bytes import (
     size_of,
     to_parts,
 )
+from common.wire.objects import Weighed
 from common.wire.packing import packed, unpacked
 from common.wire.pieces import Gathering, in_pieces, is_piece
 from common.wire.records import from_records, to_records
@@ -160,3 +163,24 @@ def test_no_more_is_gathered_than_was_said_beforehand_and_nothing_for_a_piece_th
         hostile[size] = claimed.to_bytes(8, "little")
         with pytest.raises(WireError, match=said):
             Gathering().take(bytes(hostile))
+
+
+def test_a_node_answers_nothing_that_is_larger_than_what_it_says_it_takes() -> None:
+    def answered(room: int) -> int:
+        app = ClientApp()
+        app.query()(lambda request, context: Message(request.content, reply_to=request))
+        return len(Node(app, 2, 5, {LARGEST_MESSAGE: room}).answer(data))
+
+    identify(5, 1)
+    data = b"".join(to_parts(Message(to_records(payload()), 2, "query", ttl=3.0)))
+    assert answered(len(data)) > len(data) // 2
+    assert answered(len(data) - 1) == 0
+
+
+def test_an_announced_message_weighs_no_more_than_a_node_lets_in() -> None:
+    chunk = b"ArrayChunk  100\0" + bytes(100)
+    weighed = Weighed(2 * len(chunk))
+    weighed.add(chunk)
+    weighed.add(chunk)
+    with pytest.raises(WireError, match=f"more than {2 * len(chunk)} bytes"):
+        weighed.add(chunk)

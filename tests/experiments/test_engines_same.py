@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from common.study.study import Study
+from common.wire import pieces
 from experiments.engines._quiet import run_quietly
 
 
@@ -74,3 +75,23 @@ def test_evaluation_of_all_hospitals_is_that_of_the_pooled_cases(tiny: Callable[
     sites = outcome.final["test"]["sites"]
     right = sum(round(sites[site]["accuracy"] * sizes[site]) for site in sites)
     assert outcome.final["test"]["pooled"]["accuracy"] == pytest.approx(right / sum(sizes.values()), abs=1e-9)
+
+
+def test_a_model_that_travels_in_pieces_is_the_same_on_both_and_its_bytes_are_counted(
+    tiny: Callable[..., Study], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Orders in small pieces, and answers as hospitals' processes cut them, which do not hear of that."""
+    monkeypatch.setattr(pieces, "PIECE_BYTES", 1 << 18)
+    network = "task={name='classification', network={name='mlp', hidden=[600, 600]}}"
+    found = [
+        run_quietly(
+            tiny(f"engine={engine}", "rounds=1", network, "federation.record_traffic=true"), tmp_path / engine
+        )
+        for engine in ("inline", "processes")
+    ]
+    assert 4 * found[0].about["parameters"] > 1 << 20
+    assert found[0].about["model_sha256"] == found[1].about["model_sha256"]
+    index = [json.loads(line) for line in (tmp_path / "processes/traffic/index.jsonl").read_text().splitlines()]
+    came = sum(line["bytes"] for line in index if line["direction"] == "to server")
+    sites = json.loads((tmp_path / "processes/traffic.json").read_text())["sites"]
+    assert sum(counts["received"] for counts in sites.values()) == came

@@ -6,7 +6,9 @@ import pytest
 
 from common.errors import RoundError, WireError
 from common.sums.exchange import Payload
-from server.members import Member, disagreeing, member
+from common.wire.pieces import LARGEST_MESSAGE_BYTES
+from common.wire.train_requests import ROOM
+from server.members import Member, demand_room, disagreeing, member
 
 GOOD = Payload(
     None,
@@ -76,3 +78,15 @@ def test_as_many_columns_under_other_names_are_not_the_same_inputs() -> None:
     assert disagreeing({"east": of("east", "a"), "north": of("north", "a")}) == {}
     with pytest.raises(WireError, match="64 hexadecimal"):
         of("east", "<b>")
+
+
+def test_a_study_whose_orders_a_hospital_does_not_let_in_is_refused_before_any_model_is_sent() -> None:
+    members = {
+        "north": member(replace(GOOD, numbers={**GOOD.numbers, ROOM: 999})),
+        "south": member(replace(GOOD, numbers={**GOOD.numbers, ROOM: 1000})),
+        "west": member(GOOD),
+    }
+    demand_room(members, 999)
+    with pytest.raises(RoundError, match=r"takes up to 1,000 bytes.*let in: north 999\. They change it in"):
+        demand_room(members, 1000)
+    assert member(replace(GOOD, numbers={**GOOD.numbers, ROOM: -1})).room_bytes == LARGEST_MESSAGE_BYTES
