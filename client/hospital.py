@@ -80,7 +80,7 @@ class Hospital:
     @cached_property
     def cohorts(self) -> Cohorts:
         """The hospitals of every round."""
-        return Cohorts.of(self.study, self.roster)
+        return _cohorts(_Approved(self.digest, self.study), self.roster)
 
     def training_draws(self, number: int) -> np.random.Generator:
         """What round `number` draws where nothing is private: which cases, in which order, and their augmentation."""
@@ -101,6 +101,20 @@ class Hospital:
     def train(self) -> Cases:
         """The cases it learns from."""
         return self.splits["train"]
+
+
+@dataclass(frozen=True)
+class _Approved:
+    """A study by the digest of what was approved."""
+
+    digest: str
+    study: Study = field(compare=False)
+
+
+@lru_cache(maxsize=8)
+def _cohorts(approved: _Approved, roster: tuple[SiteId, ...]) -> Cohorts:
+    """Shared by all hospitals of a process: to work them out takes time that grows with their number."""
+    return Cohorts.of(approved.study, roster)
 
 
 def site_names(study: Study) -> tuple[SiteId, ...]:

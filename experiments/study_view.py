@@ -21,6 +21,7 @@ from common.study.trust import companion_words, trusted
 from common.sums.cohort import Groups
 from common.sums.cohorts import Cohorts, hospitals_at_start, is_covered_by_noise, reveals
 from server.reporting.sections.promise import neighbours
+from server.small_hospitals import LEAST_PERSONS
 
 MOST_NAMED = 16
 """Hospitals; of more, groups are counted."""
@@ -97,6 +98,7 @@ def _cohort_facts(study: Study, sites: Sequence[str]) -> Sequence[str]:
     return (
         f"A run begins when {start} of {len(sites)} hospitals are there.",
         *([_asked(study, cohorts)] if study.rounds else []),
+        *_held_out(study, cohorts),
         *_opened(study, cohorts),
     )
 
@@ -112,10 +114,21 @@ def _relation(study: Study) -> Sequence[str]:
 
 def _asked(study: Study, cohorts: Cohorts) -> str:
     wanted, real = study.federation.client_fraction, cohorts.effective_fraction
-    said = f"A round asks {100 * real:.3g} % of the hospitals"
+    said = f"A round asks {100 * real:.3g} % of the hospitals{' that train' * study.split.is_by_hospital}"
     if cohorts.groups and abs(real - wanted) > 0.005:
         said += f", since whole groups are drawn (client_fraction = {wanted:g})"
     return said + f", and needs {cohorts.least} of them."
+
+
+def _held_out(study: Study, cohorts: Cohorts) -> Sequence[str]:
+    if not study.split.is_by_hospital or not study.rounds:
+        return ()
+    between = "" if cohorts.between and reveals(study) == "each" else " Scores are of the last model alone."
+    return (
+        f"{len(cohorts.trains)} of {len(cohorts.roster)} hospitals train; {len(cohorts.scored)} never do, and are "
+        f"scored together (split.unit = 'hospital'); of fewer than {LEAST_PERSONS} persons no score is told alone."
+        f"{between}",
+    )
 
 
 def _opened(study: Study, cohorts: Cohorts) -> Sequence[str]:

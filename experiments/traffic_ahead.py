@@ -26,6 +26,8 @@ MOST_ROUNDS = 1000
 """That are counted one by one; of a longer study the others are taken to be as these."""
 ANSWER_BYTES = 700
 """Of an answer beside its update: scores, seconds, names."""
+ENVELOPE_BYTES = 150
+"""Of a message around its content: who sends it, to whom, in which run."""
 LEGS_BESIDE, LEG_ANSWER_BYTES = 4, 130
 """Of a sum: keys, shares, survivors, opening; each request holds the study."""
 SENT_A_PAIR, RECEIVED_A_PAIR = 316, 115

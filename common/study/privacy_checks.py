@@ -21,12 +21,16 @@ PERSONAL_UNITS = ("patient", "sample")
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """What a study says of its data before training, and of privacy. assignment: `split.assignment`, as written."""
+    """What a study says of its data before training, and of privacy. assignment: `split.assignment`, as written.
+
+    by_hospital: whether hospitals are divided, and no hospital's persons.
+    """
 
     source: Entry
     partition: Entry | None
     assignment: Assignment | None
     privacy: Entry | None
+    by_hospital: bool = False
 
     @property
     def is_personal(self) -> bool:
@@ -74,7 +78,7 @@ def _pooled(study: Preprocessing) -> Iterator[tuple[str, str, tuple[Pooled, ...]
 def remarks(study: Preprocessing) -> tuple[str, ...]:
     """What a reader of the study should know of its persons and its splits, as sentences."""
     said = [str(getattr(SOURCES.build(study.source), "persons", "The source does not say what a person is."))]
-    said.append(_SPLITS[study.resolved])
+    said += [] if study.by_hospital else [_SPLITS[study.resolved]]
     if study.partition is not None:
         said.append(
             f"Partition {study.partition.name!r} stands for hospitals that exist: who is in which is taken to be "

@@ -152,7 +152,8 @@ class Study:
     @property
     def preprocessing(self) -> Preprocessing:
         """What happens to the data before training, beside the promise it has to suit."""
-        return Preprocessing(self.source, self.partition, self.split.assignment, self.privacy)
+        assignment, by_hospital = self.split.assignment, self.split.is_by_hospital
+        return Preprocessing(self.source, self.partition, assignment, self.privacy, by_hospital)
 
     @property
     def text(self) -> str:

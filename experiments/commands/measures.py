@@ -31,11 +31,17 @@ def bench(
         str | None,
         typer.Option(help=f"A Python that has the programs to compare with; else {PEERS_PYTHON} names it."),
     ] = None,
+    hospitals: Annotated[int | None, typer.Option(help="Of scale: the most hospitals; 1,000 if not said.")] = None,
+    parameters: Annotated[float | None, typer.Option(help="Of scale: the most parameters; 1e6 if not said.")] = None,
+    gigabytes: Annotated[float | None, typer.Option(help="Of scale: the most data; 0.1 if not said.")] = None,
 ) -> None:
     """Run a benchmark and print its table; exits 0 when it could measure, whatever came out."""
     with spoken_errors(), trusting(ANYTHING):
         if peers_python is not None:
             os.environ[PEERS_PYTHON] = peers_python
+        for limit, most in (("HOSPITALS", hospitals), ("PARAMETERS", parameters), ("GIGABYTES", gigabytes)):
+            if most is not None:
+                os.environ[f"WARDROUND_SCALE_{limit}"] = str(most)
         from experiments.benchmark import show
 
         files.demand_writable(json_file)

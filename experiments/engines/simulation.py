@@ -14,6 +14,7 @@ from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from secrets import token_hex
+from socket import create_connection
 from threading import current_thread, main_thread
 from typing import Any
 
@@ -32,6 +33,7 @@ from experiments.engines._local_grid import hospital_folder
 REQUESTS_AN_ACTOR = 4
 ADDRESS = "RAY_ADDRESS"
 """Ray's own variable for the cluster that a program joins."""
+LONGEST_CONNECT_S = 20.0
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,9 @@ class Simulation:
         if record_traffic:
             raise StudyError("federation.record_traffic works on 'inline' and 'processes', not on 'simulation'.")
         quieten()
-        if not self.joined:
+        if self.joined:
+            _demand_cluster(self.joined)
+        else:
             _demand_token()
         outcome = _Outcome()
         places = [] if self.joined else [str(hospital_folder(folder.resolve(), site)) for site in sites]
@@ -97,7 +101,7 @@ class Simulation:
             with warnings.catch_warnings(), _nothing_of_the_current_folder():
                 warnings.simplefilter("ignore")
                 run_simulation(server_app, load_app(client_app), hospitals, "ray", backend)
-        except RuntimeError as error:
+        except (RuntimeError, ConnectionError) as error:
             raise EngineError(f"Flower's simulation runtime stopped: {error}") from error
         finally:
             _end_ray()
@@ -256,6 +260,21 @@ def _nothing_of_the_current_folder() -> Iterator[None]:
         yield
     finally:
         setattr(JobConfig, asked, before)
+
+
+def _demand_cluster(address: str) -> None:
+    """Raise EngineError where nothing listens: Ray itself goes on trying for minutes, and says nothing."""
+    host, colon, port = address.rpartition(":")
+    if not colon or "://" in address:  # "auto", or what only Ray understands
+        return
+    try:
+        with create_connection((host.strip("[]"), int(port)), LONGEST_CONNECT_S):
+            return
+    except (OSError, ValueError, OverflowError) as error:
+        raise EngineError(
+            f"no Ray cluster answers at {address[:100]!r} ({type(error).__name__}). The address is HOST:PORT as `ray "
+            f"start --head` prints it, in the variable {ADDRESS}; without it the run starts a cluster of its own."
+        ) from error
 
 
 def _demand_token() -> None:

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from flwr.supercore.task_identity import TaskIdentity
 
 from client.hospital import open_hospital, site_names
 from common.learning.parameters import write
@@ -17,6 +16,7 @@ from common.study.study import Study, parse
 from common.sums.cohorts import Cohorts
 from experiments.engines._quiet import run_quietly
 from experiments.first_look import first_look
+from experiments.study_view import study_facts
 from experiments.traffic_ahead import Ahead, ahead
 from server.checkpoint import load
 from server.members import Member
@@ -75,7 +75,8 @@ def test_hospitals_of_one_patient_are_scored_together_and_none_alone(
     else:
         assert between == [None, None]
     assert not any(one["dropped"] for one in outcome.rounds)
-    assert (tmp_path / "report.html").exists()
+    words = "held out and never trained on" if aggregation == "plain" else "added up with the updates"
+    assert words in (tmp_path / "report.html").read_text("utf-8")
 
 
 def test_a_study_that_divides_each_of_them_says_how_they_could_be_scored(folder: Path, tmp_path: Path) -> None:
@@ -84,7 +85,19 @@ def test_a_study_that_divides_each_of_them_says_how_they_could_be_scored(folder:
     said = (tmp_path / "problems.jsonl").read_text()
     assert "no hospital has a patient for a test" in said and "split.unit = 'hospital'" in said
     assert any("split.unit = 'hospital'" in fact for fact in first_look(own))
-    assert not any("split.unit" in fact for fact in first_look(study(folder, BY_HOSPITAL)))
+
+
+def test_a_check_says_who_trains_and_what_will_be_moved_before_anything_ran(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("flwr.supercore.task_identity.TaskIdentity._run_id", None)
+    own = study(folder, BY_HOSPITAL, "aggregation=plain")
+    looked = first_look(own)
+    assert any("come back: a model of 8 parameters" in fact for fact in looked)
+    assert not any("split.unit" in fact for fact in looked)
+    facts = study_facts(own)
+    assert any("18 of 24 hospitals train; 6 never do, and are scored" in fact for fact in facts)
+    assert not any("shares of a hospital's persons" in fact for fact in facts)
 
 
 def member(site: str, persons: int) -> Member:
@@ -128,9 +141,9 @@ NETWORK = 'task={name="classification",network={name="mlp",hidden=[200,200]}}'
     "overrides",
     [
         ("aggregation=plain", "federation.client_fraction=0.25"),
+        ("aggregation=plain", "federation.compression={kind='int8'}", "federation.evaluate_every=0", "rounds=1"),
         ("aggregation=plain", "federation.client_fraction=0.25", "federation.evaluate_fraction=0.25"),
         ("aggregation=secagg", "federation.client_fraction=0.5", "rounds=1"),
-        ("aggregation=plain", "federation.evaluate_every=0", "rounds=1", "federation.compression={kind='int8'}"),
         (
             "aggregation={name='secagg',value_bits=4,largest_value=0.1}",
             "federation.client_fraction=0.5",
@@ -140,11 +153,10 @@ NETWORK = 'task={name="classification",network={name="mlp",hidden=[200,200]}}'
     ],
 )
 def test_bytes_that_are_told_beforehand_are_those_that_travel(
-    folder: Path, tmp_path: Path, overrides: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+    folder: Path, tmp_path: Path, overrides: tuple[str, ...]
 ) -> None:
     own = study(folder, NETWORK, *overrides)
     outcome = run_quietly(own, tmp_path)
-    monkeypatch.setattr(TaskIdentity, "_run_id", None)  # as in a process that has run nothing
     found = ahead(own, Cohorts.of(own, site_names(own)), outcome.about["parameters"])
     assert isinstance(found, Ahead)
     assert (found.sent, found.received) == pytest.approx(moved(tmp_path), rel=0.03)

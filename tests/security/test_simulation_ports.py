@@ -55,6 +55,7 @@ def test_a_cluster_of_our_own_demands_a_token_and_anothers_is_left_as_it_is(
         monkeypatch.delenv(name)
     seen: list[dict[str, str]] = []
     monkeypatch.setattr(simulation, "find_spec", lambda name: object())
+    monkeypatch.setattr(simulation, "_demand_cluster", lambda address: None)
     monkeypatch.setattr(Simulation, "_simulate", lambda *_: seen.append(dict(os.environ)))
     monkeypatch.setattr(simulation._Outcome, "settle", lambda self: None)
     Simulation(address=address).run(

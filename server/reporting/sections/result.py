@@ -29,6 +29,10 @@ TOGETHER_LEDE = (
     "Scores of single hospitals are not revealed: they were added up with the updates. "
     "These are of all patients together."
 )
+HELD_OUT_LEDE = (
+    "Whole hospitals were held out and never trained on; each has too few patients for a score of its own. "
+    "These are of all their patients together."
+)
 
 
 def result(run: Run, comparison: Comparison) -> Markup | None:
@@ -40,7 +44,7 @@ def result(run: Run, comparison: Comparison) -> Markup | None:
     return section(
         "result",
         "Does learning together help?",
-        _lede(comparison),
+        _lede(run, comparison),
         legend((label, key) for key, label in MODELS.items() if key in comparison.models),
         drawn or (_bars(comparison) if few else _strips(comparison)),
         _gains(run, comparison),
@@ -59,10 +63,10 @@ def _by_score(comparison: Comparison) -> list[SiteId]:
     return sorted(comparison.federated, key=lambda site: (-comparison.federated[site], site))
 
 
-def _lede(comparison: Comparison) -> str:
+def _lede(run: Run, comparison: Comparison) -> str:
     gains = comparison.gains
     if TOGETHER in comparison.federated:
-        return TOGETHER_LEDE
+        return HELD_OUT_LEDE if run.about.reveals == "each" else TOGETHER_LEDE
     if not gains:
         missing = "No other model was trained to compare with"
         return f"{missing}: the study asks for none, or the run ended before." if comparison.split else missing
