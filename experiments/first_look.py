@@ -76,7 +76,12 @@ def first_look(study: Study) -> tuple[str, ...]:
     if not look.cases:
         return tuple(look.remarks)
     remarks = _demand_fit(study, look)
-    return (_seen(look), *look.remarks, *remarks, *_scored(study, look), *traffic_facts(study, look.parameters))
+    return (_seen(look), *look.remarks, *remarks, *_scored(study, look), *_sent(study, look.parameters))
+
+
+def _sent(study: Study, parameters: int) -> tuple[str, ...]:
+    """How much will travel, and how what is large does."""
+    return (*traffic_facts(study, parameters), *message_sizes(study, parameters))
 
 
 def _look(study: Study, source: Source) -> Look:
@@ -174,7 +179,6 @@ def _demand_fit(study: Study, look: Look) -> tuple[str, ...]:
                 f"one model cannot fit both hospital {first!r}, of {_in_words(look.cases[first])}, and hospital "
                 f"{site!r}, of {_in_words(look.cases[site])}."
             )
-    remarks += message_sizes(study, sum(map(prod, forms[first].values())))
     return tuple(dict.fromkeys(remarks))
 
 

@@ -25,13 +25,18 @@ MB = 1e6
 
 
 def message_sizes(study: Study, parameters: int) -> tuple[str, ...]:
-    """Sentences; () where every message is small. parameters: of the model that is exchanged."""
+    """Sentences; () where every message is small. parameters: of the model that is exchanged.
+
+    What a compressed update takes is not said; it is less than its order.
+    """
     strategy = cast(Strategy, STRATEGIES.build(study.strategy))
     vectors = strategy.work().vectors
     order = 4 * parameters * (vectors + bool(study.defence.votes))
     if MOST_GROWTH * order < LONG_FROM:
         return ()
-    answer = max(_bytes_a_number(cast(Aggregation, AGGREGATIONS.build(study.aggregation))) * parameters * vectors, 0)
+    aggregation = cast(Aggregation, AGGREGATIONS.build(study.aggregation))
+    a_number = 0.0 if study.federation.compression is not None else _bytes_a_number(aggregation)
+    answer = a_number * parameters * vectors
     largest = max(order, int(answer))
     if largest < LONG_FROM:
         return ()

@@ -88,18 +88,19 @@ class Reading:
         return {site: one for site, one in sorted(self.as_they_come(leg, requests)) if one is not None}
 
     def as_they_come(self, leg: str, requests: Mapping[SiteId, Payload]) -> Iterator[tuple[SiteId, Payload | None]]:
-        """One by one, None of a hospital that is dropped."""
+        """As `ask`, each reply read when it comes."""
         for site, reply in as_they_come(self.exchange, leg, requests):
-            yield site, reply if reply is None or leg != "round" else self._used(site, reply)
-
-    def _used(self, site: SiteId, reply: Payload) -> Payload | None:
-        if site not in self.contributing:
-            return reply
-        try:
-            return guarded(partial(in_full, reply, self.form, self.length))
-        except WireError as error:
-            self.exchange.drop(site, "round", str(error))
-            return None
+            if reply is None or leg != "round" or site not in self.contributing:
+                yield site, reply
+                continue
+            try:
+                found: Payload | None = guarded(partial(in_full, reply, self.form, self.length))
+            except WireError as error:
+                self.exchange.drop(site, leg, str(error))
+                found = None
+            del reply  # else it would be held while the next one is read
+            yield site, found
+            del found
 
     def drop(self, site: SiteId, leg: str, reason: str) -> None:
         """As an Exchange does."""
