@@ -40,6 +40,7 @@ from common.privacy.study_facts import mechanism_of
 from common.seeding import generator
 from common.study.catalogue import AGGREGATIONS, SOURCES
 from common.study.fine_tuning import FINE_TUNED
+from common.study.held_out import tells_labels
 from common.study.program import this_program
 from common.study.schedule import final_round
 from common.sums.aggregation import Aggregation, Local
@@ -87,7 +88,8 @@ class Kept:
 def hello(hospital: Hospital, request: Payload, kept: Kept) -> Payload:
     """Who I am, what I run and what I hold: counts, labels, the shape of my cases. No case, no name of a patient.
 
-    Where privacy is promised, labels are left out: their counts would be exact. Where the study expects numbers of
+    Where privacy is promised, labels are left out: their counts would be exact. So they are where hospitals are too
+    small to be divided. Where the study expects numbers of
     patients, no counts are told at all.
     """
     private = hospital.study.privacy is not None
@@ -98,7 +100,8 @@ def hello(hospital: Hospital, request: Payload, kept: Kept) -> Payload:
     numbers["quarantined"] = len(train.quarantined) if told else 0
     numbers["shape"] = list(shown_shape(hospital.task, train.shape).inputs)
     counted = [train] if hospital.study.rounds else list(hospital.splits.values())
-    numbers["labels"] = _label_counts(counted) if not private else [0] * len(train.classes)
+    says = tells_labels(hospital.study.split, private)
+    numbers["labels"] = _label_counts(counted) if says else [0] * len(train.classes)
     words: dict[str, Word] = {"site": hospital.site, "classes": list(train.classes)}
     program = this_program()
     words |= {COLUMNS: _columns_digest(hospital), PROGRAM: program.digest, PROGRAM_VERSIONS: program.words}

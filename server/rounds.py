@@ -50,7 +50,7 @@ from server.progress import RoundStarted
 from server.public_numbers import training_sizes
 from server.server_half import own_state
 from server.server_privacy import PrivateTerms
-from server.small_hospitals import told_alone
+from server.small_hospitals import told_alone, told_together
 from server.strategy import Contributions, State, Strategy, in_round
 from server.told_statistics import no_training_told, training_told, under, values
 from server.traffic import TO_HOSPITAL, TO_SERVER
@@ -184,10 +184,14 @@ class Rounds:
             "selected": list(cohort.sites),
             "contributed": list(collected.sites),
             "dropped": [{"site": d.site, "leg": d.leg, "reason": d.reason} for d in dropped],
-            **(training_told(collected) if self.terms is None else no_training_told(collected)),
+            **(self._training_told(collected) if self.terms is None else no_training_told(collected)),
             "range": {"factor": ranged.factor, "clipped": ranged.clipped, "repeats": ranged.repeats},
             "site_seconds": self._seconds(collected),
         }
+
+    def _training_told(self, collected: Collected) -> dict[str, Any]:
+        at = (self.study, self.members, "train", collected.sites)
+        return training_told(collected, told_alone(*at), told_together(*at))
 
     def _lacking(self, cohort: Cohort) -> list[Dropped]:
         """Those of a round that could not be asked, since they take no part in this run."""
@@ -241,7 +245,7 @@ class Rounds:
             sites = {}
         else:
             sites = self._usable(collected.replies, split)
-            parts = [*sites.values()]
+            parts = [*sites.values()] if self._told_together(sites, split) else []
         told = self._told_alone(sites, split)
         beside = details(self.study, merge(parts), self._is_single("test" if split == FINE_TUNED else split))
         return {"sites": told, "pooled": self._shown(merge(parts)), **beside}
@@ -276,12 +280,15 @@ class Rounds:
         sites = self._usable(replies, split)
         return {
             "sites": self._told_alone(sites, split),
-            "pooled": self._shown(merge(sites.values())),
+            "pooled": self._shown(merge(sites.values())) if self._told_together(sites, split) else {},
         }
+
+    def _told_together(self, sites: Mapping[SiteId, Statistics], split: str) -> bool:
+        return told_together(self.study, self.members, split, sites)
 
     def _told_alone(self, sites: Mapping[SiteId, Statistics], split: str) -> dict[SiteId, dict[str, float | None]]:
         """Of each hospital that is large enough for a score of its own."""
-        alone = told_alone(self.study, self.members, split)
+        alone = told_alone(self.study, self.members, split, sites)
         return {site: self._shown(scores) for site, scores in sites.items() if site in alone}
 
     def _usable(self, replies: Mapping[SiteId, Payload], split: str) -> dict[SiteId, dict[str, Mean]]:

@@ -20,7 +20,7 @@ from common.learning.parameters import Layout, digest, read
 from common.learning.score_names import statistic_names
 from common.metrics.roc import with_areas
 from common.study.catalogue import AGGREGATIONS, STRATEGIES
-from common.study.held_out import WITHOUT_TEST
+from common.study.held_out import LEAST_SCORED, WITHOUT_TEST
 from common.study.schedule import final_splits
 from common.study.study import Study
 from common.sums.abilities import readers_of
@@ -435,4 +435,6 @@ def _why_nothing_was_opened(rounds: Rounds) -> str:
     held = sum(one.cases["validation"] + one.cases["test"] for one in rounds.members.values())
     if counts_are_told(rounds.study) and not held:
         return f"no hospital has a patient for a test: {WITHOUT_TEST}".rstrip(".")
+    if rounds.study.split.is_by_hospital:
+        return f"no score is told of fewer than {LEAST_SCORED} hospitals, and no more of one part answered"
     return "no score came back that could be used"

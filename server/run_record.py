@@ -13,6 +13,7 @@ from flwr.serverapp import Grid
 from common import __version__
 from common.data.cases import SiteId
 from common.data.skew import label_divergence, size_gini
+from common.study.held_out import tells_labels
 from common.study.program import this_program
 from common.study.study import Study
 from common.study.training_words import told_beside
@@ -60,7 +61,7 @@ def first_words(study: Study, name: str, grid: Grid, hospitals: int, sites: Sequ
 def roster_table(study: Study, members: Mapping[SiteId, Member]) -> dict[str, Any]:
     """`roster.json`: who takes part, and with what, as far as the study has it told."""
     first = next(iter(members.values()))
-    told = study.privacy is None
+    told = tells_labels(study.split, study.privacy is not None)
     labels = {site: dict(zip(m.classes, m.labels, strict=True)) for site, m in members.items()}
     counted = counts_are_told(study)
     sizes = training_sizes(study, members)
@@ -83,7 +84,7 @@ def roster_table(study: Study, members: Mapping[SiteId, Member]) -> dict[str, An
 
 
 def _described(member: Member, told: bool, counted: bool) -> dict[str, Any]:
-    """told: whether it said how many cases of each label it holds, which no private study asks. counted: whether it
+    """told: whether it said how many cases of each label it holds (`tells_labels`). counted: whether it
     said how many cases it holds, which a study that expects numbers of patients does not ask.
     """
     total = sum(member.labels) or 1

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
+from common.data.names import SiteId
 from common.metrics.roc import with_areas
 from common.sums.exchange import Collected
 from common.sums.mean import Mean, Statistics
 
 
-def training_told(collected: Collected) -> dict[str, Any]:
-    """Weights and training scores by hospital, or, where only sums are revealed, of all together."""
+def training_told(collected: Collected, alone: Collection[SiteId], together: bool) -> dict[str, Any]:
+    """Weights and training scores by hospital, or, where only sums are revealed, of all together.
+
+    alone: hospitals whose own scores are told. together: whether those of all are, where some are not told alone.
+    """
     if collected.each is not None or collected.total is None:
         each = collected.each or {}
-        return {
-            "weights": {site: update.weight for site, update in each.items()},
-            "training": {site: values(update.statistics) for site, update in each.items()},
-        }
+        told = {site: values(update.statistics) for site, update in each.items() if site in alone}
+        found = {"weights": {site: update.weight for site, update in each.items()}, "training": told}
+        if collected.total is None or len(told) == len(each) or not together:
+            return found
+        return {**found, "training_of_all": values(collected.total.statistics)}
     total = collected.total
     return {
         "weights": {},

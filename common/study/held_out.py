@@ -52,6 +52,11 @@ def _parts(split: Split, seed: int, sites: tuple[SiteId, ...]) -> dict[SiteId, s
     return dict(zip(ranked, [*names, *[TRAIN] * max(len(ranked) - len(names), 0)], strict=False))
 
 
+def tells_labels(split: Split, is_private: bool) -> bool:
+    """Whether hospitals say how many cases of each label they hold: of one patient that is what the patient has."""
+    return not is_private and not split.is_by_hospital
+
+
 def demand_trainers(split: Split, hospitals: int, trainers: int) -> None:
     """Raise StudyError where nobody is left to train."""
     if split.is_by_hospital and hospitals and not trainers:

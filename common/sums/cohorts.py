@@ -22,7 +22,7 @@ from common.privacy.noise_coverage import covers
 from common.seeding import entropy
 from common.study.catalogue import AGGREGATIONS, MECHANISMS
 from common.study.federation import Federation
-from common.study.held_out import TEST, TRAIN, VALIDATION, demand_trainers, sites_in
+from common.study.held_out import LEAST_SCORED, TEST, TRAIN, VALIDATION, demand_trainers, sites_in
 from common.study.schedule import final_round
 from common.study.study import Study
 from common.sums.abilities import colluding_of
@@ -40,7 +40,8 @@ class Cohorts:
 
     evaluates: the share of hospitals that score; final_round: the number that scoring the last model goes by. trains,
     scored, between: those that train, that score the last model, and that score between rounds; all of them, unless
-    hospitals are held out (`common.study.held_out`). scored_groups: of those that score.
+    hospitals are held out (`common.study.held_out`). parts: of those that score, validation and test apart where
+    hospitals are held out, for each part's scores are its own sum; scored_groups: the groups of every part.
     """
 
     roster: tuple[SiteId, ...]
@@ -54,7 +55,8 @@ class Cohorts:
     trains: tuple[SiteId, ...]
     scored: tuple[SiteId, ...]
     between: tuple[SiteId, ...]
-    scored_groups: Groups = ()
+    parts: tuple[tuple[SiteId, ...], ...]
+    scored_groups: tuple[Groups, ...] = ()
     evaluates: float = 1.0
     final_round: int = 0
 
@@ -70,6 +72,7 @@ class Cohorts:
         is_grouped = reveals(study) == "sum" and study.federation.groups == "whole"
         grouped = _grouped(study, sites, least) if is_grouped else ()
         apart = is_grouped and study.split.is_by_hospital
+        parts = tuple(filter(None, map(held, (VALIDATION, TEST)))) if study.split.is_by_hospital else (scored,)
         covered = is_covered_by_noise(study)
         found = cls(
             sites,
@@ -83,7 +86,8 @@ class Cohorts:
             trains,
             scored,
             held(study.federation.evaluate_split),
-            _grouped(study, scored, LEAST_IN_SUM) if apart and scored else grouped,
+            parts,
+            tuple(_grouped(study, part, LEAST_IN_SUM) for part in parts) if apart else (grouped,) * bool(grouped),
             study.federation.evaluate_fraction,
             final_round(study),
         )
@@ -102,6 +106,22 @@ class Cohorts:
                 f"federation.evaluate_fraction = {share:g} of {many} hospitals are {scoring}, and a sum of "
                 f"scores is of {least} or more (federation.least_in_sum): raise it."
             )
+        if study.split.is_by_hospital:
+            self._demand_parts(study)
+
+    def _demand_parts(self, study: Study) -> None:
+        """Each part's scores are told by themselves: of one or two hospitals they would be one patient's."""
+        if reveals(study) == "sum" and not self.scored_groups and self.scored:
+            raise StudyError(
+                "federation.groups = 'off' lets sums of any hospitals be opened, and with split.unit = 'hospital' "
+                "the score in one may be a single patient's: leave federation.groups out."
+            )
+        for part in (*self.parts, self.between):
+            if part and how_many(len(part), self.evaluates) < LEAST_SCORED and not self.scored_groups:
+                raise StudyError(
+                    f"federation.evaluate_fraction = {self.evaluates:g} of {len(part)} hospitals that are scored "
+                    f"together are fewer than {LEAST_SCORED}, whose score would be single patients': raise it."
+                )
 
     def of_round(self, number: int) -> Cohort:
         """Those of round `number`; after the last, everybody, to evaluate. Raises TooFewHospitalsError of none."""
@@ -116,10 +136,12 @@ class Cohorts:
             return Cohort(self.roster, min(self.least, len(self.roster)), self.final_groups)
         least = min(self._least_scored, len(self.scored))
         if self.evaluates == 1 or not self.scored:
-            return Cohort(self.scored, least, self.scored_groups)
-        if self.scored_groups:
-            return _of_groups(self.scored_groups, self.evaluates, self.seed, number, least)
-        return Cohort(self.scoring(number), least, ())
+            return Cohort(self.scored, least, tuple(sorted(group for part in self.scored_groups for group in part)))
+        if not self.scored_groups:
+            return Cohort(self.scoring(number), least, ())
+        drawn = [_of_groups(part, self.evaluates, self.seed, number, least) for part in self.scored_groups]
+        sites = tuple(sorted(site for one in drawn for site in one.sites))
+        return Cohort(sites, least, tuple(group for one in drawn for group in one.groups))
 
     @property
     def _least_scored(self) -> int:
@@ -128,8 +150,9 @@ class Cohorts:
 
     def scoring(self, number: int) -> tuple[SiteId, ...]:
         """Those that score in a round, where each is asked alone; whoever trains in it, besides."""
-        among = self.between if number <= self.rounds else self.scored
-        return select(among, self.evaluates, self.seed, number) if among else ()
+        parts = (self.between,) if number <= self.rounds else self.parts
+        drawn = (select(part, self.evaluates, self.seed, number) for part in parts if part)
+        return tuple(sorted(site for part in drawn for site in part))
 
     @property
     def smallest(self) -> int:

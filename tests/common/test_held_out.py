@@ -71,6 +71,30 @@ def test_scores_of_sums_are_opened_of_groups_of_three_and_more() -> None:
     assert {site for group in last.groups for site in group} == set(last.sites)
 
 
+def test_scores_of_each_part_are_opened_of_groups_of_that_part_alone() -> None:
+    """A group of one test hospital and two for validation would open the former's test score alone."""
+    for seed in range(5):
+        own = study(BY_HOSPITAL, "split.validation=0.2", "federation.evaluate_fraction=0.34", f"seed={seed}")
+        cohorts = Cohorts.of(own, sites(24))
+        last = cohorts.of_round(cohorts.final_round)
+        for part in ("validation", "test"):
+            held = {site for site in sites(24) if part_of(own.split, seed, sites(24), site) == part}
+            assert len(held & set(last.sites)) >= 3
+            assert all(held.isdisjoint(group) or held.issuperset(group) for group in last.groups)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "match"),
+    [
+        (["aggregation=plain", "federation.evaluate_fraction=0.3"], "0.3 of 6 hospitals .* fewer than 3"),
+        (["federation.groups=off"], "a single patient's"),
+    ],
+)
+def test_scores_that_could_be_of_one_or_two_hospitals_are_refused(overrides: list[str], match: str) -> None:
+    with pytest.raises(StudyError, match=match):
+        Cohorts.of(study(BY_HOSPITAL, *overrides), sites(24))
+
+
 @pytest.mark.parametrize(
     ("overrides", "match"),
     [

@@ -14,12 +14,16 @@ from common.learning.parameters import write
 from common.study.held_out import part_of
 from common.study.study import Study, parse
 from common.sums.cohorts import Cohorts
+from common.sums.exchange import Payload
+from common.sums.mean import Mean
+from common.wire.decoding import statistics_to_numbers
 from experiments.engines._quiet import run_quietly
 from experiments.first_look import first_look
 from experiments.study_view import study_facts
 from experiments.traffic_ahead import Ahead, ahead
 from server.checkpoint import load
 from server.members import Member
+from server.rounds import Rounds
 from server.run import Conductor
 from server.small_hospitals import told_alone
 
@@ -74,6 +78,10 @@ def test_hospitals_of_one_patient_are_scored_together_and_none_alone(
         assert all("accuracy" in one["pooled"] and not any(one["sites"].values()) for one in between)
     else:
         assert between == [None, None]
+    if aggregation == "plain":
+        assert all(one["training"] == {} and one["training_of_all"]["loss"] > 0 for one in outcome.rounds)
+    roster = json.loads((tmp_path / "roster.json").read_text())
+    assert roster["class_counts"] == [] and not any(one["labels"] for one in roster["sites"])
     assert not any(one["dropped"] for one in outcome.rounds)
     words = "held out and never trained on" if aggregation == "plain" else "added up with the updates"
     assert words in (tmp_path / "report.html").read_text("utf-8")
@@ -110,20 +118,36 @@ def member(site: str, persons: int) -> Member:
     [
         ([9, 9, 9], "abc"),
         ([1, 1, 1, 1, 1, 9], "f"),
-        ([1, 9, 20, 30], "cd"),
-        ([4, 1, 20], "c"),
+        ([1, 9, 20, 30], "d"),
+        ([4, 1, 20], ""),
         ([1, 1, 1], ""),
         ([0, 7, 8], "bc"),
     ],
 )
-def test_the_rest_of_a_score_that_is_told_is_nobody_or_five_persons(
+def test_the_rest_of_a_score_that_is_told_is_nobody_or_five_persons_in_three_hospitals(
     folder: Path, persons: list[int], alone: str
 ) -> None:
     members = {site: member(site, many) for site, many in zip("abcdef", persons, strict=False)}
-    found = told_alone(study(folder, BY_HOSPITAL), members, "test")
+    found = told_alone(study(folder, BY_HOSPITAL), members, "test", members)
     assert "".join(sorted(found)) == alone
-    rest = sum(many for site, many in zip("abcdef", persons, strict=False) if site not in found)
-    assert rest == 0 or rest >= min(5, sum(persons))
+    rest = [many for site, many in zip("abcdef", persons, strict=False) if site not in found and many]
+    assert not rest or (sum(rest) >= min(5, sum(persons)) and len(rest) >= 3)
+
+
+@pytest.mark.parametrize(
+    ("answered", "told"), [("abc", True), ("ab", False), ("c", False), ("bde", True), ("de", True)]
+)
+def test_of_one_or_two_hospitals_of_one_patient_no_score_is_told_though_others_were_lost(
+    folder: Path, answered: str, told: bool
+) -> None:
+    members = {site: member(site, 9 if site in "de" else 1) for site in "abcde"}
+    replies = {
+        site: Payload(numbers=statistics_to_numbers("test", {"accuracy": Mean.of([1.0])})) for site in answered
+    }
+    rounds = Rounds(study(folder, BY_HOSPITAL), None, None, members, None, None)  # type: ignore[arg-type]
+    found = rounds.scores(replies, "test")
+    assert found["pooled"] == ({"accuracy": 1.0} if told else {})
+    assert set(found["sites"]) == (set("de") if answered == "de" else set())
 
 
 def moved(run: Path) -> tuple[int, int]:
