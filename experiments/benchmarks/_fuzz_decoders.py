@@ -29,6 +29,7 @@ from common.sums.aggregations.secagg import SecureAggregation
 from common.sums.exchange import Number, Payload, Word
 from common.sums.mean import Mean, excessive, merge
 from common.wire.decoding import statistics_from_numbers, statistics_to_numbers
+from common.wire.long_form import Buffer
 from common.wire.message_bytes import from_bytes, identify, to_bytes
 from common.wire.records import from_records, to_records
 from common.wire.train_requests import Order, from_payload, to_payload
@@ -97,7 +98,7 @@ def _read_reply(data: bytes) -> bool:
 class _Says:
     data: bytes
 
-    def send(self, node_id: int, request: bytes) -> Poll:
+    def send(self, node_id: int, request: Sequence[Buffer]) -> Poll:
         return lambda: self.data
 
 
