@@ -7,7 +7,7 @@ hospital that compared groups by telephone take part with a key that another hos
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from random import Random
@@ -36,6 +36,7 @@ from common.files.json_files import write_json
 from common.study.study import Study, parse
 from common.sums.exchange import Payload
 from common.sums.identity import read_key
+from common.wire.long_form import Buffer
 from common.wire.message_bytes import from_bytes, identify, to_bytes
 from common.wire.records import from_records, to_records
 from common.wire.train_requests import LEGS, PROTOCOL_LEG
@@ -106,14 +107,15 @@ class Way:
     tamper: Tamper = lambda site, payload: payload
     asked: list[tuple[str, str]] = field(default_factory=list)
 
-    def send(self, node_id: int, request: bytes) -> Poll:
+    def send(self, node_id: int, request: Sequence[Buffer]) -> Poll:
         receiver = self.nodes[node_id]
-        message, site = from_bytes(request), str(receiver.config["site"])
+        whole = b"".join(request)
+        message, site = from_bytes(whole), str(receiver.config["site"])
         self.asked.append((site, message.metadata.message_type))
         if message.metadata.message_type == LEGS["members"]:
             message.content = to_records(self.tamper(site, from_records(message.content, LIMIT, LIMIT)))
-            request = to_bytes(message)
-        return lambda: receiver.answer(request)
+            whole = to_bytes(message)
+        return lambda: receiver.answer(whole)
 
 
 def conduct(place: Path, study: Study, tamper: Tamper = lambda site, payload: payload) -> tuple[Conductor, Way]:

@@ -6,7 +6,7 @@ import os
 import struct
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -27,6 +27,7 @@ from common.sums.exchange import Payload
 from common.sums.mean import LARGEST_UNITS, Mean
 from common.sums.update import Update
 from common.wire import flower_inside
+from common.wire.long_form import Buffer
 from common.wire.message_bytes import from_bytes, identify, to_bytes
 from common.wire.records import to_records
 from experiments.engines._local_grid import LocalGrid, Poll, new_run
@@ -167,7 +168,7 @@ class Says:
 
     data: bytes
 
-    def send(self, node_id: int, request: bytes) -> Poll:
+    def send(self, node_id: int, request: Sequence[Buffer]) -> Poll:
         return lambda: self.data
 
 
