@@ -9,10 +9,12 @@ from time import perf_counter
 from typing import cast
 
 import numpy as np
+from numpy.typing import NDArray
 from torch import nn
 
 from client.approval import approve, approve_alone
 from client.bounded_update import bounded
+from client.compressed_updates import compressed, refuse_cut, written
 from client.evaluation import evaluate
 from client.fine_tuning import fine_tuned
 from client.hospital import Hospital
@@ -67,6 +69,7 @@ class Kept:
     answer says beside its update, filled while it is made. keep_tuned: the hospital's fine-tuned model, with its
     scores before and after. keep_own: keeps, in simulation alone, what the hospital's own model scores on each of its
     patients. tell_groups: writes down by which groups of persons a model's scores are told, or refuses others.
+    packed: the update as it travels, where the study compresses what is read singly, filled while it is made.
     """
 
     vectors: Memory
@@ -78,6 +81,7 @@ class Kept:
     keep_tuned: Callable[[Task, nn.Module, Mapping[str, Mean], Mapping[str, Mean]], None] = lambda *_: None
     keep_own: Callable[[OwnScores], None] = lambda scores: None
     tell_groups: Callable[[Vector], None] = lambda parameters: None
+    packed: MutableMapping[str, NDArray[np.uint8]] = field(default_factory=dict)
 
 
 def hello(hospital: Hospital, request: Payload, kept: Kept) -> Payload:
@@ -138,9 +142,10 @@ def round_(hospital: Hospital, request: Payload, kept: Kept, half: Half | None =
     if hospital.study.privacy is None:
         seconds["training"] = perf_counter() - begin
     if aggregation.reveals == "sum":
+        refuse_cut(update, hospital)
         protected = aggregation.protect(_with_all_statistics(update, scores, seconds), request, kept.local())
         return replace(protected, numbers={**protected.numbers, **kept.said})
-    protected = aggregation.protect(update, request, kept.local())
+    protected = written(hospital, order, aggregation.protect(update, request, kept.local()), kept.packed)
     return replace(protected, numbers={**protected.numbers, **_numbers(scores, seconds), **kept.said})
 
 
@@ -174,7 +179,7 @@ def _trained(hospital: Hospital, order: Order, kept: Kept, vote: Choice | None) 
         if vote != "worse" or order.work is None:
             raise
         zeros = tuple(np.zeros_like(order.parameters) for _ in range(order.work.vectors))
-        return Update(zeros, float(len(hospital.train)))
+        return compressed(Update(zeros, float(len(hospital.train))), hospital, order, kept.vectors, kept.packed)
 
 
 def _demand_somebody(hospital: Hospital) -> None:
@@ -307,7 +312,7 @@ def update_of(hospital: Hospital, order: Order, kept: Kept) -> Update:
     _load(hospital, order, kept.vectors)
     update = bounded(_update(hospital, order, kept), hospital.study.defence.update_norm)
     keep_own(hospital.network, kept.vectors)
-    return update
+    return compressed(update, hospital, order, kept.vectors, kept.packed)
 
 
 def _load(hospital: Hospital, order: Order, memory: Mapping[str, Vector]) -> None:

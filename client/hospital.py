@@ -31,8 +31,10 @@ from common.learning.parameters import new_network
 from common.learning.task import Task
 from common.seeding import generator
 from common.study.catalogue import PARTITIONS, SOURCES
+from common.study.held_out import part_of
 from common.study.options import Entry
-from common.study.study import Split, Study, parse_json
+from common.study.split_settings import Split
+from common.study.study import Study, parse_json
 from common.sums.cohorts import Cohorts
 
 CASES_LOOKED_AT = 64
@@ -182,7 +184,8 @@ def _opened(
     table = json.loads(study.json)
     digest, persons = sha256(study_json.encode()).hexdigest(), Whose(key_of(table), name, is_own, folder, withdrawn)
     called = Called.of(study, digest) if pool.says_consent(persons) else None
-    splits = _splits(persons, json.dumps(table["split"], sort_keys=True), called, places)
+    part = _part(study, name)
+    splits = _splits(persons, json.dumps(table["split"], sort_keys=True), called, places, part)
     labelled, unlabelled = divided(splits["train"], study, name, places)
     splits = {**splits, "train": labelled}
     if study.training.bootstrap is not None:
@@ -235,8 +238,17 @@ def _numbered(study: Study, index: int | None, is_own: bool) -> SiteId:
     return names[index]
 
 
+def _part(study: Study, name: SiteId) -> str | None:
+    """The part that all of the hospital's cases are in, where the study divides hospitals."""
+    if not study.split.is_by_hospital:
+        return None
+    return part_of(study.split, study.seed, study.federation.names or site_names(study), name)
+
+
 @lru_cache(maxsize=HOSPITALS_KEPT_WARM)
-def _splits(whose: Whose, split_json: str, called: Called | None, places: Places | None) -> Mapping[str, Cases]:
+def _splits(
+    whose: Whose, split_json: str, called: Called | None, places: Places | None, part: str | None
+) -> Mapping[str, Cases]:
     """Kept for studies that differ only in training: in one process they share the cases."""
     shares = Split(**json.loads(split_json))
-    return split(pool.own_cases(whose, called), shares, json.loads(whose.key)["seed"], places)
+    return split(pool.own_cases(whose, called), shares, json.loads(whose.key)["seed"], places, part)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common.data.cases import Cases
-from common.study.study import Split
+from common.study.split_settings import Split
 from common.wire.train_requests import SPLITS
 
 DIGESTED_VALUES = 4096
@@ -28,7 +28,9 @@ class Places(Protocol):
         ...
 
 
-def split(cases: Cases, shares: Split, seed: int, places: Places | None = None) -> Mapping[str, Cases]:
+def split(
+    cases: Cases, shares: Split, seed: int, places: Places | None = None, part: str | None = None
+) -> Mapping[str, Cases]:
     """The cases of "train", "validation" and "test"; no patient is in two of them.
 
     Every patient has a number in [0, 1) by SHA-256 of (seed, patient). With `shares.assignment` "independent" that
@@ -39,8 +41,11 @@ def split(cases: Cases, shares: Split, seed: int, places: Places | None = None) 
     Where the data set prescribes a split it is kept, and only what it does not name (validation, most often) is cut
     from its training patients.
 
-    places: of a run that goes on with data that changed; whoever has a place there keeps it.
+    places: of a run that goes on with data that changed; whoever has a place there keeps it. part: the one that all
+    of them are in, whatever else would place them (`common.study.held_out`).
     """
+    if part is not None:
+        return {name: cases if name == part else cases.take(np.array([], np.int64)) for name in SPLITS}
     given = _given(cases)
     free = [patient for patient in _ranked(np.unique(cases.patients), seed) if given.get(patient, "train") == "train"]
     if shares.assignment == "independent":

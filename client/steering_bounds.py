@@ -18,6 +18,9 @@ must be finite.
 those of others, and at most as many cases as can be counted in a sum at all. Where every hospital weighs 1, it is 1.
 
 *Range factor.* Of a short list; 1 where noise is computed for the study's own range.
+
+*Step.* None but the grid of a mechanism's noise; where the study compresses to whole numbers, the one that follows
+from the range and the scale, in the order and in what is added up alike.
 """
 
 from __future__ import annotations
@@ -25,6 +28,7 @@ from __future__ import annotations
 import numpy as np
 
 from client.hospital import Hospital
+from common.compression.whole_steps import step_of
 from common.errors import WireError
 from common.privacy.abilities import abilities, can, grid_of, may_be_asked_again, weighs_alike
 from common.privacy.mechanism import Mechanism
@@ -54,9 +58,16 @@ def refuse_steering(hospital: Hospital, order: Order, request: Payload) -> None:
     _refuse_other_clip_norm(order, mechanism)
     codec = codec_of(AGGREGATIONS.build(hospital.study.aggregation))
     if codec is None:
+        _refuse_other_compression(order.step, 0.0)
         return
     agreement = read_agreement(request)
-    _refuse_other_step(agreement, mechanism)
+    bits = None if (compression := hospital.study.federation.compression) is None else compression.sum_bits
+    if bits is None:
+        _refuse_other_compression(order.step, 0.0)
+        _refuse_other_step(agreement, mechanism)
+    else:
+        for came in (order.step, agreement.step or 0.0):
+            _refuse_other_compression(came, step_of(codec.largest_value, agreement.reach, bits))
     _refuse_other_range(agreement, mechanism)
     _refuse_other_scale(agreement, mechanism, len(hospital.train))
     if order.control is not None:
@@ -87,6 +98,11 @@ def _refuse_other_step(agreement: Agreement, mechanism: Mechanism | None) -> Non
     due = None if mechanism is None else grid_of(mechanism)
     if agreement.step != due:
         raise WireError(f"values of this study lie on a step of {due}; one of {agreement.step} came.")
+
+
+def _refuse_other_compression(came: float, due: float) -> None:
+    if came != due:
+        raise WireError(f"compressed values of this study lie on a step of {due:g}; one of {came:g} came.")
 
 
 def _refuse_other_range(agreement: Agreement, mechanism: Mechanism | None) -> None:

@@ -19,16 +19,19 @@ from client.hospital import site_names
 from client.pool import divided, key_of, numbered_names
 from client.source import Source, Streaming
 from client.source_abilities import streaming
+from client.splitting import split
 from common.data.cases import Batch, Cases, Quarantined, SiteId
 from common.errors import SourceError, StudyError, WardroundError, first_line
 from common.learning.abilities import can, couples, shown_shape
 from common.learning.losses import augmented, case_losses, follow, groups_of
-from common.learning.parameters import trainable
+from common.learning.parameters import Layout, trainable
 from common.learning.start import first_network
 from common.learning.task import Task
 from common.seeding import generator
 from common.study.catalogue import SOURCES, TASKS
+from common.study.held_out import WITHOUT_TEST
 from common.study.study import Study
+from experiments.traffic_ahead import traffic_facts
 
 WHOLE_VALUES = 1 << 18
 """Numbers in inputs after which no further hospital is read, of a source that can only be read whole."""
@@ -43,7 +46,7 @@ MOST_FILLED = 0.5
 class Look:
     """What was seen: the first cases of some hospitals, why others have none, and who was not looked at.
 
-    broken: whether there was data that could not be used.
+    broken: whether there was data that could not be used. parameters: of the network for them, as it is sent.
     """
 
     cases: dict[SiteId, Cases] = field(default_factory=dict)
@@ -51,6 +54,7 @@ class Look:
     broken: bool = False
     unseen: list[SiteId] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
+    parameters: int = 0
 
 
 def first_look(study: Study) -> tuple[str, ...]:
@@ -71,7 +75,7 @@ def first_look(study: Study) -> tuple[str, ...]:
     if not look.cases:
         return tuple(look.remarks)
     remarks = _demand_fit(study, look)
-    return (_seen(look), *look.remarks, *remarks)
+    return (_seen(look), *look.remarks, *remarks, *_scored(study, look), *traffic_facts(study, look.parameters))
 
 
 def _look(study: Study, source: Source) -> Look:
@@ -161,7 +165,7 @@ def _demand_fit(study: Study, look: Look) -> tuple[str, ...]:
     for site, cases in look.cases.items():
         _demand_classes(site, cases)
         remarks += _filled(task, site, cases)
-        forms[site] = _learns(study, task, site, cases)
+        forms[site], look.parameters = _learns(study, task, site, cases)
     first = next(iter(forms))
     for site, form in forms.items():
         if form != forms[first] or look.cases[site].classes != look.cases[first].classes:
@@ -170,6 +174,16 @@ def _demand_fit(study: Study, look: Look) -> tuple[str, ...]:
                 f"{site!r}, of {_in_words(look.cases[site])}."
             )
     return tuple(dict.fromkeys(remarks))
+
+
+def _scored(study: Study, look: Look) -> tuple[str, ...]:
+    """Where no hospital that was looked at, whole, has a patient to spare for what the study scores."""
+    wanted = study.split.test > 0 and study.rounds > 0 and not study.split.is_by_hospital
+    if not wanted or streaming(cast(Source, SOURCES.build(study.source))) is not None:
+        return ()
+    if any(len(split(cases, study.split, study.seed)["test"]) for cases in look.cases.values()):
+        return ()
+    return (f"No hospital that was looked at has a patient for a test: {WITHOUT_TEST}",)
 
 
 def _demand_classes(site: SiteId, cases: Cases) -> None:
@@ -200,8 +214,8 @@ def _filled(task: Task, site: SiteId, cases: Cases) -> Iterator[str]:
     yield f"{said[0].upper()}{said[1:]}: what is missing is filled in."
 
 
-def _learns(study: Study, task: Task, site: SiteId, cases: Cases) -> Mapping[str, tuple[int, ...]]:
-    """Shapes of the parameters of a network for these cases, once it had a loss for the first."""
+def _learns(study: Study, task: Task, site: SiteId, cases: Cases) -> tuple[Mapping[str, tuple[int, ...]], int]:
+    """Shapes of the parameters of a network for these cases, once it had a loss for the first, and their number."""
     batch = cases.batch(slice(0, 1))
     try:
         network = first_network(study, task, shown_shape(task, cases.shape))
@@ -222,7 +236,7 @@ def _learns(study: Study, task: Task, site: SiteId, cases: Cases) -> Mapping[str
             f"{type(error).__name__}: {line}"
         ) from error
     _demand_loss(study, site, batch, loss)
-    return {name: tuple(parameter.shape) for name, parameter in trainable(network)}
+    return {name: tuple(parameter.shape) for name, parameter in trainable(network)}, Layout.of(network).length
 
 
 def _demand_alone(study: Study, task: Task, network: nn.Module, cases: Cases) -> None:

@@ -192,9 +192,10 @@ def _introduced(reply: Heard, study: Study, run: str) -> Member:
     if study.federation.programs and known.program not in study.federation.programs:
         runs = f"program {known.program[:DIGITS_SHOWN]}" if known.program else "a program of which it says nothing"
         raise WireError(f"{known.site} runs {runs}, which the study does not list (federation.programs).")
-    if counts_are_told(study) and study.rounds and known.cases["train"] == 0:
+    all_train = study.rounds and not study.split.is_by_hospital
+    if counts_are_told(study) and all_train and known.cases["train"] == 0:
         raise WireError(f"{known.site} has no training cases.")
-    if not study.rounds and not any(known.cases.values()):
+    if not all_train and counts_are_told(study) and not any(known.cases.values()):
         raise WireError(f"{known.site} has no cases.")
     return known
 

@@ -28,6 +28,7 @@ from common.wire.boundary import guarded
 from common.wire.decoding import statistics_from_numbers
 from common.wire.train_requests import Order, to_payload
 from server.checkpoint import Checkpoint, Fallback
+from server.compressed_rounds import collect_compressed, hospitals_keep_state
 from server.defence import (
     TakenBack,
     keep_bounded,
@@ -49,6 +50,7 @@ from server.progress import RoundStarted
 from server.public_numbers import training_sizes
 from server.server_half import own_state
 from server.server_privacy import PrivateTerms
+from server.small_hospitals import told_alone
 from server.strategy import Contributions, State, Strategy, in_round
 from server.told_statistics import no_training_told, training_told, under, values
 from server.traffic import TO_HOSPITAL, TO_SERVER
@@ -170,7 +172,7 @@ class Rounds:
             gone = lost(before, before.round + 1, str(error).split(":")[0])
             after = gone.after
         after = replace(after, state={**after.state, **kept_factor(ranged.factor)})
-        if self.strategy.work().controlled or self.study.training.personal:
+        if hospitals_keep_state(self.study, self.strategy.work()):
             after = replace(after, owed=owed_after(owed, after.round, ranged.collected))
         return after, gone
 
@@ -234,7 +236,7 @@ class Rounds:
         else:
             sites = self._usable(collected.replies, split)
             parts = [*sites.values()]
-        told = {site: self._shown(scores) for site, scores in sites.items()}
+        told = self._told_alone(sites, split)
         beside = details(self.study, merge(parts), self._is_single("test" if split == FINE_TUNED else split))
         return {"sites": told, "pooled": self._shown(merge(parts)), **beside}
 
@@ -267,9 +269,14 @@ class Rounds:
         """Every hospital's scores in `replies`, and those of all their cases together."""
         sites = self._usable(replies, split)
         return {
-            "sites": {site: self._shown(scores) for site, scores in sites.items()},
+            "sites": self._told_alone(sites, split),
             "pooled": self._shown(merge(sites.values())),
         }
+
+    def _told_alone(self, sites: Mapping[SiteId, Statistics], split: str) -> dict[SiteId, dict[str, float | None]]:
+        """Of each hospital that is large enough for a score of its own."""
+        alone = told_alone(self.study, self.members, split)
+        return {site: self._shown(scores) for site, scores in sites.items() if site in alone}
 
     def _usable(self, replies: Mapping[SiteId, Payload], split: str) -> dict[SiteId, dict[str, Mean]]:
         """What hospitals sent, each checked; whoever sent something else is dropped."""
@@ -309,7 +316,10 @@ class Rounds:
         asks_votes = reference is not None
         expected = self._expected(len(before.parameters), work.vectors, splits, cohort, None, asks_votes)
         expected = replace(expected, range_factor=factor)
-        collected = self.aggregation.collect(self.exchange, requests, frozenset(cohort.sites), expected)
+        if self.study.federation.compression is None:
+            collected = self.aggregation.collect(self.exchange, requests, frozenset(cohort.sites), expected)
+        else:
+            collected = collect_compressed(self.study, self.aggregation, self.exchange, requests, expected)
         return keep_bounded(self.study, collected, self.exchange)
 
     def _asked_for_scores(self, number: int, scores: bool, votes: bool) -> set[SiteId]:

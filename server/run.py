@@ -20,6 +20,7 @@ from common.learning.parameters import Layout, digest, read
 from common.learning.score_names import statistic_names
 from common.metrics.roc import with_areas
 from common.study.catalogue import AGGREGATIONS, STRATEGIES
+from common.study.held_out import WITHOUT_TEST
 from common.study.schedule import final_splits
 from common.study.study import Study
 from common.sums.abilities import readers_of
@@ -49,6 +50,7 @@ from server.progress import (
     RunFinished,
     RunStarted,
 )
+from server.public_numbers import counts_are_told
 from server.rounds import Rounds
 from server.run_folder import RunFolder
 from server.run_record import first_words, roster_table
@@ -313,7 +315,7 @@ class Conductor:
             self._keep_sum(checkpoint.round, rounds.last)
         save(self.folder.path, checkpoint)
         self.about["rounds_done"] = checkpoint.round
-        self._count_time(rounds, record["seconds"])
+        self._count_time(rounds, record)
         self.folder.write_json("traffic.json", self.traffic.table())
         self.progress.publish(RoundFinished(record))
 
@@ -351,7 +353,7 @@ class Conductor:
         if collapse.is_needed:
             self.about["collapse"] = collapse.table()
         self._note_dropped(rounds, "final evaluation")
-        if not any(of_split["pooled"] for of_split in scores.values()):
+        if not any(score is not None for one in scores.values() for score in one["pooled"].values()):
             self._note(Problem("final evaluation", _why_nothing_was_opened(rounds)))
         self.about["time"]["evaluation"] += perf_counter() - begin
         self._hand_out(rounds, checkpoint)
@@ -379,18 +381,21 @@ class Conductor:
         table = {"local": scores["sites"], "local_all": scores["pooled"], "seconds": {"local": spent}}
         self.folder.write_json("baselines.json", table)
 
-    def _count_time(self, rounds: Rounds, seconds: Mapping[str, float]) -> None:
-        """Split the exchange's time by what hospitals say they did, as if all cores shared it evenly."""
-        time = self.about["time"]
-        busy = {kind: spent / self._at_once(rounds) for kind, spent in rounds.busy_seconds.items()}
+    def _count_time(self, rounds: Rounds, record: Mapping[str, Any]) -> None:
+        """Split the exchange's time by what hospitals say they did, as if those that worked shared it evenly."""
+        time, seconds = self.about["time"], record["seconds"]
+        trained = len(record["contributed"])
+        at_once = {"training": trained, "evaluation": max(trained, len(record["site_seconds"]))}
+        busy = {kind: spent / self._at_once(at_once[kind]) for kind, spent in rounds.busy_seconds.items()}
         rounds.busy_seconds = dict.fromkeys(rounds.busy_seconds, 0.0)
         for kind, spent in busy.items():
             time[kind] += min(spent, seconds["exchange"])
         time["waiting"] += max(seconds["exchange"] - sum(busy.values()), 0.0)
         time["server"] += seconds["step"]
 
-    def _at_once(self, rounds: Rounds) -> int:
-        return max(1, min(len(rounds.members), int(getattr(self.grid, "hospitals_at_once", len(rounds.members)))))
+    def _at_once(self, worked: int) -> int:
+        """Of so many hospitals that worked, how many did at a time: as many as the engine has room for."""
+        return max(1, min(worked, int(getattr(self.grid, "hospitals_at_once", worked))))
 
     def _write_study(self) -> None:
         self.folder.write_text("study.toml", self.study.text)
@@ -418,4 +423,9 @@ def _rounds_of_fine_tuning(study: Study) -> int:
 
 def _why_nothing_was_opened(rounds: Rounds) -> str:
     lost = [site for site in rounds.cohorts.roster if site not in rounds.members]
-    return f"no scores were opened without {', '.join(lost)}" if lost else "no score came back that could be used"
+    if lost:
+        return f"no scores were opened without {', '.join(lost)}"
+    held = sum(one.cases["validation"] + one.cases["test"] for one in rounds.members.values())
+    if counts_are_told(rounds.study) and not held:
+        return f"no hospital has a patient for a test: {WITHOUT_TEST}".rstrip(".")
+    return "no score came back that could be used"

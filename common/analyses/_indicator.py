@@ -48,5 +48,12 @@ def happened(records: Records, column: str, event: str) -> NDArray[np.float64]:
         words = records.words(column)
         return np.where(words == "", np.nan, (words == event).astype(np.float64))
     if column in records.columns and records.columns[column].dtype != np.float64:
-        raise StudyError(f"column {column!r} holds words: say which one is the event, such as event_is = 'yes'.")
+        return _of_digits(records.words(column), column)
     return records.numbers(column)
+
+
+def _of_digits(words: NDArray[np.str_], column: str) -> NDArray[np.float64]:
+    """A study may declare 0 and 1 as the words that a column holds: then 1 is the event all the same."""
+    if not np.isin(words, ("0", "1", "")).all():
+        raise StudyError(f"column {column!r} holds words: say which one is the event, such as event_is = 'yes'.")
+    return np.where(words == "", np.nan, (words == "1").astype(np.float64))

@@ -10,6 +10,7 @@ from typing import Literal
 from common.data.names import RULE, fault_of, in_one_form
 from common.errors import StudyError
 from common.study.checks import between, non_negative, positive
+from common.study.compression import Compression
 from common.study.expected_patients import ExpectedPatients, check_expected_patients
 
 LARGEST_SCORE = 1e9
@@ -78,6 +79,7 @@ class Federation:
         programs: digests of the programs that hospitals may run, as `wardround version` says them; any,
             where not given. Each hospital refuses where its own is not among them.
         expected_patients: public numbers in the place of the hospitals' own; see `common.study.expected_patients`.
+        compression: updates in fewer bytes on their way up; see `common.study.compression`. Not given: in full.
     """
 
     client_fraction: float = 1.0
@@ -101,6 +103,7 @@ class Federation:
     record_traffic: bool = False
     expected_patients: ExpectedPatients | None = None
     programs: tuple[str, ...] | None = None
+    compression: Compression | None = None
 
     def __post_init__(self) -> None:
         check_expected_patients(self.expected_patients)

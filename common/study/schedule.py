@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from common.study.fine_tuning import FINE_TUNED
+from common.study.held_out import scores_at_end_alone
 from common.study.study import Study
 
 FINAL_SPLITS = ("validation", "test")
@@ -37,7 +38,12 @@ def evaluated_split(study: Study, number: int) -> str | None:
     The first round is one of those that score, then every `federation.evaluate_every`-th after it.
     """
     every = study.federation.evaluate_every
-    if every == 0 or not 1 <= number <= study.rounds or (number - 1) % every:
+    if (
+        every == 0
+        or scores_at_end_alone(study.split, study.aggregation.name)
+        or not 1 <= number <= study.rounds
+        or (number - 1) % every
+    ):
         return None
     return study.federation.evaluate_split
 

@@ -18,17 +18,20 @@ from common.learning.task import Task
 from common.privacy.abilities import check_declared
 from common.study.audit_settings import Audit
 from common.study.catalogue import AGGREGATIONS, ENGINES, MECHANISMS, PARTITIONS, SOURCES, STRATEGIES, TASKS
-from common.study.checks import between, non_negative
+from common.study.checks import non_negative
+from common.study.compression_checks import check_compression
 from common.study.defence_settings import Defence, check_defence
 from common.study.dossier_settings import Dossier
 from common.study.federation import Federation
 from common.study.fine_tuning import FineTuning, check_fine_tuning
+from common.study.held_out import check_held_out
 from common.study.operator_checks import check_operators
 from common.study.options import EXAMPLE, Entry, build
 from common.study.own_weights import brings_weights, check_networks
 from common.study.plugins import expecting, noted, resolved
-from common.study.privacy_checks import Assignment, Preprocessing, check_preprocessing
+from common.study.privacy_checks import Preprocessing, check_preprocessing
 from common.study.report_settings import Report, check_subgroups, keeping_columns, resolved_report
+from common.study.split_settings import Split
 from common.study.start import Start
 from common.study.stopping import Stopping, check_stopping
 from common.study.strategy_abilities import learning_rate_of
@@ -44,35 +47,6 @@ NOT_SAID = (("privacy", NO_PRIVACY), ("start", "none"))
 
 NAMING = ("source", "partition", "task", "strategy", "aggregation", "privacy", "engine", "analyses")
 """What of a study names entries, and so plug-ins, here or in its options."""
-
-
-@dataclass(frozen=True)
-class Split:
-    """`[split]`: shares of each hospital's patients that are kept for validation and test.
-
-    assignment: "exact" ranks the patients and cuts the ranking at the shares, so that one patient more or less can
-    move others; "independent" places each by a hash of its name against the shares, whoever else is there. Left out,
-    it is "independent" where privacy is promised to patients or cases, which need it, and else "exact".
-    """
-
-    validation: float = 0.1
-    test: float = 0.25
-    assignment: Assignment | None = None
-
-    def __post_init__(self) -> None:
-        between("split", 0, 1, validation=self.validation, test=self.test)
-
-    def demand_room(self, trains: bool) -> None:
-        """Raise StudyError where the shares leave too few to train on, if anybody `trains`, or are more than all."""
-        if not trains:
-            between("split", 0, 1, **{"validation + split.test": self.validation + self.test})
-            return
-        between("split", 0, 0.9, validation=self.validation, test=self.test)
-        if self.validation + self.test >= 1:
-            raise StudyError(
-                "split.validation + split.test leave no patient to train on; their sum must be below 1, but where "
-                "rounds = 0 and nobody is trained on."
-            )
 
 
 @dataclass(frozen=True)
@@ -92,24 +66,22 @@ class Study:
 
     title: what a study is called. source: where its cases come from. task: what is learned. All else has a default.
 
-    aggregation: not given in a study's text, "secagg" where the strategy needs only sums, else "plain".
-    privacy: not given, or "none", no noise. server_schedule: of strategy.learning_rate, as training.schedule is of
-    training.learning_rate. stopping: not given, all rounds are run.
-    fine_tuning: not given, none. purposes: words by which a person's consent may
-    name the study, beside its title; like all of it they are what each hospital's own people approve. plugins: the
-    SHA-256 of every plug-in, its file and those of its own that it imports, by its module or path: found when the
-    study is first read, not written by anybody, and from then on the same. rounds: how many; 0 trains nothing, and
-    scores the model that `start` names, or that the network brings.
+    aggregation: not given in a study's text, "secagg" where the strategy needs only sums, else "plain". privacy: not
+    given, or "none", no noise. server_schedule: of strategy.learning_rate, as training.schedule is of
+    training.learning_rate. stopping: not given, all rounds are run. fine_tuning: not given, none. purposes: words by
+    which a person's consent may name the study, beside its title; like all of it they are what each hospital's own
+    people approve. plugins: the SHA-256 of every plug-in, its file and those of its own that it imports, by its
+    module or path: found when the study is first read, not written by anybody, and from then on the same. rounds:
+    how many; 0 trains nothing, and scores the model that `start` names, or that the network brings.
 
     strategy: what the coordinator makes of the hospitals' sum. seed: of all chance: the same seed gives the same
-    model. description: a sentence or two for whoever reads the report. partition: how a pool of patients is
-    divided into hospitals, in simulation. start: the model to begin from. training: how a hospital trains on its
-    own cases. split: shares of its persons for training, validation and test. federation: who takes part in a
-    round, and who is waited for. defence: against a hospital that poisons the model.
-    baselines: models trained without a federation, to compare. audit: how long
-    attacks take, and when a light is amber or red. report: what the report tells of groups of persons. dossier:
-    purpose, parties and legal basis, for whoever signs. analyses: questions that hospitals answer with sums,
-    beside any model: `wardround ask`. engine: how it runs, on one machine or on many.
+    model. description: a sentence or two for whoever reads the report. partition: how a pool of patients is divided
+    into hospitals, in simulation. start: the model to begin from. training: how a hospital trains on its own cases.
+    split: shares of its persons for training, validation and test. federation: who takes part in a round, and who is
+    waited for. defence: against a hospital that poisons the model. baselines: models trained without a federation,
+    to compare. audit: how long attacks take, and when a light is amber or red. report: what the report tells of
+    groups of persons. dossier: purpose, parties and legal basis, for whoever signs. analyses: questions that
+    hospitals answer with sums, beside any model: `wardround ask`. engine: how it runs, on one machine or on many.
     """
 
     title: str = field(metadata={EXAMPLE: 'title = "Brain tumours of three hospitals"'})
@@ -356,7 +328,9 @@ def _check_pairs(study: Study) -> None:
     by_score = study.federation.stop_at_score is not None
     check_stopping(study.stopping, study.federation.evaluate_every, study.privacy is not None, by_score)
     check_defence(study.defence, study.privacy is not None, study.split.validation, study.strategy.name, work)
+    check_compression(study.federation, work, study.strategy, study.privacy, study.defence, study.aggregation)
     _check_withheld(study)
+    _check_held_out(study)
     _check_analyses(study)
     check_fine_tuning(study.fine_tuning, study.rounds, None if study.privacy is None else study.privacy.name)
     if study.server_schedule is not None and learning_rate_of(strategy) is None:
@@ -385,6 +359,19 @@ def _check_withheld(study: Study) -> None:
     for name, wanted in scores.items():
         if wanted:
             raise StudyError(f"federation.withhold_test keeps test cases unscored, and {name} scores them: drop one.")
+
+
+def _check_held_out(study: Study) -> None:
+    needs_both = {
+        "[fine_tuning]": study.fine_tuning is not None,
+        "baselines.local": study.baselines.local,
+        "training.personal": bool(study.training.personal),
+        "training.label_share": study.training.label_share is not None,
+        "defence.votes": study.defence.votes,
+        "a group of the roster": any(entry.group for entry in study.federation.roster),
+    }
+    stops_early = study.stopping is not None or study.federation.stop_at_score is not None
+    check_held_out(study.split, study.aggregation.name, study.privacy is not None, needs_both, stops_early)
 
 
 def _check_evaluation_alone(study: Study) -> None:

@@ -86,6 +86,10 @@ class AggregationAbilities(Protocol):
         """How many hospitals' secret shares open what one of them sent, in a round of so many."""
         ...
 
+    def bytes_a_value(self, hospitals: int) -> int:
+        """Of a hospital's answer, in a round of so many: for the bytes of a study that has not run yet."""
+        ...
+
     def largest_error(self, hospitals: int, expected: Expected) -> float:
         """Bound of the error of a sum of so many updates in any coordinate, where no value is beyond the range.
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from math import ceil
 from typing import cast
 
@@ -22,6 +22,7 @@ from common.privacy.noise_coverage import covers
 from common.seeding import entropy
 from common.study.catalogue import AGGREGATIONS, MECHANISMS
 from common.study.federation import Federation
+from common.study.held_out import TEST, TRAIN, VALIDATION, demand_trainers, sites_in
 from common.study.schedule import final_round
 from common.study.study import Study
 from common.sums.abilities import colluding_of
@@ -37,7 +38,9 @@ LEAST_IN_SUM = 3
 class Cohorts:
     """The cohorts of all rounds of a study. roster: its hospitals, sorted. groups: () where single ones are drawn.
 
-    evaluates: the share of hospitals that score; final_round: the number that scoring the last model goes by.
+    evaluates: the share of hospitals that score; final_round: the number that scoring the last model goes by. trains,
+    scored, between: those that train, that score the last model, and that score between rounds; all of them, unless
+    hospitals are held out (`common.study.held_out`). scored_groups: of those that score.
     """
 
     roster: tuple[SiteId, ...]
@@ -48,6 +51,10 @@ class Cohorts:
     seed: int
     rounds: int
     is_covered: bool
+    trains: tuple[SiteId, ...]
+    scored: tuple[SiteId, ...]
+    between: tuple[SiteId, ...]
+    scored_groups: Groups = ()
     evaluates: float = 1.0
     final_round: int = 0
 
@@ -55,56 +62,86 @@ class Cohorts:
     def of(cls, study: Study, roster: Iterable[SiteId]) -> Cohorts:
         """Raises StudyError where the study's numbers do not fit its hospitals."""
         sites = tuple(sorted(roster))
-        least = least_in_sum(study, len(sites))
-        grouped = (
-            _grouped(study, sites, least) if reveals(study) == "sum" and study.federation.groups == "whole" else ()
-        )
+        held = partial(sites_in, study.split, study.seed, sites)
+        scored = held(VALIDATION, TEST)
+        trains = held(TRAIN) if study.rounds else scored
+        demand_trainers(study.split, len(sites), len(trains))
+        least = least_in_sum(study, len(trains))
+        is_grouped = reveals(study) == "sum" and study.federation.groups == "whole"
+        grouped = _grouped(study, sites, least) if is_grouped else ()
+        apart = is_grouped and study.split.is_by_hospital
         covered = is_covered_by_noise(study)
-        fraction = study.federation.client_fraction
-        rounds, share, last = study.rounds, study.federation.evaluate_fraction, final_round(study)
-        own_groups = () if covered else grouped
-        found = cls(sites, own_groups, grouped, least, fraction, study.seed, rounds, covered, share, last)
-        if sites and least > found.smallest:
+        found = cls(
+            sites,
+            () if covered else _grouped(study, trains, least) if apart else grouped,
+            grouped,
+            least,
+            study.federation.client_fraction,
+            study.seed,
+            study.rounds,
+            covered,
+            trains,
+            scored,
+            held(study.federation.evaluate_split),
+            _grouped(study, scored, LEAST_IN_SUM) if apart and scored else grouped,
+            study.federation.evaluate_fraction,
+            final_round(study),
+        )
+        if trains and least > found.smallest:
             raise StudyError(_too_few(study, found))
-        scoring = len(found.of_round(last).sites) if sites else 0
-        if reveals(study) == "sum" and scoring < min(least, len(sites)):
+        found.demand_scores(study)
+        return found
+
+    def demand_scores(self, study: Study) -> None:
+        """Raise StudyError where the scores of a sum would be of too few hospitals."""
+        share, many = self.evaluates, len(self.scored)
+        scoring = len(self.of_round(self.final_round).sites) if self.scored else 0
+        least = self._least_scored
+        if reveals(study) == "sum" and scoring < min(least, many):
             raise StudyError(
-                f"federation.evaluate_fraction = {share:g} of {len(sites)} hospitals are {scoring}, and a sum of "
+                f"federation.evaluate_fraction = {share:g} of {many} hospitals are {scoring}, and a sum of "
                 f"scores is of {least} or more (federation.least_in_sum): raise it."
             )
-        return found
 
     def of_round(self, number: int) -> Cohort:
         """Those of round `number`; after the last, everybody, to evaluate. Raises TooFewHospitalsError of none."""
         if number > self.rounds:
             return self._after_the_rounds(number)
         if not self.groups:
-            return Cohort(select(self.roster, self.fraction, self.seed, number), self.least, (), self.is_covered)
+            return Cohort(select(self.trains, self.fraction, self.seed, number), self.least, (), self.is_covered)
         return _of_groups(self.groups, self.fraction, self.seed, number, self.least)
 
     def _after_the_rounds(self, number: int) -> Cohort:
-        least, share = min(self.least, len(self.roster)), self.evaluates
-        if number != self.final_round or share == 1:
-            return Cohort(self.roster, least, self.final_groups)
-        if self.final_groups:
-            return _of_groups(self.final_groups, share, self.seed, number, least)
+        if number != self.final_round:
+            return Cohort(self.roster, min(self.least, len(self.roster)), self.final_groups)
+        least = min(self._least_scored, len(self.scored))
+        if self.evaluates == 1 or not self.scored:
+            return Cohort(self.scored, least, self.scored_groups)
+        if self.scored_groups:
+            return _of_groups(self.scored_groups, self.evaluates, self.seed, number, least)
         return Cohort(self.scoring(number), least, ())
+
+    @property
+    def _least_scored(self) -> int:
+        """Fewest hospitals whose scores are opened as a sum."""
+        return self.least if self.scored == self.roster else LEAST_IN_SUM
 
     def scoring(self, number: int) -> tuple[SiteId, ...]:
         """Those that score in a round, where each is asked alone; whoever trains in it, besides."""
-        return select(self.roster, self.evaluates, self.seed, number)
+        among = self.between if number <= self.rounds else self.scored
+        return select(among, self.evaluates, self.seed, number) if among else ()
 
     @property
     def smallest(self) -> int:
         """Hospitals of the smallest round there can be."""
-        sizes = sorted(len(group) for group in self.groups) if self.groups else [1] * len(self.roster)
+        sizes = sorted(len(group) for group in self.groups) if self.groups else [1] * len(self.trains)
         return sum(sizes[: how_many(len(sizes), self.fraction)])
 
     @property
     def effective_fraction(self) -> float:
-        """The share of hospitals that rounds ask on average, over the study's rounds, at most 1,000 of them."""
+        """The share of those that train that rounds ask on average, over the first 1,000 rounds."""
         numbers = range(1, min(max(self.rounds, 1), 1000) + 1)
-        return sum(len(self.of_round(number).sites) for number in numbers) / (len(numbers) * len(self.roster))
+        return sum(len(self.of_round(number).sites) for number in numbers) / (len(numbers) * len(self.trains))
 
 
 def _of_groups(groups: Groups, fraction: float, seed: int, number: int, least: int) -> Cohort:
@@ -115,7 +152,7 @@ def _of_groups(groups: Groups, fraction: float, seed: int, number: int, least: i
 
 
 def _too_few(study: Study, cohorts: Cohorts) -> str:
-    hospitals = len(cohorts.roster)
+    hospitals = len(cohorts.trains)
     few = f"a round may ask as few as {cohorts.smallest} of {hospitals} hospitals"
     said = f"federation.least_in_sum = {cohorts.least}, and {few}"
     if cohorts.least > LEAST_IN_SUM or reveals(study) == "each":

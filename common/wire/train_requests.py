@@ -40,6 +40,8 @@ REFERENCE = "reference"
 """The number, 1, of an order that holds the model of the round before as well."""
 TAKEN_BACK = "taken_back"
 """The numbers of rounds that count for nothing: what a hospital kept of them is left aside."""
+STEP = "compression/step"
+"""The number of an order of whose whole multiples all values are, where the study compresses those of its sums."""
 NORMALISED, FAIRNESS, NOT_FAIR = "normalised", "fairness", -1.0
 """Of an order, see Work; fairness is NOT_FAIR where none is asked for."""
 
@@ -71,6 +73,7 @@ class Order:
 
     clip_norm: the most the update's L2 norm may be, where the server steers it; 0: it does not. reference: the model
     of the round before, to be compared with, where hospitals vote. taken_back: rounds that count for nothing.
+    step: in units of n_k u_k, see STEP; 0: none.
     """
 
     study_json: str
@@ -82,6 +85,7 @@ class Order:
     clip_norm: float = 0.0
     reference: Vector | None = None
     taken_back: tuple[int, ...] = ()
+    step: float = 0.0
 
 
 def to_payload(order: Order, run: str = "") -> Payload:
@@ -89,6 +93,8 @@ def to_payload(order: Order, run: str = "") -> Payload:
     vectors = [one for one in (order.parameters, order.control, order.reference) if one is not None]
     work = order.work
     beside: dict[str, Number] = {} if order.reference is None else {REFERENCE: 1}
+    if order.step:
+        beside[STEP] = order.step
     return Payload(
         array=np.concatenate(vectors),
         numbers={
@@ -132,7 +138,7 @@ def from_payload(payload: Payload) -> Order:
     control = parts[1] if len(parts) == 2 else None
     work = Work(_sends(sends), mu, control is not None, *_weighing(payload)) if sends else None
     asked = Order(study_json(payload), number, parts[0], work, control, tuple(evaluate), clip_norm)
-    return replace(asked, reference=reference, taken_back=taken_back_of(payload))
+    return replace(asked, reference=reference, taken_back=taken_back_of(payload), step=_step(payload))
 
 
 def protocol_payload(
@@ -178,6 +184,13 @@ def _weighing(payload: Payload) -> tuple[bool, float | None]:
     if normalised not in (0, 1) or not isinstance(fairness, float) or not (fairness == NOT_FAIR or fairness >= 0):
         raise WireError("an order's normalised must be 0 or 1, and its fairness 0 or more.")
     return normalised == 1, None if fairness == NOT_FAIR else fairness
+
+
+def _step(payload: Payload) -> float:
+    step = payload.numbers.get(STEP, 0.0)
+    if not isinstance(step, float) or not 0 <= step < float("inf"):
+        raise WireError("the step of an order must be 0 or more.")
+    return step
 
 
 def _sends(word: str) -> Sends:

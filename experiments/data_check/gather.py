@@ -9,10 +9,12 @@ from hashlib import sha256
 import numpy as np
 
 from client.consent import COLUMN, Called, consenting
+from client.hospital import site_names
 from client.partition import Partition
 from common.data.cases import Cases, Quarantined, Shape
 from common.errors import WardroundError
 from common.seeding import generator
+from common.study.held_out import part_of
 from experiments.data_check.holding import Holding
 from experiments.data_check.measures import Measured, joined, measured
 from experiments.data_check.reading import Reading, Stream, Told
@@ -37,7 +39,8 @@ def gathered(reading: Reading, told: Told, begun: Told) -> tuple[Holding, ...]:
         found += [whole] if reading.partition is None else _divided(whole, reading, reading.partition)
     called, shares = Called.of(study, sha256(study.json.encode()).hexdigest()), study.split
     taking_part = (_taking_part(one, called) for one in found if reading.chosen in (None, one.site))
-    return tuple(one.split(shares, study.seed) for one in taking_part)
+    sites = (study.federation.names or site_names(study)) if shares.is_by_hospital else ()
+    return tuple(one.split(shares, study.seed, part_of(shares, study.seed, sites, one.site)) for one in taking_part)
 
 
 def _taking_part(holding: Holding, called: Called) -> Holding:

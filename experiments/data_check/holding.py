@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from client.splitting import split
 from common.data.cases import Cases, Quarantined, SiteId
-from common.study.study import Split
+from common.study.split_settings import Split
 from common.wire.train_requests import SPLITS
 from experiments.data_check.measures import Measured
 
@@ -52,8 +52,8 @@ class Holding:
         rows = {name: values[chosen] for name, values in self.rows.items()}
         return replace(self, site=site, rows=rows, quarantined=quarantined, unlike=unlike, fault=fault)
 
-    def split(self, shares: Split, seed: int) -> Holding:
-        """With a measure `split` of every case: the part that the study puts its person in."""
+    def split(self, shares: Split, seed: int, place: str | None = None) -> Holding:
+        """With a measure `split` of every case: the part that the study puts its person in. place: of all of them."""
         if not len(self):
             return self
         numbers = np.arange(len(self))
@@ -65,7 +65,7 @@ class Holding:
             given_split=self.rows.get("given_split"),
         )
         places = np.empty(len(self), dtype="<U10")
-        for name, part in split(bare, shares, seed).items():
+        for name, part in split(bare, shares, seed, part=place).items():
             places[part.targets] = name
         return replace(self, rows={**self.rows, "split": places})
 

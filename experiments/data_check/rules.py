@@ -36,14 +36,14 @@ def reading_stopped(holding: Holding, study: Study) -> Iterator[Finding]:
         yield Finding("error", "unreadable", holding.site, holding.fault)
     elif not len(holding):
         yield Finding("error", "no case", holding.site, "There is no usable case.")
-    elif not holding.persons_of["train"]:
+    elif not holding.persons_of["train"] and not study.split.is_by_hospital:
         words = "The study's split leaves nobody to train on here."
         yield Finding("error", "nobody trains", holding.site, words)
 
 
 def empty_parts(holding: Holding, study: Study) -> Iterator[Finding]:
     """A part of the split that the study wants, and nobody is in."""
-    if not len(holding) or not holding.persons_of["train"]:
+    if not len(holding) or not holding.persons_of["train"] or study.split.is_by_hospital:
         return
     for place, share in (("validation", study.split.validation), ("test", study.split.test)):
         if not holding.persons_of[place] and (share or place in holding.prescribed):

@@ -7,9 +7,10 @@ import logging
 import os
 import sys
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from secrets import token_hex
@@ -29,11 +30,17 @@ from experiments.engines._interrupt import Remembered, remembered_for_a_thread
 from experiments.engines._local_grid import hospital_folder
 
 REQUESTS_AN_ACTOR = 4
+ADDRESS = "RAY_ADDRESS"
+"""Ray's own variable for the cluster that a program joins."""
 
 
 @dataclass(frozen=True)
 class Simulation:
-    """cores_a_hospital: of Ray's actors. address: of a Ray cluster to join; "": a cluster of this machine's own."""
+    """cores_a_hospital: of Ray's actors.
+
+    address: of a Ray cluster to join, HOST:PORT; "": that of the variable RAY_ADDRESS, and where there is none a
+    cluster of this machine's own.
+    """
 
     cores_a_hospital: float = 1.0
     address: str = ""
@@ -58,16 +65,22 @@ class Simulation:
         if record_traffic:
             raise StudyError("federation.record_traffic works on 'inline' and 'processes', not on 'simulation'.")
         quieten()
-        if not self.address:
+        if not self.joined:
             _demand_token()
         outcome = _Outcome()
-        places = [] if self.address else [str(hospital_folder(folder.resolve(), site)) for site in sites]
+        places = [] if self.joined else [str(hospital_folder(folder.resolve(), site)) for site in sites]
         with _told_where_to_write(places), remembered_for_a_thread() as signals:
             with _signals_kept(signals):
-                configured = _configured(server_app, run_config, outcome, signals, self._most_pending())
+                configured = _configured(server_app, run_config, outcome, signals, self._room())
                 self._simulate(configured, client_app, len(sites))
             signals.check()
         outcome.settle()
+
+    @property
+    def joined(self) -> str:
+        """The cluster that is joined; "" where one is started."""
+        wanted = self.address or os.environ.get(ADDRESS, "")
+        return "" if wanted == "local" else wanted
 
     def _simulate(self, server_app: ServerApp, client_app: str, hospitals: int) -> None:
         from flwr.simulation import run_simulation
@@ -89,14 +102,17 @@ class Simulation:
         finally:
             _end_ray()
 
-    def _most_pending(self) -> int | None:
-        """As many requests as keep all of this machine's actors busy; of another cluster nothing is known yet."""
-        return None if self.address else REQUESTS_AN_ACTOR * max(1, int(usable_cores() / self.cores_a_hospital))
+    def _room(self) -> Callable[[], int | None]:
+        """How many hospitals work at a time; None while it is not known yet of a cluster that is being joined."""
+        if self.joined:
+            return partial(_actors, self.cores_a_hospital)
+        actors = max(1, int(usable_cores() / self.cores_a_hospital))
+        return lambda: actors
 
     def _cluster(self) -> dict[str, ConfigRecordValues]:
-        if self.address:
-            return {"address": self.address}
-        return {"num_cpus": usable_cores(), "include_dashboard": False}
+        if self.joined:
+            return {"address": self.joined}
+        return {"address": "local", "num_cpus": usable_cores(), "include_dashboard": False}
 
 
 def _gpus_a_hospital(cores: float) -> float:
@@ -164,30 +180,51 @@ def _signals_kept(signals: Remembered) -> Iterator[None]:
         ray.init = before
 
 
-def _asking(grid: Grid, signals: Remembered, most_pending: int | None) -> Grid:
-    """The same grid, which raises in the ServerApp's thread what came to the main one, and says how many requests
-    it takes at a time: as many as keep all actors busy, so that not all hospitals' models lie in memory at once.
+def _asking(grid: Grid, signals: Remembered, room: Callable[[], int | None]) -> Grid:
+    """The same grid, which raises in the ServerApp's thread what came to the main one, and says how many hospitals
+    work at a time and how many requests it takes: as many as keep all actors busy, so that not all hospitals'
+    models lie in memory at once.
     """
     pull, nodes = grid.pull_messages, grid.get_node_ids
 
+    def say_room() -> None:
+        if not hasattr(grid, "hospitals_at_once") and (actors := room()) is not None:
+            grid.hospitals_at_once = actors  # type: ignore[attr-defined]
+            grid.most_pending = REQUESTS_AN_ACTOR * actors  # type: ignore[attr-defined]
+
     def pull_messages(message_ids: Iterable[str]) -> Iterable[Message]:
         signals.check()
-        return pull(message_ids)
+        found = list(pull(message_ids))
+        say_room()
+        return found
 
     def get_node_ids() -> Iterable[int]:
         signals.check()
         return nodes()
 
     grid.device = described()  # type: ignore[attr-defined]
-    if most_pending is not None:
-        grid.most_pending = most_pending  # type: ignore[attr-defined]
+    say_room()
     grid.pull_messages, grid.get_node_ids = pull_messages, get_node_ids  # type: ignore[method-assign]
     signals.is_heard = True
     return grid
 
 
+def _actors(cores: float) -> int | None:
+    """How many fit into a cluster that was joined; None until it is."""
+    import ray
+
+    if not ray.is_initialized():
+        return None
+    nodes: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
+    return max(1, sum(int(node["Resources"].get("CPU", 0) / cores) for node in nodes if node["Alive"]))
+
+
 def _configured(
-    server_app: ServerApp, run_config: RunConfig, outcome: _Outcome, signals: Remembered, most_pending: int | None
+    server_app: ServerApp,
+    run_config: RunConfig,
+    outcome: _Outcome,
+    signals: Remembered,
+    room: Callable[[], int | None],
 ) -> ServerApp:
     """The same ServerApp, told its configuration: the runtime has no way to pass one."""
     configured = ServerApp()
@@ -196,7 +233,7 @@ def _configured(
     def main(grid: Grid, context: Context) -> None:
         context.run_config = dict(run_config)
         try:
-            server_app(_asking(grid, signals, most_pending), context)
+            server_app(_asking(grid, signals, room), context)
             outcome.finished = True
         except (WardroundError, KeyboardInterrupt) as error:
             outcome.error = error

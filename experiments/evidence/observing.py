@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import get_args
 
 import numpy as np
 
+from common.compression.form import form_of
 from common.data.cases import Shape, SiteId
 from common.errors import FileError, StudyError, WireError
 from common.files.access import is_there, read_text
@@ -20,11 +22,13 @@ from common.study.catalogue import AGGREGATIONS
 from common.study.study import Study, parse
 from common.sums.exchange import Expected, Payload
 from common.sums.update import Update, Vector
+from common.wire.boundary import guarded
 from common.wire.decoding import update_from_payload
 from common.wire.train_requests import LEGS, Order, from_payload
 from experiments.evidence import recorded
 from experiments.evidence.recorded import Recorded, check_is_same, reject, sums
 from experiments.observation import Observation, Observer, Opaque, Single, Summed
+from server.compressed_rounds import in_full
 from server.initial_model import FILE as START
 from server.members import Member, disagreeing, member
 
@@ -113,7 +117,7 @@ def _server(folder: Path, study: Study, messages: tuple[Recorded, ...]) -> Obser
     opaque: list[Opaque] = []
     asked: dict[SiteId, Order] = {}
     orders: dict[int, Order] = {}
-    for message in messages:
+    for message in (_in_full(one, study, asked, layout.length) if each else one for one in messages):
         if message.kind in (HELLO, LEGS["members"], LEGS["start"], LEGS["keep"]):
             continue
         if message.site not in cases:
@@ -146,6 +150,19 @@ def _server(folder: Path, study: Study, messages: tuple[Recorded, ...]) -> Obser
         orders,
         _begun(folder, study, shape),
     )
+
+
+def _in_full(message: Recorded, study: Study, asked: Mapping[SiteId, Order], length: int) -> Recorded:
+    """With the update as its reader has it, where the study compresses those that are read singly."""
+    compression, payload = study.federation.compression, message.payload
+    ours = message.to_server and message.kind == "train.round" and payload.data is not None
+    if compression is None or not ours or message.site not in asked:
+        return message
+    form = form_of(compression, study.seed, asked[message.site].round)
+    try:
+        return replace(message, payload=guarded(partial(in_full, payload, form, length)))
+    except WireError:
+        return message
 
 
 def _begun(folder: Path, study: Study, shape: Shape) -> Taken | None:

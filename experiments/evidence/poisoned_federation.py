@@ -93,7 +93,7 @@ def _small(study: Study, rounds: int = ROUNDS) -> Study:
         engine="inline",
         stopping=None,
         baselines=replace(study.baselines, local=False, pooled=False),
-        federation=replace(study.federation, record_traffic=False, stop_at_score=None),
+        federation=replace(study.federation, record_traffic=False, stop_at_score=None, compression=None),
     )
 
 

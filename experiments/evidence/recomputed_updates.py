@@ -21,14 +21,16 @@ from common.errors import StudyError
 from common.privacy.noise import SeededNoise
 from common.seeding import generator
 from common.study.catalogue import AGGREGATIONS
+from common.study.compression import keeps_memory
 from common.study.study import Study
 from common.sums.abilities import Codec, needed_codec, stated_error
 from common.sums.aggregation import Aggregation, Local
 from common.sums.aggregations._agreement import read_agreement
 from common.sums.exchange import Payload
 from common.sums.update import Update
-from common.wire.train_requests import from_payload
+from common.wire.train_requests import Order, from_payload
 from experiments.evidence.ground_truth import hospital_of
+from server.compressed_rounds import spread
 
 Orders = Mapping[tuple[int, SiteId], Payload]
 """As recorded, by round and hospital."""
@@ -41,7 +43,7 @@ def own_updates(
 ) -> dict[tuple[int, SiteId], Update]:
     """By round and hospital, what each of `sites` put into the sums of `rounds` it was asked in, float64.
 
-    Where hospitals keep a control variate, all their earlier rounds are trained again as well.
+    Where hospitals keep a control variate, or what compression left, all their earlier rounds are trained again too.
     """
     wanted, found = set(rounds), {}
     for site in sorted(sites):
@@ -49,13 +51,12 @@ def own_updates(
         for number in sorted(number for number, asked in orders if asked == site and number <= max(wanted)):
             request = orders[number, site]
             order = from_payload(request)
-            if number not in wanted and order.control is None:
+            if number not in wanted and not _remembers(study, order):
                 continue
             update = update_of(hospital, order, _kept(hospital, number, memory))
             if number in wanted:
-                found[number, site] = as_added(
-                    study, update, request, generator(study.seed, number, site, "protocol")
-                )
+                added = as_added(study, update, request, generator(study.seed, number, site, "protocol"))
+                found[number, site] = spread(added, study, number, order.parameters.size)
     return found
 
 
@@ -64,11 +65,11 @@ def computed_update(study: Study, orders: Orders, site: SiteId, number: int) -> 
     hospital, memory, update = hospital_of(study, site), cast(Memory, {}), None
     for earlier in sorted(one for one, asked in orders if asked == site and one <= number):
         order = from_payload(orders[earlier, site])
-        if earlier == number or order.control is not None:
+        if earlier == number or _remembers(study, order):
             update = update_of(hospital, order, _kept(hospital, earlier, memory))
     if update is None:
         raise StudyError(f"{site} was not asked to train in round {number}.")
-    return update
+    return spread(update, study, number, from_payload(orders[number, site]).parameters.size)
 
 
 def error_bound(study: Study, request: Payload, sites: int, left: int, largest: float) -> float:
@@ -99,6 +100,11 @@ def _kept(hospital: Hospital, number: int, memory: Memory) -> Kept:
         return generator(hospital.study.seed, number, hospital.site, purpose)
 
     return Kept(memory, _no_protocol, Sources(draws, lambda purpose: SeededNoise(draws(purpose)), None))
+
+
+def _remembers(study: Study, order: Order) -> bool:
+    """Whether what the hospital sends depends on what it kept of earlier rounds."""
+    return order.control is not None or keeps_memory(study.federation.compression)
 
 
 def _no_protocol() -> Local:

@@ -41,6 +41,9 @@ LEAST_STEPS = 4
 NO_PROMISE = "no differential privacy was promised, so that there is no noise to test"
 CORRECTED = "every step is corrected by a control variate, which was not recorded step by step"
 CUT = "every noisy gradient is shortened afterwards (training.clip_gradient_norm), so that it cannot be told apart"
+COMPRESSED = (
+    "updates are compressed after their noise was added (federation.compression), so that it cannot be told apart"
+)
 ALIKE = 1e-3
 """In deviations of the noise: up to here what was sent is what the code run again sends."""
 NEVER_ASKED = "no update of any hospital was recorded"
@@ -75,6 +78,8 @@ class Recorded:
             return SentNoise(reason=NOT_KNOWN.format(name=study.privacy.name))
         if any(from_payload(order).control is not None for order in self.orders.values()):
             return SentNoise(reason=CORRECTED)
+        if study.federation.compression is not None:
+            return SentNoise(reason=COMPRESSED)
         if study.training.clip_gradient_norm is not None:
             return SentNoise(reason=CUT)
         return self._of_hospitals(seconds, words)

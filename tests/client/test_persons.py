@@ -19,7 +19,7 @@ from client.sources.nifti_pairs import NiftiPairs
 from client.splitting import split
 from common.data.cases import Cases
 from common.errors import SourceError
-from common.study.study import Split
+from common.study.split_settings import Split
 
 
 def table(folder: Path, text: str) -> Path:

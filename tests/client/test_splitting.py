@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from client.splitting import split
 from common.data.cases import Cases
-from common.study.study import Split
+from common.study.split_settings import Split
 
 
 def cases_of(patients: list[str], given_split: list[str] | None = None) -> Cases:

@@ -72,6 +72,21 @@ def assert_refused(hospital: Hospital, order: Order, request: Payload, words: st
         refuse_steering(hospital, order, request)
 
 
+INT8 = ("federation.compression={kind='int8'}", "aggregation={name='secagg', value_bits=8, largest_value=0.5}")
+
+
+def test_a_step_of_compressed_values_is_that_of_the_study_its_scale_and_range_and_no_other(opened: Open) -> None:
+    hospital = opened(*INT8)
+    due = 0.5 * 4 * len(hospital.train) / 127
+    honest = order_of(hospital, step=due)
+    refuse_steering(hospital, honest, agreed(hospital, step=due, range_factor=4))
+    for ordered, added in ((0.0, due), (due, None), (due, due / 2), (due * 2, due * 2)):
+        request = agreed(hospital, step=added, range_factor=4)
+        assert_refused(hospital, replace(honest, step=ordered), request, "compressed values")
+    assert_refused(opened("aggregation=secagg"), honest, agreed(hospital), "lie on a step of 0")
+    assert_refused(opened(), honest, Payload(), "lie on a step of 0")
+
+
 @pytest.mark.parametrize("overrides", [(), ("aggregation=secagg",), (DPSGD,), DISTRIBUTED])
 @pytest.mark.parametrize("came", [1e-300, 0.4, 1.0, 1e9])
 def test_a_clip_norm_is_refused_where_the_study_has_none_that_is_steered(

@@ -73,11 +73,11 @@ def blob(centre: tuple[float, float], seed: int) -> Atlas:
     return Atlas(Image(image, geometry), Image(inside.astype(np.int64), geometry))
 
 
-@pytest.mark.parametrize("fusion", ["majority", "locally_weighted", "joint"])
-def test_a_structure_elsewhere_is_found_by_registration(fusion: str) -> None:
+def test_a_structure_elsewhere_is_found_by_registration() -> None:
+    """By the default; what tells the ways of voting apart is shown by hand above."""
     target = blob((24, 24), 0)
     atlases = [blob((20, 27), 1), blob((27, 21), 2), blob((22, 20), 3)]
-    found = segment(target.image, atlases, fusion)
+    found = segment(target.image, atlases)
     before, after = (
         float(f_beta(Counts.of(target.labels.values, labels, [1]))[0])
         for labels in (atlases[0].labels.values, found.values)

@@ -65,6 +65,8 @@ def recorded(study: Study, folder: Path) -> tuple[Observation, dict[tuple[int, s
         ("aggregation=bfv",),
         ('aggregation={name="ckks",mode="economical"}',),
         ("aggregation=secagg", "strategy=scaffold"),
+        ("aggregation=secagg", "federation.compression={kind='random_k', share=0.3}"),
+        ("aggregation={name='secagg',value_bits=8,largest_value=0.05}", "federation.compression={kind='int8'}"),
         ("aggregation=secagg", 'privacy={name="dpsgd",noise_multiplier=1.0,delta=1e-3}'),
         ("aggregation=bfv", "strategy=fedsgd", "federation.least_in_sum=3", DISTRIBUTED),
     ],

@@ -18,9 +18,10 @@ from common.study.audit_settings import Audit
 from common.study.federation import Federation
 from common.study.options import Entry
 from common.study.program import this_program
+from common.study.split_settings import Split
 from common.study.start import Start
 from common.study.stopping import Stopping
-from common.study.study import Baselines, Split, Study
+from common.study.study import Baselines, Study
 from experiments.cli import cli
 from experiments.commands.lists import KINDS
 from experiments.described import Option, options_of

@@ -81,11 +81,13 @@ def test_an_absent_file_and_an_unknown_transform_are_named(files: tuple[Path, Pa
     assert "did you mean 'affine'" in said
 
 
-def test_a_search_that_failed_says_so_first_and_by_its_exit_code(files: tuple[Path, Path], tmp_path: Path) -> None:
-    noise = Image(np.random.default_rng(1).normal(size=LATTICE.shape), LATTICE)
-    write_image(noise, tmp_path / "noise.nii.gz")
+def test_a_search_that_failed_says_so_first_and_by_its_exit_code(tmp_path: Path) -> None:
+    rng = np.random.default_rng(1)
+    noise = [tmp_path / "noise.nii.gz", tmp_path / "other.nii.gz"]
+    for path in noise:
+        write_image(Image(rng.normal(size=(20, 20)), Geometry.of((20, 20), 2.0)), path)
     page = tmp_path / "page.html"
-    code, said = run(tmp_path / "noise.nii.gz", files[1], "--transform", "rigid", "--pictures", page)
+    code, said = run(*noise, "--transform", "rigid", "--pictures", page)
     assert code == 4
     assert "Search 2, " in said
     assert said.startswith("This has probably failed: ")

@@ -31,7 +31,8 @@ from common.data.cases import Cases
 from common.errors import FileError, SourceError, StudyError, WireError
 from common.study.federation import RosterEntry
 from common.study.options import Entry
-from common.study.study import Split, Study, parse
+from common.study.split_settings import Split
+from common.study.study import Study, parse
 from common.sums import identity
 from common.sums.aggregation import Local
 from common.sums.aggregations._opened_rounds import open_once

@@ -24,7 +24,7 @@ from common.data.cases import Cases
 from common.data.pooled_statistics import Pooled
 from common.errors import SourceError
 from common.study.plugins import ANYTHING, trusting
-from common.study.study import Split
+from common.study.split_settings import Split
 from wardround.testing.laws import check_options, no_global_draw
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from common.errors import StudyError, WireError
 
 Words = NDArray[np.uint32]
-WIDTHS = (2, 3, 4)
+WIDTHS = (1, 2, 3, 4)
 """Bytes a word may take on the wire."""
 
 
@@ -51,6 +51,8 @@ class Ring:
             raise WireError(f"{0 if data is None else data.size} bytes came for {length} words of {self.width}.")
         if self.width == 4 or not length:
             return np.ascontiguousarray(data).view("<u4").astype(np.uint32)
+        if self.width == 1:
+            return data.astype(np.uint32)
         # Each word is read with the first byte of the next, which is then cut off; the last has no next.
         packed, words = np.ascontiguousarray(data), np.empty(length, np.uint32)
         inner = np.ndarray((length - 1,), "<u4", packed, strides=(self.width,))

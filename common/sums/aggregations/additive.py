@@ -100,6 +100,10 @@ class AdditiveSharing:
         """Rounding alone, where nothing was clipped."""
         return self.codec.largest_error(hospitals, Agreement.of(expected.largest_weight, expected))
 
+    def bytes_a_value(self, hospitals: int) -> int:
+        """Of a word that holds the sum."""
+        return Ring.holding(self.value_bits, hospitals).width
+
     def check(self, hospitals: int) -> None:
         """Raise StudyError where the sum does not fit a word, or there are fewer than three hospitals."""
         Threshold().of(hospitals)

@@ -29,6 +29,10 @@ class Plain:
 
     reveals: ClassVar[Reveals] = "each"
 
+    def bytes_a_value(self, hospitals: int) -> int:
+        """Of a float32."""
+        return 4
+
     def check(self, hospitals: int) -> None:
         """Any number will do."""
 

@@ -63,8 +63,8 @@ class SecureAggregation:
     """value_bits: of each value. largest_value: values u_k n_k / (largest n) beyond it are clipped, and counted.
 
     threshold, colluding: how many hospitals open a sum, and how many may help a cheating server; see `Threshold`.
-    A word takes the fewest of 2, 3 and 4 bytes that hold value_bits + log2(hospitals): 24 bits with up to 256
-    hospitals take 4, 16 bits take 3.
+    A word takes the fewest of 1 to 4 bytes that hold value_bits + log2(hospitals): 24 bits with up to 256 hospitals
+    take 4, 16 bits take 3, 8 bits take 2, and 4 bits with up to 16 hospitals 1.
     """
 
     reveals: ClassVar[Reveals] = "sum"
@@ -98,6 +98,10 @@ class SecureAggregation:
     def largest_error(self, hospitals: int, expected: Expected) -> float:
         """Rounding alone, where nothing was clipped."""
         return self.codec.largest_error(hospitals, Agreement.of(expected.largest_weight, expected))
+
+    def bytes_a_value(self, hospitals: int) -> int:
+        """Of a word that holds the sum."""
+        return Ring.holding(self.value_bits, hospitals).width
 
     def check(self, hospitals: int) -> None:
         """Raise StudyError where the sum does not fit a word, or the threshold not the number of hospitals."""

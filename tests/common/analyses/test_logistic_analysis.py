@@ -54,6 +54,15 @@ def test_words_are_an_outcome_too() -> None:
         answered(Logistic("end", ("age",)), words)
 
 
+def test_digits_that_a_study_declares_as_words_are_an_outcome() -> None:
+    records = patients(80)
+    digits = np.where(records.numbers("died") > 0, "1", "0")
+    declared = Records({**records.columns, "died": digits}, records.persons, "all")
+    public = Public(("all",), {"died": ("0", "1")})
+    plain = answered(Logistic("died", ("age",)), records).numbers
+    assert ask_tables(Logistic("died", ("age",)), [declared], public).answer.numbers == plain
+
+
 def separated(records: Records, chance: float) -> Records:
     """A column that is yes of nobody without the outcome, and of a share of those with it."""
     sure = np.random.default_rng(2).random(len(records)) < chance

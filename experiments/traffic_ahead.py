@@ -1,0 +1,123 @@
+"""Bytes that a study will move, before it runs: by round, share of hospitals and how often they score."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from flwr.app import Message
+
+from client.hospital import site_names
+from common.data.names import SiteId
+from common.study.catalogue import AGGREGATIONS, STRATEGIES
+from common.study.schedule import evaluated_split, final_splits
+from common.study.study import Study
+from common.sums.abilities import abilities, can
+from common.sums.aggregation import Aggregation
+from common.sums.cohorts import Cohorts, reveals
+from common.wire.message_bytes import size_of
+from common.wire.records import to_records
+from common.wire.train_requests import LEGS, Order, to_payload
+from server.reporting.wording import size
+from server.strategy import Strategy
+
+MOST_ROUNDS = 1000
+"""That are counted one by one; of a longer study the others are taken to be as these."""
+ANSWER_BYTES = 700
+"""Of an answer beside its update: scores, seconds, names."""
+LEGS_BESIDE, LEG_ANSWER_BYTES = 4, 130
+"""Of a sum: keys, shares, survivors, opening; each request holds the study."""
+SENT_A_PAIR, RECEIVED_A_PAIR = 316, 115
+"""Of names, keys and shares, for each hospital and each other, as measured with 12 and 36 of them under `secagg`."""
+RUN_NAME = "0" * 32
+
+
+@dataclass(frozen=True)
+class Ahead:
+    """Bytes to hospitals and from them, over all rounds and the last scores; a round's are the mean.
+
+    scoring: of all that is sent, what goes to hospitals that score and do not train.
+    """
+
+    sent_a_round: float
+    received_a_round: float
+    sent: float
+    received: float
+    scoring: float
+
+
+def traffic_facts(study: Study, parameters: int) -> Sequence[str]:
+    """Sentences for whoever checks a study with a network of so many `parameters`."""
+    if not study.rounds:
+        return ()
+    cohorts = Cohorts.of(study, study.federation.names or site_names(study))
+    found = ahead(study, cohorts, parameters)
+    aggregation = AGGREGATIONS.build(study.aggregation)
+    if found is None:
+        name = study.aggregation.name
+        return (f"How many bytes its rounds move is not known beforehand: aggregation {name!r} does not say.",)
+    said = (
+        f"About {size(found.sent_a_round)} go to hospitals a round and {size(found.received_a_round)} come back: "
+        f"a model of {parameters:,} parameters and the study to each hospital that is asked. In all "
+        f"{size(found.sent)} and {size(found.received)}"
+    )
+    if found.scoring > 0.005 * found.sent:
+        share = round(100 * found.scoring / found.sent)
+        said += (
+            f"; {share} % of what is sent goes to hospitals that score and do not train: less with "
+            "federation.evaluate_fraction or a larger federation.evaluate_every"
+        )
+    paired = reveals(study) == "sum" and can(aggregation, "bytes_a_value")
+    return (f"{said}{'. Keys and shares of its sums are in it' * paired}.",)
+
+
+def ahead(study: Study, cohorts: Cohorts, parameters: int) -> Ahead | None:
+    """None where the aggregation does not say how many bytes a value takes."""
+    aggregation: Aggregation = AGGREGATIONS.build(study.aggregation)
+    strategy: Strategy = STRATEGIES.build(study.strategy)
+    if not can(aggregation, "bytes_a_value"):
+        return None
+    work, sums = strategy.work(), reveals(study) == "sum"
+    numbers = range(1, min(study.rounds, MOST_ROUNDS) + 1)
+    sent = received = scoring = 0.0
+    for number in numbers:
+        sites = cohorts.of_round(number).sites
+        own, update = _request(study, number, parameters, 1 + work.controlled), work.vectors * parameters
+        beside = _of_sums(study, len(sites)) if sums else (0.0, 0.0)
+        sent += len(sites) * own + beside[0]
+        received += len(sites) * (update * _width(aggregation, len(sites)) + ANSWER_BYTES) + beside[1]
+        apart = _scoring_alone(study, cohorts, number, sites) if not sums else 0
+        scoring += apart * _request(study, number, parameters, 1)
+        received += apart * ANSWER_BYTES
+    times = study.rounds / len(numbers)
+    last = len(cohorts.of_round(cohorts.final_round).sites) if cohorts.scored else 0
+    beside = _of_sums(study, last) if sums else (0.0, 0.0)
+    final = last * _request(study, cohorts.final_round, parameters, 1) + beside[0]
+    a_round = (sent + scoring) / len(numbers), received / len(numbers)
+    total = times * (sent + scoring) + final, times * received + last * ANSWER_BYTES + beside[1]
+    return Ahead(*a_round, *total, times * scoring + final)
+
+
+def _width(aggregation: Aggregation, hospitals: int) -> int:
+    return abilities(aggregation).bytes_a_value(hospitals)
+
+
+def _of_sums(study: Study, hospitals: int) -> tuple[float, float]:
+    """Sent and received of keys and shares, in one sum of so many."""
+    request = LEGS_BESIDE * _request(study, 1, 0, 0)
+    sent = hospitals * (request + SENT_A_PAIR * hospitals)
+    return sent, hospitals * (LEGS_BESIDE * LEG_ANSWER_BYTES + RECEIVED_A_PAIR * hospitals)
+
+
+def _scoring_alone(study: Study, cohorts: Cohorts, number: int, trains: Sequence[SiteId]) -> int:
+    if evaluated_split(study, number) is None:
+        return 0
+    return len(set(cohorts.scoring(number)) - set(trains))
+
+
+def _request(study: Study, number: int, parameters: int, vectors: int) -> int:
+    """Bytes of a request as serialised: its array by its length, since every value takes four."""
+    splits = final_splits(study) if number > study.rounds else (study.federation.evaluate_split,)
+    order = Order(study.json, number, np.zeros(1, np.float32), None, evaluate=splits)
+    return size_of(Message(to_records(to_payload(order, RUN_NAME)), 1, LEGS["round"])) + 4 * parameters * vectors
