@@ -31,7 +31,7 @@ def clipped_sum(loss: CaseLoss, units: Sequence[Batch], clip_norm: float) -> Vec
 
     Zeros for no units. A gradient that is not finite counts as zero. Layer by layer wherever every parameter belongs
     to a layer that this way knows, else case by case. Measured on one CPU thread, 16 cases, in multiples of an
-    ordinary step: layers 1.4 and loop 2.2 (U-Net), 2.0 and 3.7 (small CNN), 2.7 and 16 (multilayer perceptron);
+    ordinary step: layers 1.4 and loop 2.4 (U-Net), 1.7 and 4.0 (small CNN), 2.7 and 16 (multilayer perceptron);
     vmap and Opacus' hooks are slower than layers in each. Code of others is given one case at a time.
     """
     parameters = sum(parameter.numel() for parameter in loss.parameters_in_order())

@@ -86,6 +86,19 @@ def test_cases_that_do_not_fit_together_are_unfolded_one_after_the_other(
     torch.testing.assert_close(found, one_at_a_time(module, inputs, grad), rtol=1e-4, atol=1e-3)
 
 
+@pytest.mark.parametrize("transposed", [False, True])
+@pytest.mark.parametrize("axes", [1, 2, 3])
+def test_what_is_too_large_to_unfold_goes_through_convolutions_of_single_cases(
+    axes: int, transposed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(weights, "MOST_UNFOLDED", 0)
+    module, convolution = layer(axes, (4, 6), 3, 2, 1, 1, transposed)
+    inputs = some_values(CASES, 4, *(9, 7, 6)[:axes], innermost=True)
+    grad = some_values(*module(inputs).shape, innermost=True)
+    found = convolution.weights_of_cases(grad, inputs, module.weight)
+    torch.testing.assert_close(found, one_at_a_time(module, inputs, grad), rtol=1e-4, atol=1e-3)
+
+
 @pytest.mark.parametrize("innermost", [False, True])
 @pytest.mark.parametrize("learned", [False, True])
 @pytest.mark.parametrize("shape", [(4, 5, 6), (8, 64, 64), (6, 75, 75), (20, 12, 12, 12), (16, 6, 6)])
