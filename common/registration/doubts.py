@@ -22,6 +22,8 @@ LARGEST_SCALE = 2.0
 """By which a length may grow or shrink; patients' do by less."""
 LEAST_AGREEING = 0.45
 """Share of the parts. Right places had .5 to 1, wrong ones .04 to .43."""
+MOST_LUCK = 0.001
+"""Chance that so many parts agree where none should; the best of several searches is looked at."""
 
 
 def doubts(
@@ -50,6 +52,8 @@ def plain_doubts(images: Sequence[Pair], found: Transform, agreeing: Agreement) 
     if not 1 / LARGEST_SCALE < growth < LARGEST_SCALE:
         yield f"lengths are multiplied by {growth:.3g} on the way"
     if agreeing.share >= LEAST_AGREEING:
+        if agreeing.luck > MOST_LUCK:
+            yield f"{agreeing}, which are too few to tell"
         return
     if share >= LEAST_EXPLAINED:
         yield f"{agreeing}: the others would fit better elsewhere"

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from itertools import product
 
 import torch
+from scipy.special import bdtrc
 from torch import Tensor
 
 from common.registration.linear import Linear
@@ -45,6 +46,12 @@ class Agreement:
     parts: int
     share: float
     by_chance: float
+
+    @property
+    def luck(self) -> float:
+        """The chance that as many agree where nothing does: of two parts one does in a case of four."""
+        agreeing = round(self.share * self.parts)
+        return float(bdtrc(agreeing - 1, self.parts, min(1.0, self.by_chance))) if agreeing else 1.0
 
     def __str__(self) -> str:
         return f"{self.share:.0%} of {self.parts} parts agree, {self.by_chance:.0%} would by chance"

@@ -12,7 +12,7 @@ from common.data.geometry import Geometry
 from common.data.image import Image
 from common.errors import ImageError
 from common.registration.linear import Linear
-from common.registration.local_agreement import agreement
+from common.registration.local_agreement import NOT_ASKED, Agreement, agreement
 from common.registration.objective import Pair
 from common.registration.record import Registration
 from common.registration.register import register
@@ -91,6 +91,13 @@ def test_parts_agree_where_the_right_place_was_found_and_nowhere_else() -> None:
         found = agreement([Pair(scaled(inverted), scaled(fixed))], wrong)
         assert found.share < 0.45
         assert found.by_chance == pytest.approx(27 / 343, abs=0.06)
+
+
+def test_few_parts_that_agree_may_do_so_by_luck() -> None:
+    assert Agreement(2, 0.5, 0.12).luck == pytest.approx(1 - 0.88**2)
+    assert Agreement(3, 1.0, 0.1).luck == pytest.approx(0.001)
+    assert Agreement(40, 0.5, 0.12).luck < 1e-8
+    assert NOT_ASKED.luck == 1
 
 
 def test_a_ball_may_lie_either_way_round() -> None:
