@@ -376,6 +376,7 @@ STAGES: Mapping[str, Stage] = {
             "wardround run pretrain_p": EPOCH + FLAT,
             "wardround run pretrain_l": EPOCH,
             "wardround run fine": EPOCH,
+            "wardround probe runs/pretrain_pneumonia/NEWEST": "--folder probed",
             "wardround probe RUN --scratch": "--rounds 1",
             "wardround audit": "--seconds 1",
         },
