@@ -4,8 +4,8 @@
     .venv/bin/python docs/newcomers_hour.py --out hour
 
 Studies are written as the pages have them, files of hospitals are made up, and each command is typed as it stands
-there, but for what the pages leave open: which run, which folder, whose key. It prints what each took and writes
-hour.json, and exits with 1 where a command did not do what its page says.
+there, but for what the pages leave open: which run, which folder, whose key. It prints what each took, writes
+hour.json after each, and exits with 1 where a command did not do what its page says, or did not end.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import shlex
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from html.parser import HTMLParser
 from pathlib import Path
@@ -74,6 +74,7 @@ class Hour:
     site: Path
     out: Path
     seconds: int
+    longest_s: float = 1800.0
     done: list[Done] = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)
     digits: str = ""
@@ -99,7 +100,7 @@ class Hour:
     def own_data(self) -> None:
         """Your data: each study with files in the form that its page shows."""
         blocks = self.blocks("own-data.html")
-        commands = next(block for block in blocks if block.startswith("wardround data check")).splitlines()
+        commands = first(blocks, lambda block: block.startswith("wardround data check"), "commands").splitlines()
         makers = {story.source: story for story in STORIES}
         for text in blocks:
             source = study_of(text).get("source", {})
@@ -114,7 +115,7 @@ class Hour:
     def audit(self) -> None:
         """Audit: attack the demo's run, sign and verify what is filed."""
         blocks = self.blocks("audit.html")
-        words = next(block for block in blocks if "dossier" in study_of(block))
+        words = first(blocks, lambda block: "dossier" in study_of(block), "the dossier's words")
         (self.out / "words.toml").write_text(words + "\n", encoding="utf-8")
         for line, refusal in (one for block in blocks for one in typed(block)):
             if NEEDS_A_DATA_SET in line.split():
@@ -127,20 +128,28 @@ class Hour:
         words = shlex.split(self.filled(line), comments=True)
         begin = monotonic()
         command = [os.fspath(Path(sys.executable).with_name(words[0])), *words[1:]]
-        ran = subprocess.run(command, cwd=cwd or self.out, text=True, capture_output=True, check=False)
-        said = ran.stdout + ran.stderr
-        is_right = refusal in " ".join(said.split()) and ran.returncode == (1 if refusal else 0)
+        code, said = ended(command, cwd or self.out, self.longest_s)
+        is_right = refusal in " ".join(said.split()) and code == (1 if refusal else 0)
         self.digits = next(iter(re.findall(r"(?:[0-9]{4} ){7}[0-9]{4}", said)), self.digits)
-        wrong = "" if is_right else f"exited with {ran.returncode}: {said.strip()[-600:]}"
+        how = "did not end" if code is None else f"exited with {code}"
+        wrong = "" if is_right else f"{how}: {said.strip()[-600:]}"
         self.done.append(Done(page, shlex.join(words), round(monotonic() - begin, 1), wrong))
+        self.keep()
         print(
             f"{self.done[-1].seconds:7.1f} s  {self.done[-1].command}" + (f"\n  {wrong}" if wrong else ""), flush=True
         )
 
+    def keep(self) -> None:
+        """Write hour.json as far as it is known: whoever ends the script loses nothing."""
+        minutes = sum(one.seconds for one in self.done) / 60
+        table = {"minutes": round(minutes, 2), "done": [asdict(one) for one in self.done], "left_out": self.left_out}
+        (self.out / "hour.json").write_text(json.dumps(table, indent=1) + "\n", encoding="utf-8")
+
     def filled(self, line: str) -> str:
         """The line with what the page leaves open: the newest run, a folder of one's own, the digits of a key."""
-        if re.search(r"\bRUN\b|/\.\.\.", line):
-            run = max((self.out / "runs" / "demo").iterdir(), key=lambda one: one.stat().st_mtime)
+        runs = sorted((self.out / "runs" / "demo").glob("*"), key=lambda one: one.stat().st_mtime)
+        if runs and re.search(r"\bRUN\b|/\.\.\.", line):
+            run = runs[-1]
             line = re.sub(r"\bRUN\b|runs/demo/\.\.\.", os.fspath(run.relative_to(self.out)), line)
         if (
             line.split()[:2] == ["wardround", "audit"]
@@ -149,6 +158,34 @@ class Hour:
         ):
             line = line.partition("#")[0] + f" --seconds {self.seconds}"
         return line.replace("/srv/officer", os.fspath(self.out / "officer")).replace(SIGNER, self.digits or SIGNER)
+
+
+def first(blocks: Sequence[str], fits: Callable[[str], bool], what: str) -> str:
+    """The first block that fits; where the page has none any more the script is at its end, and says so."""
+    found = next(filter(fits, blocks), None)
+    if found is None:
+        raise SystemExit(f"The built page has no block with {what}: build it anew, or mend {Path(__file__).name}.")
+    return found
+
+
+def ended(command: Sequence[str], folder: Path, longest_s: float) -> tuple[int | None, str]:
+    """The exit status and all that was said; None for a command that was ended since it took too long."""
+    try:
+        ran = subprocess.run(
+            command,
+            cwd=folder,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=longest_s,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as late:
+        return None, "".join(
+            one.decode(errors="replace") if isinstance(one, bytes) else one or ""
+            for one in (late.stdout, late.stderr)
+        )
+    return ran.returncode, ran.stdout + ran.stderr
 
 
 def typed(block: str) -> Iterator[tuple[str, str]]:
@@ -174,9 +211,12 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, required=True, help="A folder that is not there yet.")
     parser.add_argument("--site", type=Path, default=ROOT / "build" / "site", help="As `make site` builds it.")
     parser.add_argument("--seconds", type=int, default=30, help="Of attacks, of each audit.")
+    parser.add_argument("--longest", type=float, default=1800.0, help="Seconds after which a command is ended.")
     given = parser.parse_args(words)
+    if not (given.site / "index.html").is_file():
+        parser.error(f"{given.site} is no built site: make site")
     given.out.mkdir(parents=True)
-    hour = Hour(given.site.resolve(), given.out.resolve(), given.seconds)
+    hour = Hour(given.site.resolve(), given.out.resolve(), given.seconds, given.longest)
     for part in (hour.start, hour.own_data, hour.audit):
         part()
     for one in hour.left_out:
@@ -184,8 +224,7 @@ def main(words: Sequence[str] | None = None) -> int:
     minutes = sum(one.seconds for one in hour.done) / 60
     wrong = [one for one in hour.done if one.wrong]
     print(f"{len(hour.done)} commands in {minutes:.1f} minutes; {len(wrong)} did not do what their page says.")
-    table = {"minutes": round(minutes, 2), "done": [asdict(one) for one in hour.done], "left_out": hour.left_out}
-    (hour.out / "hour.json").write_text(json.dumps(table, indent=1) + "\n", encoding="utf-8")
+    hour.keep()
     return 1 if wrong else 0
 
 

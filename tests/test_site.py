@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+import json
 import os
 import re
+import runpy
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -147,6 +149,27 @@ def test_the_site_is_built_without_a_warning_and_fetches_nothing(
     build(config)
     page = (tmp_path / "site" / "audit.html").read_text(encoding="utf-8")
     assert "https://" not in re.sub(r'href="[^"]*"', "", page)
+
+
+def test_an_hour_keeps_what_it_did_and_ends_what_does_not_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = runpy.run_path(str(DOCS / "newcomers_hour.py"))
+    hour = module["Hour"](tmp_path, tmp_path, 1)
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
+    for name, script in (
+        ("wardround", "#!/bin/sh\necho no $1 >&2; exit 3\n"),
+        ("idle", "#!/bin/sh\nexec sleep 60\n"),
+    ):
+        (tmp_path / name).write_text(script)
+        (tmp_path / name).chmod(0o700)
+    hour.type("index.html", "wardround audit RUN  # a remark")
+    hour.longest_s = 0.2
+    hour.type("index.html", "idle")
+    kept = [(one["command"], one["wrong"]) for one in json.loads((tmp_path / "hour.json").read_text())["done"]]
+    assert kept == [("wardround audit RUN", "exited with 3: no audit"), ("idle", "did not end: ")]
+    with pytest.raises(SystemExit, match="no block with commands"):
+        module["first"](["a"], str.isdigit, "commands")
 
 
 @pytest.mark.skipif(

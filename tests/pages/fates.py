@@ -83,7 +83,7 @@ ELSEWHERE = (
     ),
     Fate(r"docs/nodes-reference\.md: wardround node run ", "serves until Ctrl-C", "experiments/test_node_command.py"),
     Fate(
-        r" --coordinator C$",
+        r"docs/asking\.md: .* --coordinator C$",
         "hospitals' nodes are needed, and a coordinator",
         "experiments/test_asking_real_hospitals.py",
     ),

@@ -201,6 +201,9 @@ def lay_kspace(place: Path) -> Sequence[Gap]:
 def lay_institutions(place: Path) -> Sequence[Gap]:
     """As lay_kspace, and LGG's four institutions."""
     lay_lgg(place / "data" / "lgg-mri-5site")
+    if DRILLS:
+        where = ["--set", "source.folder=data/lgg-mri-5site"]
+        typed("run", "mri", "--folder", "runs/mri/1", *TUNED.split(), *where)
     return lay_kspace(place)
 
 
@@ -355,6 +358,7 @@ STAGES: Mapping[str, Stage] = {
         (
             ("wardround reconstruct scan.h5", "scan.h5", "coils.h5"),
             ("wardround reconstruct scan.npy --operator", "scan.npy", "holes.npy"),
+            ("wardround reconstruct scan.npy --run", "scan.npy", "kspace.npy"),
             ("wardround reconstruct scan.npy --run", "runs/mri/2026-05-01", "runs/mri/..."),
             ("", "runs/GENERATOR", "runs/phantom_prior/..."),
             ("wardround metrics", "IMAGES TRUTHS", "images true"),
@@ -376,6 +380,7 @@ STAGES: Mapping[str, Stage] = {
             "wardround run pretrain_p": EPOCH + FLAT,
             "wardround run pretrain_l": EPOCH,
             "wardround run fine": EPOCH,
+            "wardround probe runs/pretrain_pneumonia/NEWEST": "--folder probed",
             "wardround probe RUN --scratch": "--rounds 1",
             "wardround audit": "--seconds 1",
         },
@@ -384,6 +389,9 @@ STAGES: Mapping[str, Stage] = {
     "docs/withstanding.md": Stage(
         lay_other_run,
         (("", "runs/demo/NEWEST", RUN), ("", "OTHER", "runs/other")),
-        {"wardround withstand": "--seconds 5", "wardround run": EPOCH},
+        {
+            "wardround withstand": "--seconds 5",
+            "wardround run": EPOCH + " --set task.plain_rounds=0 --set task.grows_over=0",
+        },
     ),
 }
