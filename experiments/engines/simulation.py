@@ -32,6 +32,8 @@ from experiments.engines._local_grid import hospital_folder
 
 REQUESTS_AN_ACTOR = 4
 STARTS = 4
+NICENESS = "RAY_worker_niceness"
+"""Ray's own is 15: beside any other work a hospital then gets hardly a core, and answers after its time."""
 ADDRESS = "RAY_ADDRESS"
 """Ray's own variable for the cluster that a program joins."""
 LONGEST_CONNECT_S = 20.0
@@ -72,6 +74,7 @@ class Simulation:
             _demand_cluster(self.joined)
         else:
             _demand_token()
+            os.environ.setdefault(NICENESS, "0")
         outcome = _Outcome()
         places = [] if self.joined else [str(hospital_folder(folder.resolve(), site)) for site in sites]
         with _told_where_to_write(places), remembered_for_a_thread() as signals:

@@ -82,6 +82,7 @@ source = "strangers_own.py"
 task = { name = "classification", network = { name = "strangers_own.py", width = 6 }, loss = "strangers_own.py" }
 strategy = { name = "strangers_own.py:Cautious", speed = 0.7 }
 aggregation = "plain"
+federation.start_timeout_s = 1200
 """
 ENGINES = ("inline", "processes", *(["simulation"] if find_spec("ray") else []), "deployment")
 

@@ -64,7 +64,7 @@ def test_a_cluster_that_was_slow_to_start_is_started_again_and_another_fault_is_
 def test_a_cluster_of_our_own_demands_a_token_and_anothers_is_left_as_it_is(
     address: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    for name in ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN"):
+    for name in ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN", simulation.NICENESS):
         monkeypatch.setenv(name, "to be restored")
         monkeypatch.delenv(name)
     seen: list[dict[str, str]] = []
@@ -78,3 +78,4 @@ def test_a_cluster_of_our_own_demands_a_token_and_anothers_is_left_as_it_is(
     (environment,) = seen
     assert ("RAY_AUTH_MODE" in environment) == (not address)
     assert len(environment.get("RAY_AUTH_TOKEN", "")) == (0 if address else 64)
+    assert environment.get(simulation.NICENESS, "") == ("" if address else "0")
