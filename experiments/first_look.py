@@ -31,8 +31,6 @@ from common.seeding import generator
 from common.study.catalogue import SOURCES, TASKS
 from common.study.held_out import WITHOUT_TEST
 from common.study.study import Study
-from experiments.message_sizes import message_sizes
-from experiments.traffic_ahead import traffic_facts
 
 WHOLE_VALUES = 1 << 18
 """Numbers in inputs after which no further hospital is read, of a source that can only be read whole."""
@@ -81,6 +79,10 @@ def first_look(study: Study) -> tuple[str, ...]:
 
 def _sent(study: Study, parameters: int) -> tuple[str, ...]:
     """How much will travel, and how what is large does."""
+    # Flower, which writes messages, takes seconds to import, and is needed where a network was built alone.
+    from experiments.message_sizes import message_sizes
+    from experiments.traffic_ahead import traffic_facts
+
     return (*traffic_facts(study, parameters), *message_sizes(study, parameters))
 
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING
 
 from common.data.names import SiteId
 from common.study.held_out import LEAST_SCORED
 from common.study.study import Study
-from server.members import Member
+
+if TYPE_CHECKING:
+    from server.members import Member
 
 LEAST_PERSONS = 5
 """Behind a score that is told of one hospital, where a study divides hospitals."""

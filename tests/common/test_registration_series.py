@@ -69,14 +69,22 @@ def test_a_file_without_a_fourth_axis_is_no_series(tmp_path: Path) -> None:
             read_series(tmp_path / name)
 
 
-def test_a_template_lies_in_the_middle_of_its_group_whichever_image_comes_first() -> None:
+def marked_blob(y_mm: float, x_mm: float) -> Image:
+    """With a bright and a dark mark on it, which tell which way round it is."""
     y, x = np.moveaxis(np.indices(PLANE.shape), 0, 0) * 2.0
-    places = [(16.0, 20.0), (24.0, 20.0), (23.0, 29.0)]
-    blobs = [Image(np.exp(-(((y - a) / 7) ** 2 + ((x - b) / 5) ** 2)), PLANE) for a, b in places]
-    template = group_template(blobs, "rigid", "ssd", rounds=1).template.values
-    mass = template - template.min()
-    middle = [float((axis * mass**2).sum() / (mass**2).sum()) for axis in (y, x)]
-    np.testing.assert_allclose(middle, np.mean(places, axis=0), atol=0.7)
+    parts = ((1.0, 0, 0, 7, 5), (0.8, 8, 5, 3, 3), (-0.7, -6, 6, 3, 2.5))
+    values = [h * np.exp(-(((y - y_mm - a) / s) ** 2 + ((x - x_mm - b) / t) ** 2)) for h, a, b, s, t in parts]
+    return Image(np.sum(values, axis=0), PLANE)
+
+
+def test_a_template_lies_in_the_middle_of_its_group_whichever_image_comes_first() -> None:
+    places = np.array([(16.0, 20.0), (24.0, 20.0), (23.0, 29.0)])
+    group = group_template([marked_blob(*place) for place in places], "rigid", "ssd", rounds=1)
+    for place, transform in zip(places + PLANE.origin_mm, group.transforms, strict=True):
+        matrix = transform.matrix.numpy()
+        in_template = np.linalg.solve(matrix[:2, :2], place - matrix[:2, 2]) - PLANE.origin_mm
+        np.testing.assert_allclose(in_template, places.mean(axis=0), atol=0.7)
+    assert group.doubts == ()
 
 
 def test_the_mean_of_what_was_centred_is_nothing() -> None:

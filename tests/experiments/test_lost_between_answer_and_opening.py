@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,17 +24,19 @@ Losing = Callable[[int, str], None]
 @pytest.fixture
 def losing(monkeypatch: pytest.MonkeyPatch) -> Losing:
     """From a leg of a round on the victim is not reached, until the next round."""
-    ask = GridExchange.ask
+    ask = GridExchange.as_they_come
     lost: dict[int, str] = {}
     gone: set[int] = set()
 
-    def asked(self: GridExchange, leg: str, requests: Mapping[SiteId, Payload]) -> dict[SiteId, Payload]:
+    def asked(
+        self: GridExchange, leg: str, requests: Mapping[SiteId, Payload]
+    ) -> Iterator[tuple[SiteId, Payload | None]]:
         if lost.get(self.round) == leg:
             gone.add(self.round)
         reached = {site: one for site, one in requests.items() if site != VICTIM or self.round not in gone}
         return ask(self, leg, reached)
 
-    monkeypatch.setattr(GridExchange, "ask", asked)
+    monkeypatch.setattr(GridExchange, "as_they_come", asked)
     return lost.__setitem__
 
 
