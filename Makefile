@@ -11,8 +11,9 @@ PYTHON ?= $(firstword $(foreach name,python3.11 python3.12 python3.13 python3 py
 EXTRAS ?=
 # Of attacks on the demo, so that all of it takes less than five minutes on two cores.
 AUDIT_SECONDS ?= 30
-# Tests run in so many processes at once; each needs a core and about 1 GB of memory.
-WORKERS ?= 2
+# Tests run in so many processes at once, for two cores: a third of a test's time is waiting for other processes. Each
+# needs about 1 GB of memory.
+WORKERS ?= 3
 
 .PHONY: help demo test install site sbom lock wheels clean
 

@@ -9,6 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from client.compressed_updates import compressed
+from common.compression.rotation import Rotation
 from common.errors import WireError
 from common.seeding import generator
 from common.sums.aggregations._agreement import Agreement
@@ -28,18 +29,23 @@ def small_updates() -> dict[str, NDArray[np.float32]]:
     return {site: rng.normal(0, STEP / 10, LENGTH).astype(np.float32) for site in SITES}
 
 
-def sum_of_few_bits(updates: dict[str, NDArray[np.float32]]) -> tuple[Values, dict[str, Values]]:
-    """In steps, of hospitals that compress; and the draws that the study's seed gives."""
-    total, foreseen = np.zeros(LENGTH), {}
+Opened = tuple[Values, dict[str, Values], Values]
+"""A sum in steps, the draws of each hospital that the study's seed gives, and the victim's own values in the sum."""
+
+
+def sum_of_few_bits(updates: dict[str, NDArray[np.float32]]) -> Opened:
+    """Of hospitals that compress, and so turn their values first, by what the seed gives too."""
+    hospital = hospital_of(*KINDS["int8 in sums"])
+    turned = Rotation(hospital.study.seed, 1).turned(updates[SITES[0]].astype(np.float64))
+    total, foreseen = np.zeros(turned.size), {}
     for site, update in updates.items():
-        hospital = hospital_of(*KINDS["int8 in sums"])
         object.__setattr__(hospital, "site", site)
         total += compressed(Update((update,), 9.0), hospital, order_of(1), {}, {}).vectors[0] / STEP
-        foreseen[site] = generator(hospital.study.seed, 1, site, "compression").random(LENGTH)
-    return np.round(total), foreseen
+        foreseen[site] = generator(hospital.study.seed, 1, site, "compression").random(turned.size)
+    return np.round(total), foreseen, turned
 
 
-def sum_in_a_scale_of_the_coordinators(updates: dict[str, NDArray[np.float32]]) -> tuple[Values, dict[str, Values]]:
+def sum_in_a_scale_of_the_coordinators(updates: dict[str, NDArray[np.float32]]) -> Opened:
     """The same of 24 bits, whose step is as large once the coordinator tells a scale that no hospital has."""
     codec = FixedPoint(24, 1.0)
     agreed = Agreement(SITES, LENGTH, 1, (), STEP / codec.step)
@@ -50,21 +56,20 @@ def sum_in_a_scale_of_the_coordinators(updates: dict[str, NDArray[np.float32]]) 
         of_nought = codec.levels / 2 + (draws + 0.5) / DRAWS
         total += words[:LENGTH] - np.floor(of_nought)
         foreseen[site] = of_nought % 1
-    return total, foreseen
+    return total, foreseen, updates[SITES[0]].astype(np.float64)
 
 
 @pytest.mark.parametrize("opened", [sum_of_few_bits, sum_in_a_scale_of_the_coordinators])
 def test_a_sum_of_large_steps_tells_no_single_hospital_whose_draws_follow_from_the_seed(
-    opened: Callable[..., tuple[Values, dict[str, Values]]],
+    opened: Callable[..., Opened],
 ) -> None:
     """Where the victim's draw is nearly 1 and all others' are in the middle, a sum of 1 would be its own value."""
-    updates = small_updates()
-    total, foreseen = opened(updates)
+    total, foreseen, values = opened(small_updates())
     victim, *others = SITES
     quiet = np.all([(foreseen[site] > 0.3) & (foreseen[site] < 0.6) for site in others], axis=0)
     ours = quiet & (foreseen[victim] > 0.85)
     assert ours.sum() > 50
-    goes_up = updates[victim][ours] / STEP >= 1 - foreseen[victim][ours]
+    goes_up = values[ours] / STEP >= 1 - foreseen[victim][ours]
     assert 5 < goes_up.sum() < ours.sum() - 5
     told = np.corrcoef(total[ours], goes_up)[0, 1]
     assert abs(told) < 0.5
