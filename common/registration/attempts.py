@@ -86,7 +86,7 @@ class Trials:
         if auto and (informed := self._informed(best)):
             attempts.append(informed)
             best = self._finished(informed) if self._is_as_good(informed, best) else _astray(best)
-        return best, attempts + challengers
+        return _unsupported(best, attempts), attempts + challengers
 
     def _informed(self, attempt: Attempt) -> Attempt | None:
         """The same from where it ended, by mutual information, where a curve relates the intensities."""
@@ -167,6 +167,15 @@ def _astray(attempt: Attempt) -> Attempt:
     name = similarity_name(attempt.search.similarity)
     return replace(attempt, against=(*attempt.against, f"a curve relates the intensities, which '{name}' cannot "
                                                        "follow, and by 'mi' they fit worse"))  # fmt: skip
+
+
+def _unsupported(best: Attempt, attempts: Sequence[Attempt]) -> Attempt:
+    """In doubt where no search of the images themselves came to anything, and too few parts speak for what one from a
+    rival came to: in tissue that repeats itself every place a period away is like that."""
+    if not best.turned or best.agreeing.share >= AGREED or not all(one.against for one in attempts):
+        return best
+    return replace(best, against=(*best.against, "only a search from another way round came to it, and "
+                                                 f"{best.agreeing.share:.0%} of the parts agree"))  # fmt: skip
 
 
 def _other(search: Search) -> Search:

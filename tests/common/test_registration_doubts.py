@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -11,9 +13,13 @@ from scipy.spatial.transform import Rotation
 from common.data.geometry import Geometry
 from common.data.image import Image
 from common.errors import ImageError
+from common.registration.attempts import Attempt, _unsupported
+from common.registration.choices import similarity_of
 from common.registration.linear import Linear
+from common.registration.linear_registration import Search
 from common.registration.local_agreement import NOT_ASKED, Agreement, agreement
 from common.registration.objective import Pair
+from common.registration.optimisers import Lbfgs
 from common.registration.record import Registration
 from common.registration.register import register
 from common.registration.sampling import resample
@@ -164,3 +170,18 @@ def test_labels_that_cannot_hold_the_value_outside_are_refused() -> None:
     for outside in (-1.0, 0.5, 256.0, np.nan):
         with pytest.raises(ImageError, match="cannot hold"):
             resample(labels, labels.geometry, away, labels=True, outside=outside)
+
+
+def test_what_only_a_rival_led_to_is_in_doubt_unless_most_parts_speak_for_it() -> None:
+    """On tissue that repeats itself such a place is one of many; of its parts 48 and 54 % agreed."""
+    search = Search(similarity_of("cc"), Lbfgs(), 100, 1, np.random.default_rng(0))
+    failed = Attempt(search, Linear.identity(2), [], Agreement(100, 0.09, 0.1), ("next to nothing is shared",))
+    rival = replace(failed, agreeing=Agreement(100, 0.48, 0.1), against=(), turned=True)
+    (said,) = _unsupported(rival, [failed]).against
+    assert said == "only a search from another way round came to it, and 48% of the parts agree"
+    for sure in (
+        _unsupported(replace(rival, agreeing=Agreement(100, 0.7, 0.1)), [failed]),
+        _unsupported(rival, [replace(failed, against=())]),
+        _unsupported(replace(rival, turned=False), [failed]),
+    ):
+        assert sure.against == ()
