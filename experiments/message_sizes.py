@@ -22,6 +22,7 @@ TRIED, HOSPITALS = 1 << 13, 5
 MOST_GROWTH = 20
 """How much larger than a plain update an encrypted one is at most."""
 MB = 1e6
+FLOWERS_PIECE_BYTES = 5 << 20
 
 
 def message_sizes(study: Study, parameters: int) -> tuple[str, ...]:
@@ -57,9 +58,8 @@ def _pieces(study: Study, largest: int) -> str:
     """What cuts a message, and into how many."""
     if study.engine == "inline":
         return "but on 'inline', where it stays in one process"
-    if study.engine == "processes":
-        return f"{-(-largest // PIECE_BYTES):,} of {PIECE_BYTES >> 20} MiB"
-    return f"{-(-largest // (5 << 20)):,} of 5 MiB"
+    piece = PIECE_BYTES if study.engine == "processes" else FLOWERS_PIECE_BYTES
+    return f"{-(-largest // piece):,} of {piece >> 20} MiB"
 
 
 def _bytes_a_number(aggregation: Aggregation) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache, partial
 
 import numpy as np
 
@@ -26,8 +27,6 @@ MOST_ROUNDS = 1000
 """That are counted one by one; of a longer study the others are taken to be as these."""
 ANSWER_BYTES = 700
 """Of an answer beside its update: scores, seconds, names."""
-ENVELOPE_BYTES = 150
-"""Of a message around its content: who sends it, to whom, in which run."""
 LEGS_BESIDE, LEG_ANSWER_BYTES = 4, 130
 """Of a sum: keys, shares, survivors, opening; each request holds the study."""
 SENT_A_PAIR, RECEIVED_A_PAIR = 316, 115
@@ -96,22 +95,24 @@ def ahead(study: Study, cohorts: Cohorts, parameters: int) -> Ahead | None:
     if not can(aggregation, "bytes_a_value"):
         return None
     work, sums = strategy.work(), reveals(study) == "sum"
+    in_sums = cache(partial(_of_sums, study))
     numbers = range(1, min(study.rounds, MOST_ROUNDS) + 1)
     sent = received = scoring = 0.0
     for number in numbers:
         sites = cohorts.of_round(number).sites
-        own = _request(study, number, parameters, 1 + work.controlled)
+        request, vector = _request(study, number), FULL_BYTES * parameters
+        own = request + vector * (1 + work.controlled)
         update = work.vectors * update_bytes(study, parameters, _width(aggregation, len(sites)))
-        beside = _of_sums(study, len(sites)) if sums else (0.0, 0.0)
+        beside = in_sums(len(sites)) if sums else (0.0, 0.0)
         sent += len(sites) * own + beside[0]
         received += len(sites) * (update + ANSWER_BYTES) + beside[1]
         apart = _scoring_alone(study, cohorts, number, sites) if not sums else 0
-        scoring += apart * _request(study, number, parameters, 1)
+        scoring += apart * (request + vector)
         received += apart * ANSWER_BYTES
     times = study.rounds / len(numbers)
     last = len(cohorts.of_round(cohorts.final_round).sites) if cohorts.scored else 0
-    beside = _of_sums(study, last) if sums else (0.0, 0.0)
-    final = last * _request(study, cohorts.final_round, parameters, 1) + beside[0]
+    beside = in_sums(last) if sums else (0.0, 0.0)
+    final = last * (_request(study, cohorts.final_round) + FULL_BYTES * parameters) + beside[0]
     a_round = (sent + scoring) / len(numbers), received / len(numbers)
     total = times * (sent + scoring) + final, times * received + last * ANSWER_BYTES + beside[1]
     return Ahead(*a_round, *total, times * scoring + final)
@@ -123,7 +124,7 @@ def _width(aggregation: Aggregation, hospitals: int) -> int:
 
 def _of_sums(study: Study, hospitals: int) -> tuple[float, float]:
     """Sent and received of keys and shares, in one sum of so many."""
-    request, aggregation = LEGS_BESIDE * _request(study, 1, 0, 0), AGGREGATIONS.build(study.aggregation)
+    request, aggregation = LEGS_BESIDE * _request(study, 1), AGGREGATIONS.build(study.aggregation)
     known = abilities(aggregation).bytes_beside(hospitals) if can(aggregation, "bytes_beside") else None
     to, back = (SENT_A_PAIR * hospitals, RECEIVED_A_PAIR * hospitals) if known is None else known
     names = 0 if known is None else NAME_BYTES * NAMED * hospitals
@@ -136,8 +137,8 @@ def _scoring_alone(study: Study, cohorts: Cohorts, number: int, trains: Sequence
     return len(set(cohorts.scoring(number)) - set(trains))
 
 
-def _request(study: Study, number: int, parameters: int, vectors: int) -> int:
-    """Bytes of a request as serialised: its array by its length, since every value takes four."""
+def _request(study: Study, number: int) -> int:
+    """Bytes of a request as serialised, without its array, every value of which takes FULL_BYTES."""
     splits = final_splits(study) if number > study.rounds else (study.federation.evaluate_split,)
     order = Order(study.json, number, np.zeros(1, np.float32), None, evaluate=splits)
-    return ENVELOPE_BYTES + len(content_to_bytes(to_records(to_payload(order, RUN_NAME)))) + 4 * parameters * vectors
+    return ENVELOPE_BYTES + len(content_to_bytes(to_records(to_payload(order, RUN_NAME))))

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from common.compression.form import form_of
 from common.compression.largest_values import count_of
 from common.compression.rotation import turned_length
+from common.compression.whole_steps import largest_of
 from common.study.catalogue import AGGREGATIONS
 from common.study.compression import Compression
 from common.study.study import Study
@@ -77,7 +78,7 @@ def _in_sums(compression: Compression) -> str:
     return (
         f"Updates go into the sum turned at random, the same for all hospitals, as whole numbers of "
         f"{compression.sum_bits} bits (federation.compression), in one step for all, aggregation.largest_value / "
-        f"{(1 << (compression.sum_bits - 1)) - 1}: rounded up or down at random, without bias."
+        f"{largest_of(compression.sum_bits)}: rounded up or down at random, without bias."
     )
 
 

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common.compression.bfloat16 import demand_bytes, rounded_up, widened
+from common.compression.whole_steps import largest_of
 from common.errors import WireError
 from common.sums.update import Vector
 
@@ -34,8 +35,8 @@ class ScaledIntegers:
 
     @property
     def largest(self) -> int:
-        """L: whole numbers go from -L to L."""
-        return (1 << (self.bits - 1)) - 1
+        """L."""
+        return largest_of(self.bits)
 
     def size(self, length: int) -> int:
         """Two bytes a block, and the whole numbers, two in a byte where they have 4 bits."""

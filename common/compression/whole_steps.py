@@ -19,6 +19,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 
+def largest_of(bits: int) -> int:
+    """L: whole numbers of so many bits go from -L to L."""
+    return (1 << (bits - 1)) - 1
+
+
 @dataclass(frozen=True)
 class WholeSteps:
     """step: above 0. bits: of one value."""
@@ -28,8 +33,8 @@ class WholeSteps:
 
     @property
     def largest(self) -> int:
-        """L: whole numbers go from -L to L."""
-        return (1 << (self.bits - 1)) - 1
+        """L."""
+        return largest_of(self.bits)
 
     def rounded(self, values: NDArray[np.floating], rng: np.random.Generator) -> NDArray[np.float64]:
         """(P,) whole multiples of the step; those beyond L steps are cut to it."""
@@ -44,4 +49,4 @@ class WholeSteps:
 
 def step_of(largest_value: float, reach: float, bits: int) -> float:
     """The step of a sum. reach: what a largest_value of 1 allows n_k u_k to be."""
-    return largest_value * reach / ((1 << (bits - 1)) - 1)
+    return largest_value * reach / largest_of(bits)
