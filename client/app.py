@@ -29,6 +29,7 @@ from client.answered_rounds import go_forward
 from client.approved_studies import digest_of
 from client.data_location import demand_own_place
 from client.enrolment import membership
+from client.even_lengths import filled_up
 from client.excluded_cases import keep_left_out
 from client.hospital import Hospital, open_hospital
 from client.hours import demand_open
@@ -223,7 +224,7 @@ def _answered(message: Message, context: Context, answer: Answer) -> Payload:
     finally:
         state_store.keep_secrets(context, study_json(request), run, secrets)
     state.keep()
-    return payload
+    return filled_up(payload, hospital.study)
 
 
 def _tidy_once(context: Context) -> None:
