@@ -114,6 +114,17 @@ def public_functions(tree: ast.Module | ast.ClassDef, before: str = "") -> Itera
             yield from public_functions(node, f"{before}{node.name}.")
 
 
+def test_fields_that_a_docstring_explains_in_a_paragraph_are_read_one_by_one(pages: Any) -> None:
+    pytest.importorskip("griffe")
+    listed = import_module("field_tables").with_attributes
+    text = "Rows alike. low, high: codes\nthey span. counts: (n,) rows: all. Raises X for none.\n\nMore of `low`: it."
+    shown = (
+        "Rows alike.\n\nMore of `low`: it.\n\nAttributes:\n    low: codes they span.\n    high: codes they span.\n"
+    )
+    assert listed(text, ["low", "high", "counts"]) == shown + "    counts: (n,) rows: all.\n\nRaises X for none."
+    assert listed("No field: none.\n\n    counts: shown", ["counts"]) == "No field: none.\n\n    counts: shown"
+
+
 def test_results_have_a_place_for_each_benchmark_that_they_tell_of(pages: Any) -> None:
     module = import_module("benchmarks_page")
     results = "# R\n\nOne.\n\nTwo of\n`A=1 wardround bench heart --seeds 3`: x\n\n`wardround bench heart`\n"
