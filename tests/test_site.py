@@ -77,6 +77,7 @@ def test_settings_have_a_row_each_with_what_they_mean(pages: Any) -> None:
     assert "| `training` | [table](#training) |  |" in page and "\n## `[training]`\n" in page
     assert "| `source` | [a name, or a table with it](entries.md) | needed |" in page
     assert not re.findall(r"^\| `\w+` \|.*\|\s*\|$", page, re.MULTILINE), "a setting without a meaning"
+    assert "## `[start]`\n\n| setting |" in page and "`evaluate_split`), a sum that the server opens anyway" in page
 
 
 def test_commands_have_their_options_and_groups_that_do_something_are_commands(pages: Any) -> None:
