@@ -60,13 +60,14 @@ def test_a_link_out_of_the_pages_leads_to_what_the_site_has_of_it(pages: Any) ->
     text += "[d](asking.md)"
     followed = "[a](contributing.md#x) [b](reference/studies.md#demo) c (`common/wire/refusals.py`) [d](asking.md)"
     assert pages.inside(text, "own-model.md") == followed
+    assert "\n| [Privacy](reference/python/privacy.md) | " in pages.inside("# In Python", "python.md")
     assert pages.inside("[a](../../CONTRIBUTING.md)", "protections/bfv.md") == "[a](../contributing.md)"
     assert pages.inside(f"```\n{text}\n```", "own-model.md") == f"```\n{text}\n```"
 
 
 def test_words_of_a_terminal_stay_letters_in_a_table(pages: Any) -> None:
     words = import_module("markdown_words")
-    assert words.cell("a|b <c>\n`d_e|f` *g* h_i") == r"a\|b &lt;c&gt; `d_e\|f` \*g\* h\_i"
+    assert words.cell("a|b <c>\n`d_e|f` *g* h_i") == r"a\|b &lt;c&gt; `d_e|f` \*g\* h\_i"
     assert words.table(("x", "y"), [["1", "2"]]) == "| x | y |\n| --- | --- |\n| 1 | 2 |\n"
     assert words.table(("x",), []) == ""
 

@@ -21,6 +21,7 @@ sys.path[:0] = [os.fspath(ROOT), os.fspath(Path(__file__).parent)]
 
 from benchmarks_page import benchmarks_page, marked_results  # noqa: E402 - found by the line above
 from commands_page import commands_page  # noqa: E402
+from markdown_words import cell, table  # noqa: E402
 from room_pages import ROOMS, room_modules, room_page  # noqa: E402
 from settings_page import entries_page, kind_page, settings_page  # noqa: E402
 
@@ -108,7 +109,7 @@ def documented_modules() -> tuple[str, ...]:
 
 def inside(text: str, page: str) -> str:
     """The page's text with links to files outside of docs/ as the site can follow them; page: path within docs/."""
-    text = marked_results(text) if page == RESULTS else text
+    text = marked_results(text) if page == RESULTS else text + _contents() if page == PYTHON else text
     fences = re.split(r"(^```.*?^```$)", text, flags=re.MULTILINE | re.DOTALL)
     follow = partial(_followed, page=page)
     return "".join(
@@ -130,6 +131,13 @@ def _followed(link: re.Match[str], page: str) -> str:
     if found is None:
         return f"{words} (`{place}`)"
     return f"[{words}]({posixpath.relpath(found, posixpath.dirname(page) or '.')}{hash_}{anchor})"
+
+
+def _contents() -> str:
+    """What stands beneath the page on Python: its pages, as the menu has them."""
+    words = {room.title: ", ".join(room.modules.values()) for room in ROOMS.values()} | MODULES
+    rows = [(f"[{title}]({path})", cell(words[title])) for title, path in python_pages().items()]
+    return "\n\n## Every page\n\n" + table(("page", "what is there"), rows)
 
 
 def _room_pages() -> dict[str, str]:
