@@ -32,6 +32,7 @@ from flwr.app import ConfigRecord, Context
 
 from client.atomic_write import write_durably
 from client.hospital import Hospital
+from client.protocol_context import outlives_power
 from client.sources._persons import person_named
 from client.splitting import UNLABELLED, held_by_person
 from client.state_store import RECORD, key_of
@@ -155,12 +156,12 @@ class SplitKeeper:
         if self.folder is None:
             self.context.state[self._name] = ConfigRecord({"token": kept.token})
             return kept
-        outlives_power = self.context.node_config.get("simulated") is not True
-        private_folder(self._place, durable=outlives_power)
+        durable = outlives_power(self.context)
+        private_folder(self._place, durable=durable)
         persons = {name: [one.place, one.cases, one.held, one.form] for name, one in kept.persons.items()}
         about = {"key": kept.key.hex(), "token": kept.token, "pinned": kept.pinned, "persons": persons}
         data = json.dumps(about).encode()
-        if outlives_power:
+        if durable:
             write_durably(self._place / FILE, data)
         else:  # of thousands in one process that end with their run
             write(self._place, FILE, data)
