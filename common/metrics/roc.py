@@ -100,7 +100,7 @@ def is_structure(name: str) -> bool:
     return bool(_NAME.fullmatch(name)) or name.startswith(PARTS) or is_of_calibration(name)
 
 
-def with_areas(statistics: Statistics) -> Mapping[str, float | None]:
+def with_auc(statistics: Statistics) -> Mapping[str, float | None]:
     """Means as numbers, and what follows from those that are no score by themselves.
 
     Args:
