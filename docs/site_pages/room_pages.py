@@ -62,7 +62,7 @@ ROOMS: Mapping[str, Room] = {
         "Start with `wardround.asking`, which asks; [Every analysis](../../analyses.md) lists them, "
         "and [Questions](../../asking.md) how a hospital consents.\n"
         "An analysis of your own is one file that plays the role below: `ask` at the coordinator, `summarise` in "
-        "each hospital ([an example](../../contributing.md#an-analysis)).",
+        "each hospital ([an example](../../contributing.md#an-analysis-what-is-asked-of-hospitals)).",
         {
             "common.asking.analysis": "The role analysis",
             "common.asking.abilities": "What an analysis can do besides",
