@@ -72,7 +72,7 @@ LARGEST_ARRAY = 1 << 29
 LARGEST_DATA = 1 << 31
 """Most bytes of a protocol's own."""
 
-Answer = Callable[[Hospital, Payload, handlers.Kept], Payload]
+Answer = Callable[[Hospital, Payload, handlers.RequestContext], Payload]
 
 LOG = logging.getLogger("wardround.hospital")
 _tidied: set[Path] = set()
@@ -135,7 +135,7 @@ def protocol(message: Message, context: Context) -> Message:
     return _reply(message, context, handlers.protocol)
 
 
-def _signatures(context: Context, hospital: Hospital, request: Payload, kept: handlers.Kept) -> Payload:
+def _signatures(context: Context, hospital: Hospital, request: Payload, kept: handlers.RequestContext) -> Payload:
     return membership.take_signatures(folder_of(context), hospital.study, hospital.site, request)
 
 
@@ -196,7 +196,7 @@ def _answered(message: Message, context: Context, answer: Answer) -> Payload:
     state = state_store.Memory.of(context, study_json(request), run, number, taken_back)
     secrets = state_store.recall_secrets(context, study_json(request), run)
     local = partial(open_local, hospital, context, number, run, secrets, state)
-    kept = handlers.Kept(
+    kept = handlers.RequestContext(
         state.vectors,
         local,
         sources(hospital, context, number),

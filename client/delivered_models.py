@@ -29,7 +29,7 @@ from torch import nn
 
 from client.answered_rounds import was_answered
 from client.evaluation import evaluate
-from client.handlers import Kept
+from client.handlers import RequestContext
 from client.hospital import Hospital
 from client.own_parts import put_own
 from client.protocol_context import folder_of
@@ -57,7 +57,7 @@ MOST_OF_A_STUDY = 32
 """Runs whose models are kept: a coordinator that makes up ever new runs fills no disk with models."""
 
 
-def take(context: Context, hospital: Hospital, request: Payload, own: Kept) -> Payload:
+def take(context: Context, hospital: Hospital, request: Payload, own: RequestContext) -> Payload:
     """Keep the model. Raises WireError where it is none of this run, or not signed by whom it should be."""
     folder, run = folder_of(context), run_of(request)
     if folder is None:
