@@ -29,6 +29,7 @@ from client.answered_rounds import go_forward
 from client.approved_studies import digest_of
 from client.data_location import demand_own_place
 from client.enrolment import membership
+from client.even_lengths import filled_up
 from client.excluded_cases import keep_left_out
 from client.hospital import Hospital, open_hospital
 from client.hours import demand_open
@@ -79,7 +80,7 @@ LARGEST_ARRAY = 1 << 29
 LARGEST_DATA = 1 << 31
 """Most bytes of a protocol's own."""
 
-Answer = Callable[[Hospital, Payload, handlers.Kept], Payload]
+Answer = Callable[[Hospital, Payload, handlers.RequestContext], Payload]
 
 LOG = logging.getLogger("wardround.hospital")
 _tidied: set[Path] = set()
@@ -142,7 +143,7 @@ def protocol(message: Message, context: Context) -> Message:
     return _reply(message, context, handlers.protocol)
 
 
-def _signatures(context: Context, hospital: Hospital, request: Payload, kept: handlers.Kept) -> Payload:
+def _signatures(context: Context, hospital: Hospital, request: Payload, kept: handlers.RequestContext) -> Payload:
     return membership.take_signatures(folder_of(context), hospital.study, hospital.site, request)
 
 
@@ -204,7 +205,7 @@ def _answered(message: Message, context: Context, answer: Answer) -> Payload:
     secrets = state_store.recall_secrets(context, study_json(request), run)
     local = partial(open_local, hospital, context, number, run, secrets, state)
     durable = outlives_power(context)
-    kept = handlers.Kept(
+    kept = handlers.RequestContext(
         state.vectors,
         local,
         sources(hospital, context, number),
@@ -232,7 +233,7 @@ def _answered(message: Message, context: Context, answer: Answer) -> Payload:
     finally:
         state_store.keep_secrets(context, study_json(request), run, secrets)
     state.keep()
-    return payload
+    return filled_up(payload, hospital.study)
 
 
 def _tidy_once(context: Context) -> None:

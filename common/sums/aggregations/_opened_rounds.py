@@ -44,6 +44,18 @@ def what_is_opened(request: Payload, agreement: Agreement, local: Local) -> byte
     return sha256(json.dumps(parts).encode()).hexdigest().encode()
 
 
+def ask_once(local: Local, what: bytes) -> None:
+    """Write down what question this round of the run is of, before it is answered. Raises WireError for another.
+
+    Keys are signed for a round: those of a hospital that was called lost, whose secret half is known then, would be
+    taken for fresh ones with a second question, and the sum opened without it be that of a set that names it. Orders
+    to train have one each round already (`client.answered_rounds`).
+    """
+    key = sha256(json.dumps(["asked", local.study, local.run, local.round]).encode()).hexdigest()
+    if _kept(local, key, what) != what:
+        raise WireError("in this round another question was asked before; each has a round of its own.")
+
+
 def open_once(local: Local, what: bytes, sites: tuple[SiteId, ...]) -> None:
     """Write down that the sum of `sites` is opened, before it is. Raises WireError where it was another set before,
     or where another study took other persons of this hospital into it.
@@ -53,10 +65,7 @@ def open_once(local: Local, what: bytes, sites: tuple[SiteId, ...]) -> None:
     """
     digest = sha256(json.dumps(list(sites)).encode()).hexdigest()
     now = " ".join([digest, *local.selection] if all(local.selection) else [digest]).encode()
-    if local.folder is None:
-        before = _remembered(local.secrets, f"opened/{what.decode()}", now)
-    else:
-        before = _written(local.folder / FOLDER, what.decode(), now)
+    before = _kept(local, what.decode(), now)
     if before.split(b" ")[0] != digest.encode():
         raise WireError(
             "at this model, or of this question, the sum of other hospitals was opened before: it is opened once. "
@@ -73,6 +82,13 @@ def _refuse_other_persons(before: Sequence[str], now: Sequence[str]) -> None:
             "at this model a sum was opened before by a study that takes other persons here: the difference would be "
             "theirs. Train from another seed, or score with the source, split, seed and consent of that study."
         )
+
+
+def _kept(local: Local, name: str, now: bytes) -> bytes:
+    """What was kept by this name first."""
+    if local.folder is None:
+        return _remembered(local.secrets, f"opened/{name}", now)
+    return _written(local.folder / FOLDER, name, now)
 
 
 def _remembered(secrets: MutableMapping[str, bytes], key: str, digest: bytes) -> bytes:

@@ -7,7 +7,8 @@ up to `colluding` hospitals, learns of the others' updates nothing but their sum
 hospitals. Each way to cheat has its answer:
 
 - Keys in the middle, invented hospitals: keys are signed with identities that hospitals know by themselves.
-- Keys or shares of another round, study or cohort: they are signed for, and encrypted in, one session only.
+- Keys or shares of another round, study or cohort: keys are signed for one round, which has one order or
+  question; shares are encrypted in one session.
 - Both shares of one hospital (its seed and its mask key): a hospital gives one share for each, and more than half of
   the hospitals must have signed one and the same set of survivors, which decides which.
 - Other survivors told to other hospitals, or another set of the same round later: the same signatures; and a hospital
