@@ -44,6 +44,9 @@ Logs = NDArray[np.float64]
 SAFE_SHARE = 0.1
 """Of a round's hospitals that a sparse graph takes to collude where the study says fewer."""
 
+ROOM_BITS = 0.01
+"""Of what is demanded, left to the chances of `_whole_sums` and `_witnesses`: 1 part in 145."""
+
 
 @dataclass(frozen=True)
 class Neighbourhood:
@@ -87,7 +90,7 @@ class Demand:
             )
         found = Neighbourhood(chosen, chosen - most_lost(self, chosen))
         bits = secrecy_bits(self, found)
-        if bits < self.secrecy_bits:
+        if bits < self.secrecy_bits + ROOM_BITS:
             fewest = least_neighbourhood(self)
             enough = "'all' of them" if fewest is None else f"{fewest.chosen} or more"
             raise StudyError(
@@ -105,7 +108,7 @@ def least_neighbourhood(demand: Demand) -> Neighbourhood | None:
     for chosen in range(2, demand.hospitals):
         found = Neighbourhood(chosen, chosen - most_lost(demand, chosen))
         # Of few sizes first: any one of them that is too likely is enough, and most numbers are refused by one.
-        if all(secrecy_bits(demand, found, few) >= demand.secrecy_bits for few in (True, False)):
+        if all(secrecy_bits(demand, found, few) >= demand.secrecy_bits + ROOM_BITS for few in (True, False)):
             return found
     return None
 
@@ -113,7 +116,7 @@ def least_neighbourhood(demand: Demand) -> Neighbourhood | None:
 def most_lost(demand: Demand, chosen: int) -> int:
     """How many of a hospital's chosen ones may be lost, so that more are with a chance that is allowed."""
     tails = log_tails(demand.hospitals - 1, demand.lost, chosen)
-    allowed = -demand.success_bits * log(2) - log(demand.hospitals)
+    allowed = -(demand.success_bits + ROOM_BITS) * log(2) - log(demand.hospitals)
     return int(np.argmax(tails[1:] <= allowed))
 
 

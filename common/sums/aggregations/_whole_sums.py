@@ -12,16 +12,16 @@ round's, and at least so many as a sum needs. But for a chance of at most
     sum over f, s of C(g, f) C(h, s) (C(n - 1 - s, k) / C(n - 1, k))^max(n - u_f - c - s, h / 2 + 1)
 
 whoever is named as a survivor, and does not collude, is in the sum that is opened. Here f of the round's g groups are
-lost, u_f is the most hospitals that they may have, and s counts who is named and is not there, up to h / 2.
-*Proof.* Let S be those named, Q those of them in the sum, of more than h / 2 honest ones by the theorem of
-`_neighbourhood`, and N those honest ones of S that are not. No secret key of N is opened, for survivors' are not; so
-no hospital of Q has a mask in common with one of N, and thus none chose one. For given lost groups and N, Q is
-given, each of it avoids s of n - 1 others with its k choices by itself, and there are n - u_f - c - s or more of it.
-The chance is of the choices alone, so it does not matter when a coordinator decides.
+lost, u_f is the most hospitals that they may have, and s counts who is named and is not there, up to h / 2. *Proof.*
+Let S be those named, Q those of them in the sum, of more than h / 2 honest ones by the theorem of `_neighbourhood`,
+and N those honest ones of S that are not. No secret key of N is opened, for survivors' are not; so no hospital of Q
+has a mask in common with one of N, and thus none chose one. For given lost groups and N, Q is given, each of it
+avoids s of n - 1 others with its k choices by itself, and there are n - u_f - c - s or more of it. The chance is of
+the choices alone, so it does not matter when a coordinator decides.
 
-Where a round's groups are few it is tiny, of one group 2^-90 with 10,000 hospitals; of groups of three among
-10,000 it is no chance at all but a certainty: such rounds are refused. Where noise covers differences, or a study
-says that sums of any hospitals may be opened, there are no groups, and nothing is promised of whole sums.
+Where a round's groups are few it is tiny, of one group 2^-90 with 10,000 hospitals; of groups of three among 10,000
+it is no chance at all but a certainty: such rounds are refused. Where noise covers differences, or a study says that
+sums of any hospitals may be opened, there are no groups, and nothing is promised of whole sums.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ hospitals. Each way to cheat has its answer:
 - Keys in the middle, invented hospitals: keys are signed with identities that hospitals know by themselves.
 - Keys or shares of another round, study or cohort: they are signed for, and encrypted in, one session only.
 - Both shares of one hospital (its seed and its mask key): a hospital gives one share for each, and more than half of
-  the hospitals must have signed one and the same set of survivors, which decides which.
+  the honest hospitals must have signed one and the same set of survivors, which decides which.
 - Other survivors told to other hospitals, or another set of the same round later: the same signatures; and a hospital
   writes down, on its disk where it has a folder, whose sum it opened in a round, and opens no other of that round.
 - Another model, or another scale, told to some hospitals so that the others' part of the sum is nought (Pasquini et
@@ -29,8 +29,9 @@ the server is refused where other hospitals survive in it than the first time.
 **Cost and limits.** Each hospital makes a mask for each other: time grows with their number, bytes hardly (about
 300 for each other hospital). With more than a hundred hospitals a round a hospital has masks in common with
 those that it chose, and those that chose it, alone (Bell et al. 2020; `_neighbourhood` has the two theorems,
-`_sparse_client` the legs): about log n of them. Linear in n stay one signature of survivors a hospital, and lists of
-names. The server expands one mask for each survivor, and one for each pair of a survivor and a dropped one.
+`_sparse_client` the legs): about log n of them. With some 500 and more, unless `threshold` is set, each reads on
+survivors the signatures of witnesses that it draws, about 3.7 times the square root of n, twice (`_witnesses`,
+`_witnessed_sum`), and else those of all. The server expands one mask for each survivor, and one for each pair of a survivor and a dropped one.
 """
 
 from __future__ import annotations
@@ -53,6 +54,7 @@ from common.sums.aggregations._fixed_point import FixedPoint
 from common.sums.aggregations._neighbourhood import (
     Demand,
     Neighbourhood,
+    chance_bits,
     failure_bits,
     least_neighbourhood,
     secrecy_bits,
@@ -65,6 +67,8 @@ from common.sums.aggregations._sparse_server import open_sparse_sum
 from common.sums.aggregations._summed import collected, nothing
 from common.sums.aggregations._threshold import Threshold
 from common.sums.aggregations._wide_sum import accepting, collected_wide, form_of, packed
+from common.sums.aggregations._witnessed_sum import WitnessedSum
+from common.sums.aggregations._witnesses import Witnesses, least_witnesses, missed_bits, one_set_bits
 from common.sums.cohort import Cohort
 from common.sums.exchange import Collected, Exchange, Expected, Payload, Reveals
 from common.sums.update import Update
@@ -126,8 +130,11 @@ class SecureAggregation:
         graph = self.graph_in(hospitals)
         if graph is None:
             return MaskedSum("secagg", Threshold(self.threshold, self.colluding))
-        demand = self._demand(hospitals)
-        return SparseSum("secagg", Threshold(self.threshold, demand.colluding), graph=graph, demand=demand)
+        demand, witnesses = self._demand(hospitals), self.witnesses_in(hospitals)
+        threshold = Threshold(self.threshold, demand.colluding)
+        if witnesses is None:
+            return SparseSum("secagg", threshold, graph=graph, demand=demand)
+        return WitnessedSum("secagg", threshold, graph=graph, demand=demand, witnesses=witnesses)
 
     def graph_in(self, hospitals: int) -> Neighbourhood | None:
         """How many others a hospital shares its secrets with, and how many open its mask; None where with all."""
@@ -139,19 +146,29 @@ class SecureAggregation:
         found = least_neighbourhood(demand)
         return None if found is None or 2 * found.chosen >= hospitals - 1 else found
 
+    def witnesses_in(self, hospitals: int) -> Witnesses | None:
+        """How many of a round of so many sign survivors to each hospital; None where all do, or share with all."""
+        is_few = self.threshold is not None or self.graph_in(hospitals) is None
+        return None if is_few else least_witnesses(self._demand(hospitals))
+
     def readers_in(self, hospitals: int) -> str:
         """Who can read a single update of a round of so many, and whom it takes."""
-        graph, demand = self.graph_in(hospitals), self._demand(hospitals)
+        graph, demand, few = self.graph_in(hospitals), self._demand(hospitals), self.witnesses_in(hospitals)
         if graph is None:
             return self.readers
+        told, failing = [secrecy_bits(demand, graph)], [failure_bits(demand, graph)]
+        if few is not None:
+            told.append(one_set_bits(demand, few))
+            failing.append(missed_bits(demand, few))
         return (
             "The coordinator reads the sum over the hospitals that took part. In each round a hospital shares its "
             f"secrets with {graph.chosen} of {hospitals - 1:,} others, which it chooses itself, and about as many "
-            f"choose it; {graph.needed} of its own choice open its masks. Nobody reads a single update, or a sum of "
-            f"a part, unless so many of those give away the shares that they keep. Up to {demand.colluding:,} "
-            "hospitals that collude from the start, with a coordinator that cheats and calls lost whom it likes, "
-            f"succeed in that with a chance of at most {_chance(secrecy_bits(demand, graph))} a round; where up to "
-            f"{demand.lost:,} are lost, one fails with a chance of {_chance(failure_bits(demand, graph))} at most."
+            f"choose it; {graph.needed} of its own choice open its masks{_agreed_by(few)}. Nobody reads a single "
+            "update, or a sum of a part, unless so many of those give away the shares that they keep. Up to "
+            f"{demand.colluding:,} hospitals that collude from the start, with a coordinator that cheats and calls "
+            f"lost whom it likes, succeed in that with a chance of at most {_chance(chance_bits(*told))} a round; "
+            f"where up to {demand.lost:,} are lost, one fails with a chance of {_chance(chance_bits(*failing))} at "
+            "most."
         )
 
     def precision_in(self, hospitals: int) -> str:
@@ -195,7 +212,7 @@ class SecureAggregation:
     def bytes_beside(self, hospitals: int) -> tuple[int, int] | None:
         """To a hospital and from it, beside values, orders and names; None where hospitals share with all."""
         graph = self.graph_in(hospitals)
-        return None if graph is None else bytes_of_legs(graph, hospitals)
+        return None if graph is None else bytes_of_legs(graph, hospitals, self.witnesses_in(hospitals))
 
     def check(self, hospitals: int) -> None:
         """Raise StudyError where the sum does not fit a word, or the threshold not the number of hospitals."""
@@ -223,7 +240,7 @@ class SecureAggregation:
         contributing: frozenset[SiteId],
         expected: Expected,
     ) -> Collected:
-        """Five legs. Nothing is opened of fewer than the threshold, or of another set than the cohort permits."""
+        """Five legs, or six. Nothing is opened of fewer than the threshold, or of another set than the cohort permits."""
         agreement = Agreement.of(expected.cohort.sites, expected)
         self.check(len(agreement.sites))
         accept = partial(self._accept, self._ring(agreement), self.codec.length(agreement))
@@ -236,7 +253,7 @@ class SecureAggregation:
 
     def protect(self, update: Update, request: Payload, local: Local) -> Payload:
         """The update's words under masks, packed, and nothing else."""
-        agreement = read_agreement(request)
+        agreement = read_agreement(request, local.cohort.sites)
         words = self.codec.encode(update, agreement, local.rng, local.most_clipped)
         sums = self.sums_in(len(local.cohort.sites))
         masked = sums.mask(words, request, local)
@@ -255,7 +272,7 @@ class SecureAggregation:
 
     def protect_wide(self, numbers: Sequence[int], request: Payload, local: Local) -> Payload:
         """The numbers under masks, and nothing else."""
-        form = form_of(read_agreement(request))
+        form = form_of(read_agreement(request, local.cohort.sites))
         sums = self.sums_in(len(local.cohort.sites))
         masked = sums.mask(form.pack(numbers), request, local, Adding(form))
         return replace(packed(masked), words=sums.beside(local))
@@ -284,6 +301,12 @@ class SecureAggregation:
     @staticmethod
     def _accept(ring: Ring, length: int, site: SiteId, reply: Payload) -> Words:
         return ring.unpack(reply.data, length)
+
+
+def _agreed_by(few: Witnesses | None) -> str:
+    if few is None:
+        return ""
+    return f", once {few.needed} of {few.chosen} witnesses that it draws agree, twice, on who is in the sum"
 
 
 def _chance(bits: float) -> str:
