@@ -113,6 +113,25 @@ def test_what_a_byte_less_would_cost_is_said() -> None:
     assert "takes" not in SecureAggregation(value_bits=12).precision_in(10)
 
 
+def test_bits_of_a_value_follow_the_number_of_hospitals_unless_a_study_sets_them() -> None:
+    """32 bits hold the sum; one of 22 bits is 2 / (2^22 - 1) of a range to both sides."""
+    auto = SecureAggregation()
+    assert [auto.bits_in(count) for count in (3, 256, 257, 1000, 1024, 10_000, 65_536)] == [
+        24,
+        24,
+        23,
+        22,
+        22,
+        18,
+        16,
+    ]
+    auto.check(10_000)
+    assert "22 bits of which are its own" in auto.precision_in(1000) and "4.8e-07" in auto.precision_in(1000)
+    assert auto.codec_in(1000).levels == (1 << 22) - 1 and auto.codec.levels == (1 << 24) - 1
+    with pytest.raises(StudyError, match="value_bits must be at most 22"):
+        SecureAggregation(value_bits=24).check(1000)
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
