@@ -37,9 +37,6 @@ class Sparse(SecureAggregation):
     def witnesses_in(self, hospitals: int) -> Witnesses | None:
         return FEW
 
-    def _demand(self, hospitals: int) -> Demand:
-        return Demand(hospitals, 1, 4, secrecy_bits=-99)
-
 
 @dataclass
 class Played(InMemoryExchange):

@@ -45,7 +45,7 @@ SAFE_SHARE = 0.1
 """Of a round's hospitals that a sparse graph takes to collude where the study says fewer."""
 
 ROOM_BITS = 0.01
-"""Of what is demanded, left to the chances of `_whole_sums` and `_witnesses`: 1 part in 145."""
+"""Of what is demanded, left to the chances of `_witnesses`: 1 part in 145."""
 
 
 @dataclass(frozen=True)

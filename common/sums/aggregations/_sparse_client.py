@@ -20,8 +20,6 @@ What a hospital makes sure of beyond that, and what for:
   nothing. Of one that chose it and is hidden from it a mask stays in the sum, which is then of no use.
 - *One round of keys.* The hospital finds its own fresh keys, and its neighbours', under the root, and signs root and
   survivors. So who signed used these very keys, and no earlier ones, whose secrets may have been opened.
-- *Nobody is named who is not there.* Of those that it chose, none may be named that announced nothing; and of
-  groups, no more may be lost than `_whole_sums` allows for.
 - *Nobody is cut off.* It masks and signs only where `needed` of those that it chose are there. For a hospital that
   chose it, it gives a share of the seed only where `needed` of those which that one chose signed the survivors, and
   that one itself signed this root and order, by which it masked with the same hospitals. Whoever is called lost,
@@ -42,13 +40,13 @@ from typing import ClassVar
 import numpy as np
 
 from common.data.cases import SiteId
-from common.errors import StudyError, WireError
+from common.errors import WireError
 from common.sums.aggregation import Local
 from common.sums.aggregations import _shamir, _transcript
 from common.sums.aggregations._adding import Adding
 from common.sums.aggregations._chosen import ANNOUNCED_BYTES, DIGEST_BYTES, Announced, chosen, demand_leaf, depth
 from common.sums.aggregations._key_agreement import SIGNATURE_BYTES, SecretKeys, encrypt, shared_secrets
-from common.sums.aggregations._neighbourhood import Demand, Neighbourhood
+from common.sums.aggregations._neighbourhood import Neighbourhood
 from common.sums.aggregations._opened_rounds import open_once
 from common.sums.aggregations._ring import Words
 from common.sums.aggregations._secagg_client import (
@@ -66,9 +64,7 @@ from common.sums.aggregations._secagg_client import (
     way_of,
 )
 from common.sums.aggregations._session_state import SITES, Notes, pieces
-from common.sums.aggregations._whole_sums import demand_whole
 from common.sums.aggregations._witnesses import Witnesses
-from common.sums.cohort import Cohort
 from common.sums.exchange import Payload, Word
 
 PLACE_BYTES = 4
@@ -78,19 +74,10 @@ SIGNED = "secure/signed"
 
 @dataclass(frozen=True)
 class SparseSum(MaskedSum):
-    """One hospital's half. graph: how many others each hospital chooses, and how many of them open its mask.
-
-    demand: what is promised of a round of so many.
-    """
+    """One hospital's half. graph: how many others each hospital chooses, and how many of them open its mask."""
 
     BEFORE_UNMASK: ClassVar[str] = "survivors"
     graph: Neighbourhood = field(kw_only=True)
-    demand: Demand = field(kw_only=True)
-
-    def demand_whole(self, cohort: Cohort) -> None:
-        """Raise StudyError where survivors of these hospitals could be named that are not in the sum."""
-        fewest = max(self.threshold.of(len(cohort.sites)), cohort.least)
-        demand_whole(self.demand, self.graph, cohort, fewest)
 
     def mask(self, words: Words, request: Payload, local: Local, adding: Adding = PLAINLY) -> Words:
         """See MaskedSum."""
@@ -112,10 +99,6 @@ class SparseSum(MaskedSum):
 
     def _keys(self, request: Payload, local: Local) -> Payload:
         notes = self._begin(request, local)
-        try:
-            self.demand_whole(local.cohort)
-        except StudyError as error:
-            raise WireError(str(error)) from error
         if notes["base"] and len(local.cohort.groups) > 1:
             raise WireError(ONE_GROUP)
         secret = SecretKeys.generate()

@@ -118,7 +118,6 @@ def open_sparse_sum(
     """As `open_sum`. Raises StudyError where several groups keep state, which a sparse graph cannot compare."""
     if agreement.vectors > 1 and len(cohort.groups) > 1:
         raise StudyError(ONE_GROUP)
-    sums.demand_whole(cohort)
     legs, threshold = Legs(exchange, sums.protocol), sums.threshold.of(len(agreement.sites))
     try:
         return _Round(legs, sums, threshold, cohort.demanding(threshold), agreement.sites, adding).run(

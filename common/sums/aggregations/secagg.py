@@ -143,11 +143,11 @@ class SecureAggregation:
         graph = self.graph_in(hospitals)
         if graph is None:
             return MaskedSum("secagg", Threshold(self.threshold, self.colluding))
-        demand, witnesses = self._demand(hospitals), self.witnesses_in(hospitals)
-        threshold = Threshold(self.threshold, demand.colluding)
+        witnesses = self.witnesses_in(hospitals)
+        threshold = Threshold(self.threshold, self._demand(hospitals).colluding)
         if witnesses is None:
-            return SparseSum("secagg", threshold, graph=graph, demand=demand)
-        return WitnessedSum("secagg", threshold, graph=graph, demand=demand, witnesses=witnesses)
+            return SparseSum("secagg", threshold, graph=graph)
+        return WitnessedSum("secagg", threshold, graph=graph, witnesses=witnesses)
 
     def graph_in(self, hospitals: int) -> Neighbourhood | None:
         """How many others a hospital shares its secrets with, and how many open its mask; None where with all."""
@@ -241,13 +241,6 @@ class SecureAggregation:
             )
         self.threshold_in(hospitals)
         Ring.holding(self.bits_in(hospitals), hospitals)
-
-    def check_cohort(self, cohort: Cohort) -> None:
-        """As `check`, of hospitals in groups. Raises StudyError where a part of those named might be opened."""
-        self.check(len(cohort.sites))
-        sums = self.sums_in(len(cohort.sites))
-        if isinstance(sums, SparseSum):
-            sums.demand_whole(cohort)
 
     def collect(
         self,
