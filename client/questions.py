@@ -6,7 +6,7 @@ from typing import cast
 
 from client.asking.asked import Place, asked_of
 from client.asking.part import part_of
-from client.handlers import Kept
+from client.handlers import RequestContext
 from client.hospital import Hospital
 from client.policy import read_policy
 from common.asking.following import follow
@@ -22,7 +22,7 @@ from common.sums.wide_sums import protect_wide
 from common.wire.questions import NOT_UNDERSTOOD, from_payload
 
 
-def answer(hospital: Hospital, request: Payload, kept: Kept) -> Payload:
+def answer(hospital: Hospital, request: Payload, kept: RequestContext) -> Payload:
     """The leg "question". Raises RefusedError with a word for whatever is not answered."""
     asked, local = from_payload(request), kept.local()
     try:

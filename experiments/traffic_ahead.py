@@ -8,6 +8,7 @@ from functools import cache, partial
 
 import numpy as np
 
+from client.even_lengths import LEAST_BYTES
 from client.hospital import site_names
 from common.compression.cost import FULL_BYTES, update_bytes
 from common.data.names import SiteId
@@ -95,6 +96,7 @@ def ahead(study: Study, cohorts: Cohorts, parameters: int) -> Ahead | None:
     work, sums = strategy.work(), reveals(study) == "sum"
     in_sums = cache(partial(_of_sums, study))
     numbers = range(1, min(study.rounds, MOST_ROUNDS) + 1)
+    answer = ANSWER_BYTES if sums or not study.split.is_by_hospital else LEAST_BYTES + ENVELOPE_BYTES
     sent = received = scoring = 0.0
     for number in numbers:
         sites = cohorts.of_round(number).sites
@@ -103,16 +105,16 @@ def ahead(study: Study, cohorts: Cohorts, parameters: int) -> Ahead | None:
         update = work.vectors * update_bytes(study, parameters, _width(aggregation, len(sites)))
         beside = in_sums(len(sites)) if sums else (0.0, 0.0)
         sent += len(sites) * own + beside[0]
-        received += len(sites) * (update + ANSWER_BYTES) + beside[1]
+        received += len(sites) * (update + answer) + beside[1]
         apart = _scoring_alone(study, cohorts, number, sites) if not sums else 0
         scoring += apart * (request + vector)
-        received += apart * ANSWER_BYTES
+        received += apart * answer
     times = study.rounds / len(numbers)
     last = len(cohorts.of_round(cohorts.final_round).sites) if cohorts.scored else 0
     beside = in_sums(last) if sums else (0.0, 0.0)
     final = last * (_request(study, cohorts.final_round) + FULL_BYTES * parameters) + beside[0]
     a_round = (sent + scoring) / len(numbers), received / len(numbers)
-    total = times * (sent + scoring) + final, times * received + last * ANSWER_BYTES + beside[1]
+    total = times * (sent + scoring) + final, times * received + last * answer + beside[1]
     return Ahead(*a_round, *total, times * scoring + final)
 
 

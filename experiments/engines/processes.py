@@ -28,6 +28,7 @@ from common.wire.pieces import LARGEST_MESSAGE_BYTES, Gathering, in_pieces, is_p
 from experiments.engine import Engine, RunConfig, quieten, usable_cores
 from experiments.engines._clean_start import without_main
 from experiments.engines._fork_server import fork_context
+from experiments.engines._interrupt import held_back
 from experiments.engines._local_grid import Poll, Unreachable
 from experiments.engines._local_run import LocalRun
 from server.app import read_study
@@ -114,7 +115,8 @@ def _hospitals(
             raise EngineError(f"no hospital's process came up; the logs in {local.folder / 'hospitals'} say why.")
         yield started
     finally:
-        _end(list(started.values()))
+        with held_back():
+            _end(list(started.values()))
 
 
 def _start(context: Any, local: LocalRun, index: int, client_app: str) -> _Hospital:
@@ -221,13 +223,13 @@ class _Visits:
     def send(self, node_id: int, request: Sequence[Buffer]) -> Poll:
         visit = _Visit(self.hospitals[node_id], request, Gathering(self.largest_reply_bytes))
         if visit.hospital.visit is not None:
-            with self._lock:
+            with held_back(), self._lock:
                 self._waiting.append(visit)
-            self._begin_some()
+                self._begin_some()
         return lambda: self._poll(visit)
 
     def _begin_some(self) -> None:
-        with self._lock:
+        with held_back(), self._lock:
             self._begun = [visit for visit in self._begun if visit.holds_a_core()]
             while self._waiting and len(self._begun) < self.at_once:
                 visit = self._waiting.popleft()

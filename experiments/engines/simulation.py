@@ -18,6 +18,7 @@ from socket import create_connection
 from threading import current_thread, main_thread
 from typing import Any
 
+import grpc
 from flwr.app import ConfigRecordValues, Context, Message
 from flwr.serverapp import Grid, ServerApp
 
@@ -287,12 +288,28 @@ def _demand_cluster(address: str) -> None:
         return
     try:
         with create_connection((host.strip("[]"), int(port)), LONGEST_CONNECT_S):
-            return
+            pass
     except (OSError, ValueError, OverflowError) as error:
         raise EngineError(
             f"no Ray cluster answers at {address[:100]!r} ({type(error).__name__}). The address is HOST:PORT as `ray "
             f"start --head` prints it, in the variable {ADDRESS}; without it the run starts a cluster of its own."
         ) from error
+    if os.environ.get("RAY_AUTH_MODE") != "disabled":
+        _demand_closed(address)
+
+
+def _demand_closed(address: str) -> None:
+    """Raise EngineError where a cluster answers whoever asks: whoever asks can run code there, too."""
+    with grpc.insecure_channel(address) as channel:
+        try:
+            channel.unary_unary("/ray.rpc.NodeInfoGcsService/GetAllNodeInfo")(b"", timeout=LONGEST_CONNECT_S)
+        except grpc.RpcError:
+            return
+    raise EngineError(
+        f"the Ray cluster at {address[:100]!r} asks nobody for a token, and runs code of whoever reaches it. Start "
+        "it with RAY_AUTH_MODE=token on every machine (docs/scale.md); where nobody else reaches it, say so with "
+        "RAY_AUTH_MODE=disabled."
+    )
 
 
 def _demand_token() -> None:

@@ -10,8 +10,7 @@ import numpy as np
 from client.hospital import Hospital
 from common.privacy.abilities import abilities, can, clip_norm_of, colluding, grid_of
 from common.privacy.mechanism import AtServer, Mechanism, ServerState
-from common.privacy.mechanisms.hospital import CLIP_NORM
-from common.privacy.mechanisms.hospital import Hospital as HospitalLevel
+from common.privacy.mechanisms.hospital import CLIP_NORM, HospitalLevel
 from common.privacy.noise_source import NoiseSource
 from common.privacy.release import Unit
 from common.privacy.study_facts import mechanism_of

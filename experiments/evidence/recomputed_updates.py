@@ -13,7 +13,7 @@ from typing import cast
 
 import numpy as np
 
-from client.handlers import Kept, Memory, update_of
+from client.handlers import Memory, RequestContext, update_of
 from client.hospital import Hospital
 from client.privacy import Sources
 from common.data.cases import SiteId
@@ -93,11 +93,11 @@ def aggregation_of(study: Study) -> Aggregation:
     return cast(Aggregation, AGGREGATIONS.build(study.aggregation))
 
 
-def _kept(hospital: Hospital, number: int, memory: Memory) -> Kept:
+def _kept(hospital: Hospital, number: int, memory: Memory) -> RequestContext:
     def draws(purpose: str) -> np.random.Generator:
         return generator(hospital.study.seed, number, hospital.site, purpose)
 
-    return Kept(memory, _no_protocol, Sources(draws, lambda purpose: SeededNoise(draws(purpose)), None))
+    return RequestContext(memory, _no_protocol, Sources(draws, lambda purpose: SeededNoise(draws(purpose)), None))
 
 
 def _remembers(study: Study, order: Order) -> bool:

@@ -66,7 +66,7 @@ def test_sums_under_masks_or_encryption_make_the_model_that_plain_ones_make(
     plain, lost = model(tmp_path / "plain"), list[int]()
     real = answers.round_
 
-    def failing(hospital: Hospital, request: Payload, kept: answers.Kept) -> Payload:
+    def failing(hospital: Hospital, request: Payload, kept: answers.RequestContext) -> Payload:
         if hospital.study.aggregation.name == "secagg" and hospital.site.startswith("a") and not lost:
             lost.append(1)
             raise RuntimeError("a cable was loose")

@@ -23,7 +23,7 @@ from common.study.options import Entry
 from common.study.study import Study, parse
 from experiments.attacks.inversion.differentiable_client import Victim
 from experiments.attacks.inversion.imagined import ImaginedLosses
-from experiments.attacks.inversion.problem import Problem
+from experiments.attacks.inversion.problem import InversionProblem
 from experiments.attacks.inverting_gradients import InvertingGradients
 from experiments.audit.conduct import Effort, audit_run
 from experiments.audit.questions._similarity import correlations
@@ -153,7 +153,7 @@ def test_an_image_comes_back_from_the_gradient_of_one_case_whose_mask_is_known()
     network, case = new_network(task, shape, 1).train(), imagined.batch(images[:1])
     victim = Victim(network, ImaginedLosses(task, imagined))
     gradient = victim.gradient(images[:1] / imagined.unit, torch.zeros(1, 0))
-    problem = Problem(victim, tuple(part.detach() for part in gradient), imagined.form, (1, 0))
+    problem = InversionProblem(victim, tuple(part.detach() for part in gradient), imagined.form, (1, 0))
     found = InvertingGradients(iterations=400).search(problem, torch.Generator().manual_seed(3), Budget(600))
     back, known = (
         correlations(one.detach().numpy(), images.numpy())[0] for one in (found.inputs, task.start(case.inputs))

@@ -21,11 +21,20 @@ fewer than t of those that keep a hospital's shares collude. The chance is of th
 coordinator loses, nor when it decides, is in it. (The paper's coordinator loses hospitals at random, or opens several
 sums of a share of all; ours opens one. So the theorem is ours; nobody outside this project has reviewed it.)
 
+*Theorem (whole sums).* Where a coordinator may call nobody lost, as in a round of one group, it opens a sum over some
+of the honest hospitals, and not over all, with a chance of at most
+
+    P + sum over s from 1 to h / 2 of C(h, s) (C(n - 1 - s, k) / C(n - 1, k))^(h - s)
+
+*Proof.* P is of sums over h / 2 or fewer. Of another the rest, of s < h / 2, has no mask in common with those in it:
+each of these h - s chose nobody of the rest, and each chooses by itself. (That the rest chose somebody does not help:
+whom it chose may not have been shown that.) Where there are several groups, all of one have masks in common.
+
 *Theorem (correctness).* Of n hospitals of which any d are lost in whatever leg, the lost ones being independent of
 the choices, all masks are opened but for a chance of at most n H(k - t + 1; d, k).
 
-Both chances are worked out exactly, from logarithms of binomials; t is the largest that the second allows, and
-k the least for which the first holds as well.
+All chances are worked out exactly, from logarithms of binomials; t is the largest that the second allows, and
+k the least for which the other two hold as well.
 """
 
 from __future__ import annotations
@@ -127,15 +136,17 @@ def failure_bits(demand: Demand, found: Neighbourhood) -> float:
 
 
 def secrecy_bits(demand: Demand, found: Neighbourhood, few: bool = False) -> float:
-    """Minus the base-2 logarithm of P, of the first theorem. few: of four of its terms alone."""
+    """Minus the base-2 logarithm of the chance of the second theorem, P among it. few: of four of P's terms alone."""
     honest = demand.hospitals - demand.colluding
     if honest < 2:
         return -inf
     sizes = np.arange(1, honest // 2 + 1)
     if few:
         sizes = np.unique(np.maximum(honest // np.array([honest, 8, 4, 2]), 1))
-    inside = log_tail(demand.hospitals - 1, demand.colluding + sizes - 1, found.chosen, found.needed)
-    return -float(logsumexp(log_choose(honest, sizes) + sizes * inside)) / log(2)
+    others, ways = demand.hospitals - 1, log_choose(honest, sizes)
+    inside = log_tail(others, demand.colluding + sizes - 1, found.chosen, found.needed)
+    none = log_choose(others - sizes, found.chosen) - log_choose(others, found.chosen)
+    return -float(logsumexp([ways + sizes * inside, ways + (honest - sizes) * none])) / log(2)
 
 
 def chance_bits(*bits: float) -> float:

@@ -24,7 +24,11 @@ What a hospital makes sure of beyond that, and what for:
   chose it, it gives a share of the seed only where `needed` of those which that one chose signed the survivors, and
   that one itself signed this root and order, by which it masked with the same hospitals. Whoever is called lost,
   then, has no hospital's neighbours all among the lost.
-- *One set of survivors*, and one share of each hospital: as ever, by the signatures of more than half of all.
+- *One set of survivors*, and one share of each hospital: as ever, by the signatures of more than half of all, and of
+  as many as the sum must be of: whether one that is named is there its neighbours alone can tell.
+- *Groups are whole in the sum*, not in name alone. Of a hospital's group all that it has a mask in common with have
+  announced keys, and nobody of it is called lost: what masks it has in common with them stay, unless all are in the
+  sum. Where a round has one group, those are whom it chose; where it has several, all of its own.
 """
 
 from __future__ import annotations
@@ -65,6 +69,7 @@ from common.sums.aggregations._secagg_client import (
 )
 from common.sums.aggregations._session_state import SITES, Notes, pieces
 from common.sums.aggregations._witnesses import Witnesses
+from common.sums.cohort import Cohort
 from common.sums.exchange import Payload, Word
 
 PLACE_BYTES = 4
@@ -109,9 +114,13 @@ class SparseSum(MaskedSum):
     def _shares(self, request: Payload, local: Local) -> Payload:
         notes, hospitals = Notes.follow(local, self.protocol, "keys", "shares"), len(local.cohort.sites)
         root, shown = read_shown(request, notes["announced"], local)
-        own, mine = local.cohort.sites.index(local.site), self._chosen_here(notes, local)
-        if not set(mine) <= set(shown):
+        sites, group, mates = local.cohort.sites, *(of(local.cohort, local.site) for of in (group_of, mates_of))
+        own, mine = sites.index(local.site), set(self._chosen_here(notes, local))
+        mine |= {place for place, site in enumerate(sites) if site in mates}
+        if not mine <= set(shown):
             raise WireError("of the hospitals that this one chose, some are not shown.")
+        if any(one == NOTHING and sites[place] in group for place, one in shown.items()):
+            raise WireError("of this hospital's group some announced nothing, so that nothing of it may be opened.")
         shown = {place: one for place, one in shown.items() if one != NOTHING}
         for place, one in shown.items():
             if place not in mine and own not in self._chosen_by(one, place, hospitals):
@@ -171,7 +180,7 @@ class SparseSum(MaskedSum):
 
         Returns whether enough of those, by their places, that a hospital chose signed them.
         """
-        surviving, fewest = notes.sites("surviving"), self._fewest(notes)
+        surviving, fewest = notes.sites("surviving"), self._least(notes, local)
         sites, needed = local.cohort.sites, self.graph.needed
         signers = read_marked(request, sites, surviving, local.site, fewest)
         signatures = pieces(request.data, len(signers), SIGNATURE_BYTES)
@@ -251,6 +260,16 @@ ONE_GROUP = (
     "a sparse graph of pairs cannot compare what hospitals of several groups start from: for a strategy that keeps "
     "state in hospitals set aggregation.neighbours = 'all', or have one group."
 )
+
+
+def group_of(cohort: Cohort, site: SiteId) -> frozenset[SiteId]:
+    """The hospitals that are in whatever is opened of this one's, itself among them; none where it is alone."""
+    return next((frozenset(group) for group in cohort.groups if site in group), frozenset())
+
+
+def mates_of(cohort: Cohort, site: SiteId) -> frozenset[SiteId]:
+    """Those that a hospital has a mask in common with whoever chose whom: where there are several groups, its own."""
+    return group_of(cohort, site) - {site} if len(cohort.groups) > 1 else frozenset()
 
 
 def bytes_of_legs(graph: Neighbourhood, hospitals: int, witnesses: Witnesses | None) -> tuple[int, int]:

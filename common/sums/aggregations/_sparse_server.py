@@ -29,10 +29,18 @@ from common.sums.aggregations._secagg_client import (
 )
 from common.sums.aggregations._secagg_server import Opened, is_mask_key, is_seed, read_signature, recovered
 from common.sums.aggregations._session_state import pieces
-from common.sums.aggregations._sparse_client import NOTHING, ONE_GROUP, PLACE_BYTES, SIGNED, SparseSum, marked
+from common.sums.aggregations._sparse_client import (
+    NOTHING,
+    ONE_GROUP,
+    PLACE_BYTES,
+    SIGNED,
+    SparseSum,
+    marked,
+    mates_of,
+)
 from common.sums.aggregations._witnessed_sum import CONFIRM, WitnessedSum, with_signatures, witnesses_of
 from common.sums.aggregations._witnesses import Witnesses
-from common.sums.cohort import Cohort
+from common.sums.cohort import Cohort, Groups
 from common.sums.exchange import Exchange, Payload, Word
 
 Agreeing = Mapping[SiteId, tuple[Mapping[str, Word], bytes]]
@@ -41,11 +49,12 @@ Agreeing = Mapping[SiteId, tuple[Mapping[str, Word], bytes]]
 
 @dataclass(frozen=True)
 class Graph:
-    """Who announced what in a round of `sites`, and whom each chose, `count` of them."""
+    """Who announced what in a round of `sites`, and whom each chose, `count` of them; its groups."""
 
     sites: tuple[SiteId, ...]
     announced: Mapping[SiteId, Announced]
     count: int
+    groups: Groups = ()
 
     @cached_property
     def places(self) -> Mapping[SiteId, int]:
@@ -82,7 +91,10 @@ class Graph:
 
     def neighbours(self, site: SiteId) -> tuple[SiteId, ...]:
         """Who has a mask in common with a hospital, sorted."""
-        return tuple(sorted({*self.holders(site), *self.choosing[site]}))
+        return tuple(sorted(self._near(site) & self.announced.keys()))
+
+    def _near(self, site: SiteId) -> set[SiteId]:
+        return {*self.chosen[site], *self.choosing[site], *mates_of(Cohort(self.sites, groups=self.groups), site)}
 
     def witnesses(self, of: Iterable[SiteId], many: Witnesses) -> dict[SiteId, tuple[SiteId, ...]]:
         """Of each of these hospitals."""
@@ -91,7 +103,7 @@ class Graph:
     def shown_to(self, site: SiteId) -> Payload:
         """The request of the leg "shares"."""
         parts = [self.tree.root, self.tree.path(self.places[site])]
-        for other in sorted({*self.chosen[site], *self.choosing[site]}):
+        for other in sorted(self._near(site)):
             place = self.places[other]
             one = self.announced.get(other, NOTHING)
             parts += [place.to_bytes(PLACE_BYTES, "big"), one.to_bytes(), self.tree.path(place)]
@@ -120,7 +132,7 @@ def open_sparse_sum(
         raise StudyError(ONE_GROUP)
     legs, threshold = Legs(exchange, sums.protocol), sums.threshold.of(len(agreement.sites))
     try:
-        return _Round(legs, sums, threshold, cohort.demanding(threshold), agreement.sites, adding).run(
+        return _Round(legs, sums, cohort.demanding(threshold), agreement.sites, adding).run(
             requests, agreement, accept
         )
     except TooFewHospitalsError:
@@ -131,7 +143,6 @@ def open_sparse_sum(
 class _Round:
     legs: Legs
     sums: SparseSum
-    threshold: int
     cohort: Cohort
     sites: tuple[SiteId, ...]
     adding: Adding
@@ -140,7 +151,7 @@ class _Round:
     def run(self, requests: Mapping[SiteId, Payload], agreement: Agreement, accept: Accept) -> Opened:
         asked = dict.fromkeys(requests, with_agreement(Payload(), agreement, names=False))
         announced = self.legs.ask_groups("keys", asked, _read_announced, self.cohort)
-        graph = Graph(self.sites, announced, self.sums.graph.chosen)
+        graph = Graph(self.sites, announced, self.sums.graph.chosen, self.cohort.groups)
         shown = {site: graph.shown_to(site) for site in announced}
         shares = self.legs.ask_groups("shares", shown, partial(_read_shares, graph), self.cohort)
         orders = self._orders(requests, agreement, graph, shares)
@@ -151,7 +162,7 @@ class _Round:
         asked = dict.fromkeys(
             surviving, Payload(words=marked(self.sites, frozenset(surviving)), data=np.empty(0, np.uint8))
         )
-        signatures = self.legs.ask("survivors", asked, read_signature, self.threshold)
+        signatures = self.legs.ask("survivors", asked, read_signature, self.cohort.least)
         opened = self._opened(graph, self._agreeing(graph, signatures), shares, surviving)
         session = graph.tree.root + _transcript.order(orders[surviving[0]])
         try:
@@ -190,7 +201,7 @@ class _Round:
         few = graph.witnesses(signatures, self.sums.witnesses)
         told = {site: with_signatures(some, signatures) for site, some in few.items()}
         asked = {site: Payload(words=words, data=np.frombuffer(raw, np.uint8)) for site, (words, raw) in told.items()}
-        confirming = self.legs.ask(CONFIRM, asked, read_signature, self.threshold)
+        confirming = self.legs.ask(CONFIRM, asked, read_signature, self.cohort.least)
         return {site: with_signatures(few[site], confirming) for site in confirming}
 
     def _opened(
