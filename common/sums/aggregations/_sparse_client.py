@@ -25,7 +25,8 @@ What a hospital makes sure of beyond that, and what for:
   that one itself signed this root and order, by which it masked with the same hospitals. Whoever is called lost,
   then, has no hospital's neighbours all among the lost.
 - *One set of survivors*, and one share of each hospital: as ever, by the signatures of more than half of all, and of
-  as many as the sum must be of: whether one that is named is there its neighbours alone can tell.
+  as many as the sum must be of: whether one that is named is there its neighbours alone can tell, and they do not
+  mask where it announced nothing. `_witnessed_sum` has fewer signatures.
 - *Groups are whole in the sum*, not in name alone. Of a hospital's group all that it has a mask in common with have
   announced keys, and nobody of it is called lost: what masks it has in common with them stay, unless all are in the
   sum. Where a round has one group, those are whom it chose; where it has several, all of its own.
