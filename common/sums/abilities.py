@@ -16,9 +16,10 @@ if TYPE_CHECKING:  # a study is read without NumPy
     import numpy as np
 
     from common.data.names import SiteId
-    from common.sums.aggregation import Local
+    from common.sums.aggregation import Aggregation, Local
     from common.sums.aggregations._agreement import Agreement
     from common.sums.aggregations._fixed_point import Totals, Words
+    from common.sums.cohort import Cohort
     from common.sums.exchange import Exchange, Expected, Payload
     from common.sums.update import Update
     from common.sums.wide import CollectedWide
@@ -106,6 +107,10 @@ class AggregationAbilities(Protocol):
         """Of a hospital's answer, in a round of so many: for the bytes of a study that has not run yet."""
         ...
 
+    def check_cohort(self, cohort: Cohort) -> None:
+        """As `check`, where it matters in which groups a round's hospitals are. Raises StudyError."""
+        ...
+
     def largest_error(self, hospitals: int, expected: Expected) -> float:
         """Bound of the error of a sum of so many updates in any coordinate, where no value is beyond the range.
 
@@ -135,6 +140,14 @@ def stated_error(aggregation: object, hospitals: int, expected: Expected) -> flo
     if not can(aggregation, "largest_error"):
         return 0.0
     return float(abilities(aggregation).largest_error(hospitals, expected))
+
+
+def demand_cohort(aggregation: Aggregation, cohort: Cohort) -> None:
+    """Raise StudyError where the settings cannot work for these hospitals."""
+    if can(aggregation, "check_cohort"):
+        abilities(aggregation).check_cohort(cohort)
+    else:
+        aggregation.check(len(cohort.sites))
 
 
 def codec_of(aggregation: object) -> Codec | None:

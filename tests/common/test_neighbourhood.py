@@ -45,9 +45,6 @@ def test_bits_are_those_of_the_theorem_in_exact_fractions(
         size: at_least(graph[1], hospitals - 1, colluding + size - 1, graph[0]) for size in range(1, honest // 2 + 1)
     }
     bound = sum(comb(honest, size) * chance**size for size, chance in inside.items())
-    for size in inside:
-        none = at_least(graph[0], hospitals - 1, hospitals - 1 - size, graph[0])
-        bound += comb(honest, size) * none ** (honest - size)
     assert secrecy_bits(demand, found) == pytest.approx(-log2(bound), abs=1e-6)
     lost = hospitals * at_least(found.may_be_lost + 1, hospitals - 1, demand.lost, graph[0])
     assert failure_bits(demand, found) == (pytest.approx(-log2(lost), abs=1e-6) if lost else np.inf)

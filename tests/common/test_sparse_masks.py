@@ -16,7 +16,7 @@ from common.errors import StudyError, WireError
 from common.sums.aggregations import _shamir
 from common.sums.aggregations._agreement import Agreement, with_agreement
 from common.sums.aggregations._chosen import ANNOUNCED_BYTES, Announced, Tree, demand_leaf
-from common.sums.aggregations._neighbourhood import Neighbourhood
+from common.sums.aggregations._neighbourhood import Demand, Neighbourhood
 from common.sums.aggregations._secagg_client import NO_SHARE
 from common.sums.aggregations._session_state import SITES
 from common.sums.aggregations._sparse_client import PLACE_BYTES, SIGNED, marked
@@ -46,6 +46,9 @@ class Sparse(SecureAggregation):
 
     def graph_in(self, hospitals: int) -> Neighbourhood | None:
         return GRAPH
+
+    def _demand(self, hospitals: int) -> Demand:
+        return Demand(hospitals, 1, 4, secrecy_bits=-99)
 
 
 @dataclass

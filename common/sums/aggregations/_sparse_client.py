@@ -20,15 +20,13 @@ What a hospital makes sure of beyond that, and what for:
   nothing. Of one that chose it and is hidden from it a mask stays in the sum, which is then of no use.
 - *One round of keys.* The hospital finds its own fresh keys, and its neighbours', under the root, and signs root and
   survivors. So who signed used these very keys, and no earlier ones, whose secrets may have been opened.
+- *Nobody is named who is not there.* Of those that it chose, none may be named that announced nothing; and of
+  groups, no more may be lost than `_whole_sums` allows for.
 - *Nobody is cut off.* It masks and signs only where `needed` of those that it chose are there. For a hospital that
   chose it, it gives a share of the seed only where `needed` of those which that one chose signed the survivors, and
   that one itself signed this root and order, by which it masked with the same hospitals. Whoever is called lost,
   then, has no hospital's neighbours all among the lost.
-- *One set of survivors*, and one share of each hospital: as ever, by the signatures of more than half of all, and of
-  as many as the sum must be of: whether one that is named is there its neighbours alone can tell.
-- *Groups are whole in the sum*, not in name alone. Of a hospital's group all that it has a mask in common with have
-  announced keys, and nobody of it is called lost: what masks it has in common with them stay, unless all are in the
-  sum. Where a round has one group, those are whom it chose; where it has several, all of its own.
+- *One set of survivors*, and one share of each hospital: as ever, by the signatures of more than half of all.
 """
 
 from __future__ import annotations
@@ -43,13 +41,13 @@ from itertools import islice
 import numpy as np
 
 from common.data.cases import SiteId
-from common.errors import WireError
+from common.errors import StudyError, WireError
 from common.sums.aggregation import Local
 from common.sums.aggregations import _shamir, _transcript
 from common.sums.aggregations._adding import Adding
 from common.sums.aggregations._chosen import ANNOUNCED_BYTES, DIGEST_BYTES, Announced, chosen, demand_leaf, depth
 from common.sums.aggregations._key_agreement import SIGNATURE_BYTES, SecretKeys, encrypt, shared_secrets
-from common.sums.aggregations._neighbourhood import Neighbourhood
+from common.sums.aggregations._neighbourhood import Demand, Neighbourhood
 from common.sums.aggregations._opened_rounds import open_once
 from common.sums.aggregations._ring import Words
 from common.sums.aggregations._secagg_client import (
@@ -67,6 +65,7 @@ from common.sums.aggregations._secagg_client import (
     way_of,
 )
 from common.sums.aggregations._session_state import SITES, Notes, pieces
+from common.sums.aggregations._whole_sums import demand_whole
 from common.sums.cohort import Cohort
 from common.sums.exchange import Payload, Word
 
@@ -77,9 +76,18 @@ SIGNED = "secure/signed"
 
 @dataclass(frozen=True)
 class SparseSum(MaskedSum):
-    """One hospital's half. graph: how many others each hospital chooses, and how many of them open its mask."""
+    """One hospital's half. graph: how many others each hospital chooses, and how many of them open its mask.
+
+    demand: what is promised of a round of so many.
+    """
 
     graph: Neighbourhood = field(kw_only=True)
+    demand: Demand = field(kw_only=True)
+
+    def demand_whole(self, cohort: Cohort) -> None:
+        """Raise StudyError where survivors of these hospitals could be named that are not in the sum."""
+        fewest = max(self.threshold.of(len(cohort.sites)), cohort.least)
+        demand_whole(self.demand, self.graph, cohort, fewest)
 
     def mask(self, words: Words, request: Payload, local: Local, adding: Adding = PLAINLY) -> Words:
         """See MaskedSum."""
@@ -101,6 +109,10 @@ class SparseSum(MaskedSum):
 
     def _keys(self, request: Payload, local: Local) -> Payload:
         notes = self._begin(request, local)
+        try:
+            self.demand_whole(local.cohort)
+        except StudyError as error:
+            raise WireError(str(error)) from error
         if notes["base"] and len(local.cohort.groups) > 1:
             raise WireError(ONE_GROUP)
         secret = SecretKeys.generate()
@@ -111,13 +123,9 @@ class SparseSum(MaskedSum):
     def _shares(self, request: Payload, local: Local) -> Payload:
         notes, hospitals = Notes.follow(local, self.protocol, "keys", "shares"), len(local.cohort.sites)
         root, shown = read_shown(request, notes["announced"], local)
-        sites, group, mates = local.cohort.sites, *(of(local.cohort, local.site) for of in (group_of, mates_of))
-        own, mine = sites.index(local.site), set(self._chosen_here(notes, local))
-        mine |= {place for place, site in enumerate(sites) if site in mates}
-        if not mine <= set(shown):
+        own, mine = local.cohort.sites.index(local.site), self._chosen_here(notes, local)
+        if not set(mine) <= set(shown):
             raise WireError("of the hospitals that this one chose, some are not shown.")
-        if any(one == NOTHING and sites[place] in group for place, one in shown.items()):
-            raise WireError("of this hospital's group some announced nothing, so that nothing of it may be opened.")
         shown = {place: one for place, one in shown.items() if one != NOTHING}
         for place, one in shown.items():
             if place not in mine and own not in self._chosen_by(one, place, hospitals):
@@ -157,7 +165,7 @@ class SparseSum(MaskedSum):
 
     def _unmask(self, request: Payload, local: Local) -> Payload:
         notes = Notes.follow(local, self.protocol, "survivors", "unmask")
-        surviving, fewest = notes.sites("surviving"), self._least(notes, local)
+        surviving, fewest = notes.sites("surviving"), self._fewest(notes)
         signers = read_marked(request, local.cohort.sites, surviving, local.site, fewest)
         there, choosing = set(surviving), self._choosing(notes, local)
         alive = [site for site in choosing if site in there]
@@ -182,13 +190,15 @@ class SparseSum(MaskedSum):
         return signed.count((local.cohort.sites[place] for place in theirs), needed) == needed
 
     def _demand_chosen(self, notes: Notes, there: Collection[SiteId], local: Local) -> None:
-        """Raise WireError unless enough of those that this hospital chose are there, and were shown to it."""
+        """Raise WireError unless enough of those that this hospital chose are there, each shown to it."""
         shown, sites, among = self._shown(notes), local.cohort.sites, set(there)
-        found = sum(place in shown and sites[place] in among for place in self._chosen_here(notes, local))
-        if found < self.graph.needed:
+        found = [place for place in self._chosen_here(notes, local) if sites[place] in among]
+        if not shown.keys() >= set(found):
+            raise WireError("a hospital that this one chose announced no keys, and is named as if it had.")
+        if len(found) < self.graph.needed:
             raise WireError(
-                f"{found} of the {self.graph.chosen} hospitals that this one chose are there; {self.graph.needed} "
-                "must be."
+                f"{len(found)} of the {self.graph.chosen} hospitals that this one chose are there; "
+                f"{self.graph.needed} must be."
             )
 
     def _chosen_here(self, notes: Notes, local: Local) -> tuple[int, ...]:
@@ -249,16 +259,6 @@ ONE_GROUP = (
     "a sparse graph of pairs cannot compare what hospitals of several groups start from: for a strategy that keeps "
     "state in hospitals set aggregation.neighbours = 'all', or have one group."
 )
-
-
-def group_of(cohort: Cohort, site: SiteId) -> frozenset[SiteId]:
-    """The hospitals that are in whatever is opened of this one's, itself among them; none where it is alone."""
-    return next((frozenset(group) for group in cohort.groups if site in group), frozenset())
-
-
-def mates_of(cohort: Cohort, site: SiteId) -> frozenset[SiteId]:
-    """Those that a hospital has a mask in common with whoever chose whom: where there are several groups, its own."""
-    return group_of(cohort, site) - {site} if len(cohort.groups) > 1 else frozenset()
 
 
 def bytes_of_legs(graph: Neighbourhood, hospitals: int) -> tuple[int, int]:

@@ -29,27 +29,18 @@ from common.sums.aggregations._secagg_client import (
 )
 from common.sums.aggregations._secagg_server import Opened, is_mask_key, is_seed, read_signature, recovered
 from common.sums.aggregations._session_state import pieces
-from common.sums.aggregations._sparse_client import (
-    NOTHING,
-    ONE_GROUP,
-    PLACE_BYTES,
-    SIGNED,
-    SparseSum,
-    marked,
-    mates_of,
-)
-from common.sums.cohort import Cohort, Groups
+from common.sums.aggregations._sparse_client import NOTHING, ONE_GROUP, PLACE_BYTES, SIGNED, SparseSum, marked
+from common.sums.cohort import Cohort
 from common.sums.exchange import Exchange, Payload
 
 
 @dataclass(frozen=True)
 class Graph:
-    """Who announced what in a round of `sites`, and whom each chose, `count` of them; its groups."""
+    """Who announced what in a round of `sites`, and whom each chose, `count` of them."""
 
     sites: tuple[SiteId, ...]
     announced: Mapping[SiteId, Announced]
     count: int
-    groups: Groups = ()
 
     @cached_property
     def places(self) -> Mapping[SiteId, int]:
@@ -86,15 +77,12 @@ class Graph:
 
     def neighbours(self, site: SiteId) -> tuple[SiteId, ...]:
         """Who has a mask in common with a hospital, sorted."""
-        return tuple(sorted(self._near(site) & self.announced.keys()))
-
-    def _near(self, site: SiteId) -> set[SiteId]:
-        return {*self.chosen[site], *self.choosing[site], *mates_of(Cohort(self.sites, groups=self.groups), site)}
+        return tuple(sorted({*self.holders(site), *self.choosing[site]}))
 
     def shown_to(self, site: SiteId) -> Payload:
         """The request of the leg "shares"."""
         parts = [self.tree.root, self.tree.path(self.places[site])]
-        for other in sorted(self._near(site)):
+        for other in sorted({*self.chosen[site], *self.choosing[site]}):
             place = self.places[other]
             one = self.announced.get(other, NOTHING)
             parts += [place.to_bytes(PLACE_BYTES, "big"), one.to_bytes(), self.tree.path(place)]
@@ -121,9 +109,10 @@ def open_sparse_sum(
     """As `open_sum`. Raises StudyError where several groups keep state, which a sparse graph cannot compare."""
     if agreement.vectors > 1 and len(cohort.groups) > 1:
         raise StudyError(ONE_GROUP)
+    sums.demand_whole(cohort)
     legs, threshold = Legs(exchange, sums.protocol), sums.threshold.of(len(agreement.sites))
     try:
-        return _Round(legs, sums, cohort.demanding(threshold), agreement.sites, adding).run(
+        return _Round(legs, sums, threshold, cohort.demanding(threshold), agreement.sites, adding).run(
             requests, agreement, accept
         )
     except TooFewHospitalsError:
@@ -134,6 +123,7 @@ def open_sparse_sum(
 class _Round:
     legs: Legs
     sums: SparseSum
+    threshold: int
     cohort: Cohort
     sites: tuple[SiteId, ...]
     adding: Adding
@@ -142,7 +132,7 @@ class _Round:
     def run(self, requests: Mapping[SiteId, Payload], agreement: Agreement, accept: Accept) -> Opened:
         asked = dict.fromkeys(requests, with_agreement(Payload(), agreement))
         announced = self.legs.ask_groups("keys", asked, _read_announced, self.cohort)
-        graph = Graph(self.sites, announced, self.sums.graph.chosen, self.cohort.groups)
+        graph = Graph(self.sites, announced, self.sums.graph.chosen)
         shown = {site: graph.shown_to(site) for site in announced}
         shares = self.legs.ask_groups("shares", shown, partial(_read_shares, graph), self.cohort)
         orders = self._orders(requests, agreement, graph, shares)
@@ -153,7 +143,7 @@ class _Round:
         asked = dict.fromkeys(
             surviving, Payload(words=marked(self.sites, frozenset(surviving)), data=np.empty(0, np.uint8))
         )
-        signatures = self.legs.ask("survivors", asked, read_signature, self.cohort.least)
+        signatures = self.legs.ask("survivors", asked, read_signature, self.threshold)
         opened = self._opened(graph, signatures, shares, surviving)
         session = graph.tree.root + _transcript.order(orders[surviving[0]])
         try:

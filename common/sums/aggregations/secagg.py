@@ -127,7 +127,8 @@ class SecureAggregation:
         graph = self.graph_in(hospitals)
         if graph is None:
             return MaskedSum("secagg", Threshold(self.threshold, self.colluding))
-        return SparseSum("secagg", Threshold(self.threshold, self._demand(hospitals).colluding), graph=graph)
+        demand = self._demand(hospitals)
+        return SparseSum("secagg", Threshold(self.threshold, demand.colluding), graph=graph, demand=demand)
 
     def graph_in(self, hospitals: int) -> Neighbourhood | None:
         """How many others a hospital shares its secrets with, and how many open its mask; None where with all."""
@@ -208,6 +209,13 @@ class SecureAggregation:
             )
         self.threshold_in(hospitals)
         Ring.holding(self.value_bits, hospitals)
+
+    def check_cohort(self, cohort: Cohort) -> None:
+        """As `check`, of hospitals in groups. Raises StudyError where a part of those named might be opened."""
+        self.check(len(cohort.sites))
+        sums = self.sums_in(len(cohort.sites))
+        if isinstance(sums, SparseSum):
+            sums.demand_whole(cohort)
 
     def collect(
         self,
