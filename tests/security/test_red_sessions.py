@@ -1,4 +1,4 @@
-"""A coordinator that brings keys of one round's first question into its second, where their secrets are known."""
+"""A coordinator that opens two sums where hospitals remember one: by keys of a round before, or by another length."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from common.sums.aggregations import _shamir
 from common.sums.aggregations._session_state import SITES
 from common.sums.aggregations.secagg import SecureAggregation
 from common.sums.cohort import Cohort
-from common.sums.exchange import Payload
+from common.sums.exchange import Expected, Payload
+from common.sums.mean import Mean
+from common.sums.update import Update
 from common.sums.wide import QUERY, QUESTION, CollectedWide, WideForm
 from common.sums.wide_sums import collect_wide
 from experiments.engines._loopback_exchange import InMemoryExchange, random_updates
@@ -79,3 +81,24 @@ def test_keys_of_a_question_open_no_other_of_the_same_round(tmp_path: Path) -> N
     assert asked(again, "first").total is None, "of the first six it was opened, and of others it is not"
     later = exchange(tmp_path, 6, own)
     assert asked(later, "second").total == (sum(3 + place for place in range(9)),)
+
+
+def test_one_model_is_scored_by_one_set_whatever_length_a_coordinator_tells(tmp_path: Path) -> None:
+    """Before: what was opened was remembered by as many of the model's values as it said that updates have."""
+    scores = {site: Update((), 3.0, {"test/accuracy": Mean.of([float(site > ALL[4])])}) for site in ALL}
+    expected = Expected(0, 0, dict.fromkeys(ALL, 3.0), ("test/accuracy",), Cohort(ALL))
+
+    def scored(number: int, length: int, lost: list[SiteId], order: Payload) -> bool:
+        played = InMemoryExchange(SecureAggregation(), scores, number, folder=tmp_path, lost={"round": lost})
+        requests: dict[SiteId, Payload] = dict.fromkeys(ALL, order)
+        got = played.aggregation.collect(played, requests, frozenset(ALL), replace(expected, length=length))
+        return got.total is not None
+
+    model = np.arange(6, dtype=np.float32)
+    alone = Payload(model, {"vectors": 1}, {"study": "{}"})
+    beside = replace(alone, array=np.append(model, model + 1), numbers={"vectors": 2})
+    for site in ALL:
+        (tmp_path / site).mkdir()
+    assert scored(1, 0, [], alone)
+    assert not any(scored(2, length, [VICTIM], order) for length in (0, 3) for order in (alone, beside))
+    assert scored(3, 6, [], beside)
