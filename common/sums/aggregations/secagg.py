@@ -226,10 +226,13 @@ class SecureAggregation:
         """Of a word that holds the sum."""
         return Ring.holding(self.bits_in(hospitals), hospitals).width
 
-    def bytes_beside(self, hospitals: int) -> tuple[int, int] | None:
-        """To a hospital and from it, beside values, orders and names; None where hospitals share with all."""
-        graph = self.graph_in(hospitals)
-        return None if graph is None else bytes_of_legs(graph, hospitals, self.witnesses_in(hospitals))
+    def bytes_beside(self, hospitals: int, whole_groups: bool) -> tuple[int, int] | None:
+        """To a hospital and from it, beside values, orders and names; None where hospitals share with all.
+
+        whole_groups: without them nobody draws witnesses.
+        """
+        graph, few = self.graph_in(hospitals), self.witnesses_in(hospitals) if whole_groups else None
+        return None if graph is None else bytes_of_legs(graph, hospitals, few)
 
     def check(self, hospitals: int) -> None:
         """Raise StudyError where the sum does not fit a word, or the threshold not the number of hospitals."""
