@@ -42,7 +42,7 @@ from common.files.tensor_files import write_tensors
 from common.learning.abilities import presented, shown_shape
 from common.learning.parameters import kept, read
 from common.learning.parameters import write as write_parameters
-from common.metrics.roc import with_areas
+from common.metrics.roc import with_auc
 from common.study.catalogue import SOURCES
 from common.study.fine_tuning import FINE_TUNED
 from common.study.schedule import final_splits
@@ -142,4 +142,4 @@ def _scores(hospital: Hospital, network: nn.Module) -> Mapping[str, Mapping[str,
     """On the parts that a last model is scored on: none of a test that the study withholds."""
     splits = [name for name in final_splits(hospital.study) if name != FINE_TUNED]
     means = {name: evaluate(hospital.task, network, hospital.splits[name]) for name in splits}
-    return {name: dict(presented(hospital.task, with_areas(found))) for name, found in means.items() if found}
+    return {name: dict(presented(hospital.task, with_auc(found))) for name, found in means.items() if found}

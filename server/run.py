@@ -18,7 +18,7 @@ from common.learning.abilities import presented, watched
 from common.learning.freezing import only
 from common.learning.parameters import Layout, digest, read
 from common.learning.score_names import statistic_names
-from common.metrics.roc import with_areas
+from common.metrics.roc import with_auc
 from common.study.catalogue import AGGREGATIONS, STRATEGIES
 from common.study.held_out import LEAST_SCORED, WITHOUT_TEST
 from common.study.schedule import final_splits
@@ -158,7 +158,7 @@ class Conductor:
 
     def _shown(self, rounds: Rounds) -> tuple[str, ...]:
         """The scores as they are shown."""
-        return tuple(presented(self.study.build_task(), with_areas({name: Mean() for name in rounds.score_names})))
+        return tuple(presented(self.study.build_task(), with_auc({name: Mean() for name in rounds.score_names})))
 
     def _choose(self, watch: Watch, collapse: CollapseWatch, last: Checkpoint) -> None:
         """Say how the run ended, which model it is that is kept, and what the last one is."""

@@ -45,10 +45,11 @@ MIRRORED = 0.45
 """Below which a mirror image fits better. Right places had .5 to 1, mirrored heads 0 to .2."""
 AS_WELL = 0.99
 """Of the fit, from which on another place is as good whatever the parts prefer: a ball, turned, loses by rounding."""
-LEAST_SCORE = 0.5
+LEAST_SCORE = 0.4
 """Of the correlation's score of what was found, from which on a shift is searched from."""
-REPEATED, REPEATED_FIT = 0.85, 0.8
-"""Of the score and of the fit, what a place a period further must reach."""
+REPEATED = ((0.85, 0.8), (LEAST_SCORE, 0.9))
+"""Of the score, and of the fit then, what a place a period further must reach. At right places in tissue with
+landmarks the fit is .44 at most. Shifts by whole voxels lose half of the score where a period is no whole number."""
 FOR_SHIFTS = {2: 64, 3: 24}
 """Voxels of the longest axis."""
 SHARED = 20
@@ -100,14 +101,19 @@ def contest(images: Sequence[Pair], found: Transform) -> Contest:
     mirrored, _ = _hardest(jury, coarse, _ways(coarse, found, [turn @ flip for turn in turns], LOOK_MIRRORED))
     share, rival = hardest
     alike = rival is not None and share < CLEARLY and jury.ratio(rival) >= AS_WELL
-    alike = alike or any(score >= REPEATED and jury.ratio(_improved(coarse, other)) >= REPEATED_FIT
-                         for other, score in others)  # fmt: skip
+    alike = alike or any(_repeats(jury, coarse, other, score) for other, score in others)
     least = PREFERRED[found.dimensions]
     if share >= least or not isinstance(rival, Linear):
         rival = None
     elif swapped:
         rival = rival.inverse()
     return Contest(share, mirrored, alike, rival, least)
+
+
+def _repeats(jury: _Jury, coarse: Pair, other: Linear, score: float) -> bool:
+    """As it is, or improved: coarse images may lack the very cells that repeat themselves, and lead astray."""
+    wanted = [fit for least, fit in REPEATED if score >= least]
+    return bool(wanted) and any(jury.ratio(one) >= min(wanted) for one in (other, _improved(coarse, other)))
 
 
 def preferred(images: Sequence[Pair], found: Linear, rival: Linear) -> float:

@@ -66,7 +66,10 @@ def _rivalled(contested: Contest) -> Iterator[str]:
     if contested.is_mirrored:
         yield "the images fit better with one of them mirrored, as if a file were flipped left to right"
     elif contested.is_open:
+        share = (
+            f", {1 - contested.preferred:.0%} of the parts better" if contested.preferred < contested.least else ""
+        )
         yield (
-            f"turned or shifted far they would fit about as well, {1 - contested.preferred:.0%} of the parts better: "
-            "there is no telling which way round, or where, is right"
+            f"turned or shifted far they would fit about as well{share}: there is no telling which way round, or "
+            "where, is right"
         )

@@ -45,8 +45,19 @@ def group_template(
     """Register all to their mean, undo the mean of the transforms, average again, `rounds` times.
 
     After a round the transforms' mean is taken from each: a template lies in its group's middle, whichever image came
-    first. lattice: the template's; by default the first image's. Raises ImageError for fewer than two
-    images or none of a lattice's dimensions, and what `register` raises.
+    first.
+
+    Args:
+        images: two or more.
+        transform: as of `register`.
+        similarity: as of `register`.
+        rounds: how often the mean is made anew.
+        lattice: the template's; by default the first image's.
+        seed: of whatever is drawn.
+        told: called after each image with how many are done, of how many.
+
+    Raises:
+        ImageError: for fewer than two images or none of a lattice's dimensions, and what `register` raises.
     """
     if len(images) < 2 or rounds < 1:
         raise ImageError(f"a template needs two images and one round at least; there are {len(images)} and {rounds}.")

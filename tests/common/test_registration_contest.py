@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import torch
 from scipy.ndimage import gaussian_filter
 from scipy.spatial.transform import Rotation
 
@@ -11,6 +12,7 @@ from common.data.image import Image
 from common.registration.contest import contest, preferred
 from common.registration.linear import Linear
 from common.registration.objective import Pair
+from common.registration.pyramid import coarser
 from common.registration.sampling import resample
 from common.registration.shifts import shifts
 
@@ -66,6 +68,25 @@ def test_tissue_that_repeats_itself_may_lie_a_period_further() -> None:
     assert told.alike
     assert told.is_open
     assert not contest([Pair(tissue(0), tissue(0))], STILL).is_open
+
+
+def honeycomb(places: np.ndarray, seed: int) -> Image:
+    """Cells of 6.9 pixels in a little noise."""
+    ways = [(np.cos(angle), np.sin(angle)) for angle in np.deg2rad([0, 120, 240])]
+    cells = sum(np.cos((places[0] * x + places[1] * y) * 2 * np.pi / 6.9) for x, y in ways) / 4.5
+    noise = np.random.default_rng(seed).normal(0, 0.03, cells.shape)
+    return Image((cells + noise).astype(np.float32), Geometry.of(cells.shape))
+
+
+def test_cells_that_coarse_images_lack_may_lie_a_period_further() -> None:
+    """Turned by 20 degrees, so that no shift by whole pixels meets them; coarse pixels are of four."""
+    places = np.indices((86, 86)).astype(np.float64)
+    turn = Linear.of(Rotation.from_euler("z", 20, degrees=True).as_matrix()[:2, :2], [0, 0], [42.5, 42.5])
+    there = turn.map_points(torch.from_numpy(places.reshape(2, -1).T)).numpy().T.reshape(places.shape)
+    one, two = honeycomb(places, 0), honeycomb(there, 1)
+    told = contest([Pair(coarser(one, 4), coarser(two, 4)), Pair(one, two)], turn)
+    assert told.is_open
+    assert told.preferred > told.least
 
 
 def test_a_round_head_turned_wrongly_is_told_by_what_is_inside() -> None:

@@ -15,6 +15,7 @@ from experiments.audit import conduct
 from experiments.audit.cast import Cast
 from experiments.catalogue import ATTACKS
 from experiments.cli import cli
+from experiments.engines import _fork_server
 
 TEXT = """
 title = "Tiny"
@@ -55,6 +56,15 @@ def tiny(tiny_images: Path) -> Callable[..., Study]:
     """The tiny study, with overrides as on the command line."""
     own = [f'source.folder="{tiny_images}"', *PATIENCE]
     return lambda *overrides: parse(TEXT, [*own, *overrides])
+
+
+@pytest.fixture(autouse=True)
+def hospitals_read_for_themselves(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The process that hospitals are forked from reads no pool: another pool takes another, and seconds of imports.
+
+    What is of the pool has a fixture of this name that does nothing.
+    """
+    monkeypatch.setattr(_fork_server, "_pool_of", lambda study: "")
 
 
 @pytest.fixture
