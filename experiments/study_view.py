@@ -18,7 +18,7 @@ from common.study.program import this_program
 from common.study.study import Study
 from common.study.training_words import told_beside, training_remarks
 from common.study.trust import companion_words, trusted
-from common.sums.abilities import abilities, can, demand_cohort, readers_of
+from common.sums.abilities import abilities, can, readers_of
 from common.sums.cohort import Groups
 from common.sums.cohorts import Cohorts, hospitals_at_start, is_covered_by_noise, reveals
 from server.reporting.sections.promise import neighbours
@@ -95,7 +95,7 @@ def _promises(study: Study) -> Sequence[str]:
 def _cohort_facts(study: Study, sites: Sequence[str]) -> Sequence[str]:
     cohorts = Cohorts.of(study, sites)
     aggregation, hospitals = AGGREGATIONS.build(study.aggregation), len(cohorts.of_round(1).sites)
-    demand_cohort(aggregation, cohorts.of_round(1))
+    aggregation.check(hospitals)
     start = hospitals_at_start(study, len(sites))
     return (
         f"A run begins when {start} of {len(sites)} hospitals are there.",

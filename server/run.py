@@ -23,7 +23,7 @@ from common.study.catalogue import AGGREGATIONS, STRATEGIES
 from common.study.held_out import LEAST_SCORED, WITHOUT_TEST
 from common.study.schedule import final_splits
 from common.study.study import Study
-from common.sums.abilities import demand_cohort, readers_of
+from common.sums.abilities import readers_of
 from common.sums.aggregation import Aggregation
 from common.sums.cohorts import Cohorts
 from common.sums.exchange import Collected
@@ -244,7 +244,7 @@ class Conductor:
         aggregation = cast(Aggregation, AGGREGATIONS.build(self.study.aggregation))
         timeout_s = self.study.federation.round_timeout_s
         cohorts = Cohorts.of(self.study, self.study.federation.names or self.sites or members)
-        demand_cohort(aggregation, cohorts.of_round(1))
+        aggregation.check(len(cohorts.of_round(1).sites))
         exchange = GridExchange(
             conversation, nodes, self.traffic, self.progress, timeout_s, self.study.json, pins.run
         )

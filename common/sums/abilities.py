@@ -16,10 +16,9 @@ if TYPE_CHECKING:  # a study is read without NumPy
     import numpy as np
 
     from common.data.names import SiteId
-    from common.sums.aggregation import Aggregation, Local
+    from common.sums.aggregation import Local
     from common.sums.aggregations._agreement import Agreement
     from common.sums.aggregations._fixed_point import Totals, Words
-    from common.sums.cohort import Cohort
     from common.sums.exchange import Exchange, Expected, Payload
     from common.sums.update import Update
     from common.sums.wide import CollectedWide
@@ -73,6 +72,10 @@ class AggregationAbilities(Protocol):
         """How it rounds what hospitals send."""
         ...
 
+    def codec_in(self, hospitals: int) -> Codec:
+        """`codec`, in a round of so many, where it depends on their number."""
+        ...
+
     def collect_wide(
         self, exchange: Exchange, requests: Mapping[SiteId, Payload], expected: Expected
     ) -> CollectedWide:
@@ -107,10 +110,6 @@ class AggregationAbilities(Protocol):
         """Of a hospital's answer, in a round of so many: for the bytes of a study that has not run yet."""
         ...
 
-    def check_cohort(self, cohort: Cohort) -> None:
-        """As `check`, where it matters in which groups a round's hospitals are. Raises StudyError."""
-        ...
-
     def largest_error(self, hospitals: int, expected: Expected) -> float:
         """Bound of the error of a sum of so many updates in any coordinate, where no value is beyond the range.
 
@@ -142,22 +141,16 @@ def stated_error(aggregation: object, hospitals: int, expected: Expected) -> flo
     return float(abilities(aggregation).largest_error(hospitals, expected))
 
 
-def demand_cohort(aggregation: Aggregation, cohort: Cohort) -> None:
-    """Raise StudyError where the settings cannot work for these hospitals."""
-    if can(aggregation, "check_cohort"):
-        abilities(aggregation).check_cohort(cohort)
-    else:
-        aggregation.check(len(cohort.sites))
-
-
-def codec_of(aggregation: object) -> Codec | None:
-    """How it rounds; None where it rounds nothing, or does not say."""
+def codec_of(aggregation: object, hospitals: int | None = None) -> Codec | None:
+    """How it rounds; None where it rounds nothing, or does not say. hospitals: of a round, where that may matter."""
+    if hospitals is not None and can(aggregation, "codec_in"):
+        return abilities(aggregation).codec_in(hospitals)
     return abilities(aggregation).codec if can(aggregation, "codec") else None
 
 
-def needed_codec(aggregation: object) -> Codec:
+def needed_codec(aggregation: object, hospitals: int | None = None) -> Codec:
     """How it rounds. Raises StudyError where it does not say."""
-    found = codec_of(aggregation)
+    found = codec_of(aggregation, hospitals)
     if found is None:
         raise StudyError("how this aggregation rounds what hospitals send is not known: it declares no `codec`.")
     return found
@@ -185,13 +178,14 @@ def colluding_of(aggregation: object) -> int:
     return int(abilities(aggregation).colluding) if can(aggregation, "colluding") else 0
 
 
-def room_for_whole_steps(aggregation: object, name: str) -> int:
+def room_for_whole_steps(aggregation: object, name: str, hospitals: int) -> int:
     """The most whole numbers that a value given in whole steps may have: what the aggregation's words hold, and what
     float32, in which an update comes to it, holds exactly. Beyond it a value is cut, or rounded.
 
-    Raises StudyError where only sums are told and it is not known how they are made.
+    hospitals: of a study; the more, the less room a round may have. Raises StudyError where only sums are told and it
+    is not known how they are made.
     """
-    codec = codec_of(aggregation)
+    codec = codec_of(aggregation, hospitals)
     if codec is not None:
         return min(codec.levels // 2, EXACT_FLOAT32)
     if _reveals_sums(aggregation):

@@ -23,7 +23,6 @@ from common.errors import AnalysisError, StudyError, TooFewHospitalsError, Wardr
 from common.files.access import append
 from common.study.catalogue import AGGREGATIONS
 from common.study.study import Study
-from common.sums.abilities import demand_cohort
 from common.sums.aggregation import Aggregation
 from common.sums.cohorts import Cohorts
 from common.sums.wide import FIRST_ROUND
@@ -120,7 +119,7 @@ class Asker:
         cohorts = Cohorts.of(self.study, expected or gathered.members)
         first_round = max(FIRST_ROUND, self.study.rounds + 1)
         cohort = cohorts.of_round(first_round)
-        demand_cohort(aggregation, cohort)
+        aggregation.check(len(cohort.sites))
         timeout_s = self.study.federation.round_timeout_s
         exchange = GridExchange(
             transport, gathered.nodes, self.traffic, self.progress, timeout_s, self.study.json, run

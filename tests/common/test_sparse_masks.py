@@ -16,7 +16,7 @@ from common.errors import StudyError, WireError
 from common.sums.aggregations import _shamir
 from common.sums.aggregations._agreement import Agreement, with_agreement
 from common.sums.aggregations._chosen import ANNOUNCED_BYTES, Announced, Tree, demand_leaf
-from common.sums.aggregations._neighbourhood import Demand, Neighbourhood
+from common.sums.aggregations._neighbourhood import Neighbourhood
 from common.sums.aggregations._secagg_client import NO_SHARE
 from common.sums.aggregations._session_state import SITES
 from common.sums.aggregations._sparse_client import PLACE_BYTES, SIGNED, marked
@@ -46,9 +46,6 @@ class Sparse(SecureAggregation):
 
     def graph_in(self, hospitals: int) -> Neighbourhood | None:
         return GRAPH
-
-    def _demand(self, hospitals: int) -> Demand:
-        return Demand(hospitals, 1, 4, secrecy_bits=-99)
 
 
 @dataclass
@@ -130,6 +127,20 @@ def test_wide_numbers_add_up_exactly_and_a_lost_hospitals_do_not_count() -> None
     opened = collect_numbers(played, form)
     assert opened.total is not None
     assert list(opened.total) == [sum(range(14)) - 3, 13 << 40]
+
+
+def test_both_halves_take_as_many_bits_as_a_round_has_room_for() -> None:
+    class Coarse(Sparse):
+        def bits_in(self, hospitals: int) -> int:
+            return 9 if hospitals == len(ALL) else 24
+
+    played = replace(exchange(), aggregation=Coarse())
+    opened = collect(played)
+    assert opened.total is not None
+    clear = sum(update.vectors[0].astype(np.float64) for update in played.updates.values())
+    step = 2 * 9 / 511
+    error = float(np.abs(opened.total.vectors[0] - clear).max())
+    assert step / 100 < error < len(ALL) * step
 
 
 def test_a_sum_of_parts_of_groups_is_not_opened() -> None:
