@@ -35,7 +35,8 @@ def what_is_opened(request: Payload, agreement: Agreement, local: Local) -> byte
     Deliberately blind to learning rates and their kind: of two kinds of training alike the difference tells as much.
     """
     if agreement.wide is not None:
-        parts: list[object] = ["question", local.data, request.words.get(QUESTION), request.words.get(QUERY)]
+        asked = [local.asked] if local.asked else [request.words.get(word) for word in (QUESTION, QUERY)]
+        parts: list[object] = ["question", local.data, *asked]
     elif local.cohort.is_covered:
         parts = ["round", local.study, local.run, local.round]
     else:
