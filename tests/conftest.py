@@ -83,7 +83,7 @@ def shared_data() -> Path:
 
 @pytest.fixture
 def hospitals_read_for_themselves(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What hospitals are forked from reads no pool: for another it would be started anew, which is seconds of imports."""
+    """What hospitals are forked from reads no pool: for another it would start anew, which is seconds of imports."""
     monkeypatch.setattr("experiments.engines._fork_server._pool_of", lambda study: "")
 
 

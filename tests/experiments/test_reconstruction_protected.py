@@ -76,7 +76,7 @@ def test_every_task_that_learns_to_reconstruct_is_tried_here() -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_sums_under_masks_or_encryption_make_the_model_that_plain_ones_make(tmp_path: Path, name: str) -> None:
-    """Masks and the two kinds of encryption take turns; what travels beside: `test_pretraining_protected.py`."""
+    """Masks and the two encryptions take turns: `test_pretraining_protected.py` tries what travels beside it."""
     run_quietly(own(name), tmp_path / "plain")
     plain = model(tmp_path / "plain")
     way = WAYS[NAMES.index(name) % 3]
