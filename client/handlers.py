@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import lru_cache, partial
 from time import perf_counter
 from typing import cast
 
@@ -27,7 +27,7 @@ from client.steering_bounds import refuse_steering
 from client.subgroups import subgroup_statistics
 from client.training import Trainer
 from client.voting import vote_of
-from common.data.cases import Cases
+from common.data.cases import Cases, Shape
 from common.errors import HospitalError, WireError
 from common.learning.abilities import shown_shape, task_in_round
 from common.learning.baseline import baseline_rounds
@@ -293,11 +293,26 @@ def _evaluations(hospital: Hospital, order: Order, kept: RequestContext) -> tupl
     return scores, {"evaluation": perf_counter() - begin}
 
 
+@dataclass(frozen=True)
+class _Scored:
+    """What the names of scores follow from: the study by its digest, and the shape of cases."""
+
+    digest: str
+    shape: Shape
+    task: Task = field(compare=False)
+
+
+@lru_cache(maxsize=8)
+def _names_of(scored: _Scored) -> tuple[str, ...]:
+    """Shared by all hospitals of a process: to tell them takes a network, and scoring by it."""
+    return statistic_names(scored.task, scored.shape)
+
+
 def _statistics(hospital: Hospital) -> tuple[str, ...]:
     """Of the last model, where the study may ask for sums over patients beside its scores."""
     if not hospital.study.federation.final_intervals:
         return ()
-    return with_intervals(statistic_names(hospital.task, hospital.train.shape))
+    return with_intervals(_names_of(_Scored(hospital.digest, hospital.train.shape, hospital.task)))
 
 
 def _scores(hospital: Hospital, splits: Sequence[str]) -> dict[str, Mapping[str, Mean]]:

@@ -94,7 +94,7 @@ def ahead(study: Study, cohorts: Cohorts, parameters: int) -> Ahead | None:
     if not can(aggregation, "bytes_a_value"):
         return None
     work, sums = strategy.work(), reveals(study) == "sum"
-    in_sums = cache(partial(_of_sums, study))
+    in_sums = cache(partial(_of_sums, study, bool(cohorts.groups)))
     numbers = range(1, min(study.rounds, MOST_ROUNDS) + 1)
     answer = ANSWER_BYTES if sums or not study.split.is_by_hospital else LEAST_BYTES + ENVELOPE_BYTES
     sent = received = scoring = 0.0
@@ -122,10 +122,11 @@ def _width(aggregation: Aggregation, hospitals: int) -> int:
     return abilities(aggregation).bytes_a_value(hospitals)
 
 
-def _of_sums(study: Study, hospitals: int) -> tuple[float, float]:
+def _of_sums(study: Study, whole_groups: bool, hospitals: int) -> tuple[float, float]:
     """Sent and received of keys and shares, in one sum of so many."""
     request, aggregation = LEGS_BESIDE * _request(study, 1), AGGREGATIONS.build(study.aggregation)
-    known = abilities(aggregation).bytes_beside(hospitals) if can(aggregation, "bytes_beside") else None
+    abler = abilities(aggregation) if can(aggregation, "bytes_beside") else None
+    known = None if abler is None else abler.bytes_beside(hospitals, whole_groups)
     to, back = (SENT_A_PAIR * hospitals, RECEIVED_A_PAIR * hospitals) if known is None else known
     return hospitals * (request + to), hospitals * (LEGS_BESIDE * LEG_ANSWER_BYTES + back)
 

@@ -102,8 +102,11 @@ class AggregationAbilities(Protocol):
         """In a sentence: how many bytes a value takes in a round of so many, and how finely it is told."""
         ...
 
-    def bytes_beside(self, hospitals: int) -> tuple[int, int] | None:
-        """To a hospital and from it, of keys, shares and signatures; None where all hospitals share with all."""
+    def bytes_beside(self, hospitals: int, whole_groups: bool) -> tuple[int, int] | None:
+        """To a hospital and from it, of keys, shares and signatures; None where all hospitals share with all.
+
+        whole_groups: whether a sum is of whole groups of hospitals alone.
+        """
         ...
 
     def bytes_a_value(self, hospitals: int) -> int:

@@ -82,7 +82,7 @@ class Crowd:
 
     def local(self, site: SiteId, secrets: dict[str, bytes]) -> Local:
         """What a hospital's half works with."""
-        cohort = Cohort(self.sites, self.aggregation.threshold_in(self.hospitals))
+        cohort = Cohort(self.sites, self.aggregation.threshold_in(self.hospitals), (self.sites,))
         return Local(site, 1, STUDY, self.identity(site), secrets, generator(1, site), cohort, RUN)
 
     def identity(self, site: SiteId) -> Identity:

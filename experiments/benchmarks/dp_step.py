@@ -12,8 +12,8 @@ import torch
 from rich.console import Console
 from rich.progress import Progress
 
-from client.allocator import keep_freed_memory
 from client.clipped_sums import WAYS
+from common.allocator import keep_freed_memory
 from common.data.cases import Batch
 from common.learning.task import Task
 from common.learning.tasks.classification import Classification

@@ -111,7 +111,7 @@ def _beside(one: Seen) -> float:
 
 
 def _theory(aggregation: SecureAggregation, count: int) -> float | None:
-    told = aggregation.bytes_beside(count)
+    told = aggregation.bytes_beside(count, whole_groups=True)
     return None if told is None else told[0] / 1e3
 
 

@@ -63,7 +63,18 @@ class Played(InMemoryExchange):
 
 def played(lost: dict[str, list[SiteId]] | None = None, cheats: tuple[str, object] | None = None) -> Played:
     updates = random_updates(len(ALL), 20, np.random.default_rng(5))
-    return Played(Sparse(), updates, lost=lost or {}, cheats=cheats)
+    done = Played(Sparse(), updates, lost=lost or {}, cheats=cheats)
+    done.groups = tuple((site,) for site in ALL)
+    return done
+
+
+def test_where_noise_counts_on_who_signed_all_signatures_are_read() -> None:
+    done = played()
+    done.groups = ()
+    assert collect(done).total is not None and not done.replies("confirm")
+    done = played(cheats=("unmask", lambda site, one: replace(one, words=marked(ALL, set(ALL[:5]) | {site}))))
+    done.groups = ()
+    assert collect(done).total is None and not done.replies("unmask")
 
 
 @pytest.mark.parametrize("leg", ["round", "survivors", "confirm", "unmask"])

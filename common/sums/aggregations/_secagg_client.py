@@ -62,7 +62,7 @@ from common.sums.aggregations._key_agreement import (
     expand,
     shared_secrets,
 )
-from common.sums.aggregations._opened_rounds import open_once, what_is_opened
+from common.sums.aggregations._opened_rounds import ask_once, open_once, what_is_opened
 from common.sums.aggregations._ring import Words
 from common.sums.aggregations._session_state import Notes, pieces, read_sites
 from common.sums.aggregations._threshold import Threshold
@@ -140,6 +140,8 @@ class MaskedSum:
         self._refuse_other_bases(notes, local)
         notes["order"] = _transcript.order(request)
         notes["opening"] = what_is_opened(request, agreement, local)
+        if agreement.wide is not None:
+            ask_once(local, notes["opening"])
         digests = (notes["context"].hex(), notes["session"].hex(), notes["order"].hex())
         local.keeping.hold(Awaited(digests, masking, self._least(notes, local), self._fewest(notes)).to_bytes())
 

@@ -40,7 +40,6 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from itertools import compress, islice
-from typing import ClassVar
 
 import numpy as np
 
@@ -82,7 +81,6 @@ SIGNED = "secure/signed"
 class SparseSum(MaskedSum):
     """One hospital's half. graph: how many others each hospital chooses, and how many of them open its mask."""
 
-    BEFORE_UNMASK: ClassVar[str] = "survivors"
     graph: Neighbourhood = field(kw_only=True)
 
     def mask(self, words: Words, request: Payload, local: Local, adding: Adding = PLAINLY) -> Words:
@@ -160,7 +158,7 @@ class SparseSum(MaskedSum):
         return as_data(local.identity.sign(notes["statement"]))
 
     def _unmask(self, request: Payload, local: Local) -> Payload:
-        notes = Notes.follow(local, self.protocol, self.BEFORE_UNMASK, "unmask")
+        notes = Notes.follow(local, self.protocol, self._before_unmask(local.cohort), "unmask")
         surviving = notes.sites("surviving")
         there, choosing = set(surviving), self._choosing(notes, local)
         alive = [site for site in choosing if site in there]
@@ -175,6 +173,9 @@ class SparseSum(MaskedSum):
         opened = [NO_SHARE if site in closed else share for site, share in shares]
         notes.forget()
         return as_data(*opened)
+
+    def _before_unmask(self, cohort: Cohort) -> str:
+        return "survivors"
 
     def _demand_signed(self, notes: Notes, request: Payload, local: Local) -> Callable[[Sequence[int]], bool]:
         """Raise WireError unless the survivors are agreed on by enough of all.

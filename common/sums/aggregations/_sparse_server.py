@@ -195,7 +195,7 @@ class _Round:
 
     def _agreeing(self, graph: Graph, signatures: Mapping[SiteId, bytes]) -> Agreeing:
         """Of each hospital that signed the survivors, what it is to read of others' having done so."""
-        if not isinstance(self.sums, WitnessedSum):
+        if not isinstance(self.sums, WitnessedSum) or not self.sums.are_enough(self.cohort):
             all_of_them = b"".join(signatures[site] for site in sorted(signatures))
             return dict.fromkeys(signatures, (marked(self.sites, signatures.keys()), all_of_them))
         few = graph.witnesses(signatures, self.sums.witnesses)

@@ -9,6 +9,9 @@ To the legs of `_sparse_client` comes one, and another leg reads less; what foll
 | unmask  | of its witnesses' signatures on having enough     | for each that chose it one of its two shares |
 |         | those that came, and those on root and order      |                                              |
 
+Whose noise counts on how many are in a sum, or where any hospitals may be opened, all signatures are read, as in
+`_sparse_client`: witnesses say that more than half agree, and not how many. Of whole groups a sum has all or none.
+
 That enough of those that a hospital chose signed the survivors is not looked at beside: who gives a share signed
 them, and so is one of them, and of one set alone; a seed takes shares of `needed` of these, or of those who collude.
 """
@@ -30,6 +33,7 @@ from common.sums.aggregations._secagg_client import Answer, as_data, is_signed
 from common.sums.aggregations._session_state import Notes, pieces
 from common.sums.aggregations._sparse_client import SparseSum, marked, read_bits
 from common.sums.aggregations._witnesses import Witnesses
+from common.sums.cohort import Cohort
 from common.sums.exchange import Payload, Word
 
 CONFIRM = "confirm"
@@ -40,18 +44,29 @@ class WitnessedSum(SparseSum):
     """One hospital's half. witnesses: how many each hospital has, and how many of these must sign."""
 
     LEGS: ClassVar[tuple[str, ...]] = (*SparseSum.LEGS, CONFIRM)
-    BEFORE_UNMASK: ClassVar[str] = CONFIRM
     witnesses: Witnesses = field(kw_only=True)
+
+    @staticmethod
+    def are_enough(cohort: Cohort) -> bool:
+        """Whether witnesses say all that a hospital must know before it gives shares."""
+        return bool(cohort.groups)
 
     def _answers(self) -> Mapping[str, Answer]:
         return {**super()._answers(), CONFIRM: self._confirm}
 
+    def _before_unmask(self, cohort: Cohort) -> str:
+        return CONFIRM if self.are_enough(cohort) else super()._before_unmask(cohort)
+
     def _confirm(self, request: Payload, local: Local) -> Payload:
+        if not self.are_enough(local.cohort):
+            raise WireError("where no groups must be whole, all that signed the survivors are told.")
         notes = Notes.follow(local, self.protocol, "survivors", CONFIRM)
         self._demand_witnesses(notes, request, notes["statement"], local)
         return as_data(local.identity.sign(confirmed(notes["statement"])))
 
     def _demand_signed(self, notes: Notes, request: Payload, local: Local) -> Callable[[Sequence[int]], bool]:
+        if not self.are_enough(local.cohort):
+            return super()._demand_signed(notes, request, local)
         self._demand_witnesses(notes, request, confirmed(notes["statement"]), local)
         return lambda places: True
 

@@ -7,7 +7,8 @@ up to `colluding` hospitals, learns of the others' updates nothing but their sum
 hospitals. Each way to cheat has its answer:
 
 - Keys in the middle, invented hospitals: keys are signed with identities that hospitals know by themselves.
-- Keys or shares of another round, study or cohort: they are signed for, and encrypted in, one session only.
+- Keys or shares of another round, study or cohort: keys are signed for one round, which has one order or
+  question; shares are encrypted in one session.
 - Both shares of one hospital (its seed and its mask key): a hospital gives one share for each, and more than half of
   the honest hospitals must have signed one and the same set of survivors, which decides which.
 - Other survivors told to other hospitals, or another set of the same round later: the same signatures; and a hospital
@@ -225,10 +226,13 @@ class SecureAggregation:
         """Of a word that holds the sum."""
         return Ring.holding(self.bits_in(hospitals), hospitals).width
 
-    def bytes_beside(self, hospitals: int) -> tuple[int, int] | None:
-        """To a hospital and from it, beside values, orders and names; None where hospitals share with all."""
-        graph = self.graph_in(hospitals)
-        return None if graph is None else bytes_of_legs(graph, hospitals, self.witnesses_in(hospitals))
+    def bytes_beside(self, hospitals: int, whole_groups: bool) -> tuple[int, int] | None:
+        """To a hospital and from it, beside values, orders and names; None where hospitals share with all.
+
+        whole_groups: without them nobody draws witnesses.
+        """
+        graph, few = self.graph_in(hospitals), self.witnesses_in(hospitals) if whole_groups else None
+        return None if graph is None else bytes_of_legs(graph, hospitals, few)
 
     def check(self, hospitals: int) -> None:
         """Raise StudyError where the sum does not fit a word, or the threshold not the number of hospitals."""
