@@ -40,7 +40,7 @@ from common.errors import WireError
 from common.learning.abilities import no_case_loss
 from common.learning.device import home
 from common.learning.losses import as_held, case_losses
-from common.learning.parameters import trainable, write
+from common.learning.parameters import companion_tensors, read, trainable, write
 from common.privacy.noise_coverage import hides_cases
 from common.privacy.study_facts import mechanism_of
 from common.sums.update import Vector
@@ -123,10 +123,11 @@ def _derivatives(
 ) -> tuple[dict[str, NDArray[np.float32]], dict[str, NDArray[np.float32]]]:
     """(cases, units) of every case's loss by what each layer answers, and (cases, features) by what it is shown.
 
-    The network has these parameters afterwards: nobody relies on what it had, and a large model's copy would lie
-    beside it.
+    The network has these parameters afterwards, and where it has a companion, which cases may move, those it had:
+    nobody else relies on them, and a large model's copy would lie beside it.
     """
     network, training = hospital.network, hospital.network.training
+    before = read(network) if companion_tensors(network) else None
     by_units: dict[str, list[Tensor]] = {}
     by_features: dict[str, list[Tensor]] = {}
     try:
@@ -135,6 +136,8 @@ def _derivatives(
         for piece in pieces(hospital.task, hospital.train, chosen, chunk_size(hospital.train)):
             _of_piece(hospital, piece, layers, by_units, by_features)
     finally:
+        if before is not None:
+            write(network, before)
         network.train(training)
     return _joined(by_units), _joined(by_features)
 

@@ -32,8 +32,6 @@ LEGS_BESIDE, LEG_ANSWER_BYTES = 4, 130
 """Of a sum: keys, shares, survivors, opening; each request holds the study."""
 SENT_A_PAIR, RECEIVED_A_PAIR = 316, 115
 """Of names, keys and shares, for each hospital and each other, as measured with 12 and 36 of them under `secagg`."""
-NAME_BYTES, NAMED = 16, 2
-"""Of a hospital in a list of names, and how many such lists there are where shares go to neighbours alone."""
 RUN_NAME = "0" * 32
 ENVELOPE_BYTES = 80
 """Of a message's own names and times, around its content."""
@@ -96,7 +94,7 @@ def ahead(study: Study, cohorts: Cohorts, parameters: int) -> Ahead | None:
     if not can(aggregation, "bytes_a_value"):
         return None
     work, sums = strategy.work(), reveals(study) == "sum"
-    in_sums = cache(partial(_of_sums, study))
+    in_sums = cache(partial(_of_sums, study, bool(cohorts.groups)))
     numbers = range(1, min(study.rounds, MOST_ROUNDS) + 1)
     answer = ANSWER_BYTES if sums or not study.split.is_by_hospital else LEAST_BYTES + ENVELOPE_BYTES
     sent = received = scoring = 0.0
@@ -124,13 +122,13 @@ def _width(aggregation: Aggregation, hospitals: int) -> int:
     return abilities(aggregation).bytes_a_value(hospitals)
 
 
-def _of_sums(study: Study, hospitals: int) -> tuple[float, float]:
+def _of_sums(study: Study, whole_groups: bool, hospitals: int) -> tuple[float, float]:
     """Sent and received of keys and shares, in one sum of so many."""
     request, aggregation = LEGS_BESIDE * _request(study, 1), AGGREGATIONS.build(study.aggregation)
-    known = abilities(aggregation).bytes_beside(hospitals) if can(aggregation, "bytes_beside") else None
+    abler = abilities(aggregation) if can(aggregation, "bytes_beside") else None
+    known = None if abler is None else abler.bytes_beside(hospitals, whole_groups)
     to, back = (SENT_A_PAIR * hospitals, RECEIVED_A_PAIR * hospitals) if known is None else known
-    names = 0 if known is None else NAME_BYTES * NAMED * hospitals
-    return hospitals * (request + names + to), hospitals * (LEGS_BESIDE * LEG_ANSWER_BYTES + back)
+    return hospitals * (request + to), hospitals * (LEGS_BESIDE * LEG_ANSWER_BYTES + back)
 
 
 def _scoring_alone(study: Study, cohorts: Cohorts, number: int, trains: Sequence[SiteId]) -> int:

@@ -18,6 +18,7 @@ from common.registration.information import MutualInformation, NormalisedMutualI
 from common.registration.linear import Linear
 from common.registration.linear_registration import Search, corners_apart_mm, register_linear
 from common.registration.local_agreement import Agreement, agreement, judged
+from common.registration.lost_field import within_fields
 from common.registration.objective import Pair
 from common.registration.record import Stage
 from common.registration.relation import follows_lines, is_curved
@@ -37,7 +38,7 @@ MOST_RIVALS = 2
 class Attempt:
     """What one search found. against: what speaks against it. rival: where it should be searched again, if anywhere.
 
-    turned: whether it began from another's rival.
+    turned: whether it began from another's rival. within: whether what one image lacks was left out.
     """
 
     search: Search
@@ -47,6 +48,7 @@ class Attempt:
     against: tuple[str, ...]
     rival: Linear | None = None
     turned: bool = False
+    within: bool = False
 
     @property
     def believed(self) -> bool:
@@ -61,6 +63,7 @@ class Attempt:
     def __str__(self) -> str:
         starts = "1 rotation" if self.search.starts == 1 else f"{self.search.starts} rotations"
         starts = "another way round" if self.turned else starts
+        starts = "there, without what one image lacks" if self.within else starts
         return f"{similarity_name(self.search.similarity)} from {starts}: {self.agreeing}"
 
 
@@ -86,7 +89,19 @@ class Trials:
         if auto and (informed := self._informed(best)):
             attempts.append(informed)
             best = self._finished(informed) if self._is_as_good(informed, best) else _astray(best)
-        return _unsupported(best, attempts), attempts + challengers
+        attempts += challengers
+        if within := self._within(best):
+            attempts.append(within)
+            best = within if self._is_as_good(within, best) else best
+        return _unsupported(best, attempts), attempts
+
+    def _within(self, best: Attempt) -> Attempt | None:
+        """From where it ended, without what one of the images lacks, where a line would follow that."""
+        images = within_fields(self.images, best.found) if follows_lines(best.search.similarity) else None
+        if images is None:
+            return None
+        trials = replace(self, images=images, initial=best.found)
+        return replace(trials._finished(trials._attempt(best.search)), within=True)
 
     def _informed(self, attempt: Attempt) -> Attempt | None:
         """The same from where it ended, by mutual information, where a curve relates the intensities."""

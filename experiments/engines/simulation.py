@@ -283,9 +283,7 @@ def _nothing_of_the_current_folder() -> Iterator[None]:
 
 def _demand_cluster(address: str) -> None:
     """Raise EngineError where nothing listens: Ray itself goes on trying for minutes, and says nothing."""
-    host, colon, port = address.rpartition(":")
-    if not colon or "://" in address:  # "auto", or what only Ray understands
-        return
+    host, _, port = address.rpartition(":")  # "auto" would be what any user of this machine wrote into /tmp/ray
     try:
         with create_connection((host.strip("[]"), int(port)), LONGEST_CONNECT_S):
             pass

@@ -72,7 +72,7 @@ def promise_of(hospital: Hospital, parameters: int) -> Promise | None:
 
 def _room(hospital: Hospital, mechanism: Mechanism, parameters: int) -> int:
     entry = hospital.study.aggregation
-    room = room_for_whole_steps(AGGREGATIONS.build(entry), entry.name)
+    room = room_for_whole_steps(AGGREGATIONS.build(entry), entry.name, len(hospital.roster))
     return abilities(mechanism).value_room(facts_of_hospital(hospital), parameters, room)
 
 

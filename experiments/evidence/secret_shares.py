@@ -83,10 +83,12 @@ def unmasked(round_: Watched, kept: Shares, victim: SiteId, given: Given = NOTHI
     others = {site: keys[site].mask for site in round_.orders if site != victim}
     session = _transcript.session(keys) + _transcript.order(round_.orders[victim])
     added, subtracted = pair_streams(victim, mask_key, others, session)
-    ring, agreement = Ring.holding(round_.aggregation.value_bits, len(round_.agreement.sites)), round_.agreement
-    words: Words = ring.unpack(round_.masked[victim].data, round_.aggregation.codec.length(agreement))
+    agreement, everybody = round_.agreement, len(round_.agreement.sites)
+    codec = round_.aggregation.codec_in(everybody)
+    ring = Ring.holding(codec.value_bits, everybody)
+    words: Words = ring.unpack(round_.masked[victim].data, codec.length(agreement))
     _keystream.apply(words, subtracted, [*added, self_stream(seed)])
-    return round_.aggregation.codec.decode(ring.residues(words).astype(np.uint64), 1, agreement)
+    return codec.decode(ring.residues(words).astype(np.uint64), 1, agreement)
 
 
 def _secrets(round_: Watched, kept: Shares, victim: SiteId, given: Given) -> tuple[bytes, bytes]:

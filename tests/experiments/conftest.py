@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -65,6 +67,16 @@ def hospitals_read_for_themselves(monkeypatch: pytest.MonkeyPatch) -> None:
     What is of the pool has a fixture of this name that does nothing.
     """
     monkeypatch.setattr(_fork_server, "_pool_of", lambda study: "")
+
+
+@pytest.fixture(scope="session")
+def one_onnx_registry() -> None:
+    """Torch reads the sources of 500 operators anew for every network that it exports, for two thirds of the time."""
+    if find_spec("onnxscript"):
+        from torch.onnx._internal.exporter._registration import ONNXRegistry
+
+        read_once = staticmethod(cache(ONNXRegistry.from_torchlib))
+        pytest.MonkeyPatch().setattr(ONNXRegistry, "from_torchlib", read_once)
 
 
 @pytest.fixture

