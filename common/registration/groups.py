@@ -107,8 +107,8 @@ def centred(transforms: Sequence[Transform], lattice: Geometry) -> list[Transfor
 def _most_alike(images: Sequence[Image], lattice: Geometry) -> Image:
     """By its mean correlation with the others, mass upon mass."""
     placed = [_brought(image, lattice, _mass_upon_mass(image, lattice)) for image in images]
-    likeness = np.corrcoef([values.ravel() for values in placed]).sum(axis=1)
-    chosen = int(np.argmax(likeness))
+    closeness = np.corrcoef([values.ravel() for values in placed]).sum(axis=1)
+    chosen = int(np.argmax(closeness))
     return Image(placed[chosen], lattice)
 
 
