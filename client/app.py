@@ -29,14 +29,23 @@ from client.answered_rounds import go_forward
 from client.approved_studies import digest_of
 from client.data_location import demand_own_place
 from client.enrolment import membership
+from client.even_lengths import filled_up
 from client.excluded_cases import keep_left_out
 from client.hospital import Hospital, open_hospital
 from client.hours import demand_open
 from client.logged_requests import note_reply, study_digest
-from client.node import largest_message_bytes
+from client.node import TAKES_VIEWS, largest_message_bytes
 from client.policy import read_policy
 from client.policy_rules import refuse_broken, refuse_weak_noise
-from client.protocol_context import data_of, folder_of, is_simulated, log_folder_of, open_local, sources
+from client.protocol_context import (
+    data_of,
+    folder_of,
+    is_simulated,
+    log_folder_of,
+    open_local,
+    outlives_power,
+    sources,
+)
 from client.split_record import KeptSplit, Persons, SplitKeeper, demand_unchanged, hides_changes, token_of
 from client.taken_back import demand_possible
 from client.tidying import tidy
@@ -54,7 +63,7 @@ from common.learning.device import chosen, home, repeatable
 from common.study.plugins import ANYTHING, Trust, trusting
 from common.study.program import this_program
 from common.sums.exchange import Payload
-from common.wire.records import from_records, to_records
+from common.wire.records import Written, from_records, to_records
 from common.wire.train_requests import (
     ACCEPTS_CHANGED_DATA,
     LEGS,
@@ -71,7 +80,7 @@ LARGEST_ARRAY = 1 << 29
 LARGEST_DATA = 1 << 31
 """Most bytes of a protocol's own."""
 
-Answer = Callable[[Hospital, Payload, handlers.Kept], Payload]
+Answer = Callable[[Hospital, Payload, handlers.RequestContext], Payload]
 
 LOG = logging.getLogger("wardround.hospital")
 _tidied: set[Path] = set()
@@ -134,7 +143,7 @@ def protocol(message: Message, context: Context) -> Message:
     return _reply(message, context, handlers.protocol)
 
 
-def _signatures(context: Context, hospital: Hospital, request: Payload, kept: handlers.Kept) -> Payload:
+def _signatures(context: Context, hospital: Hospital, request: Payload, kept: handlers.RequestContext) -> Payload:
     return membership.take_signatures(folder_of(context), hospital.study, hospital.site, request)
 
 
@@ -143,7 +152,7 @@ def _reply(message: Message, context: Context, answer: Answer) -> Message:
     try:
         with trusting(_trust(context)):
             payload = _answered(message, context, answer)
-        records = to_records(payload)
+        records = to_records(payload, Written(context.node_config.get(TAKES_VIEWS) is True))
     except RefusedError as refusal:
         incidents.refused(refusal, log_folder_of(context))
         records = to_records(Payload(words={"refused": refusal.reason}))
@@ -195,12 +204,13 @@ def _answered(message: Message, context: Context, answer: Answer) -> Payload:
     state = state_store.Memory.of(context, study_json(request), run, number, taken_back)
     secrets = state_store.recall_secrets(context, study_json(request), run)
     local = partial(open_local, hospital, context, number, run, secrets, state)
-    kept = handlers.Kept(
+    durable = outlives_power(context)
+    kept = handlers.RequestContext(
         state.vectors,
         local,
         sources(hospital, context, number),
         is_simulated(context),
-        partial(go_forward, folder_of(context), secrets, hospital.digest, run),
+        partial(go_forward, folder_of(context), secrets, hospital.digest, run, outlives_power=durable),
         keep_tuned=partial(fine_tuning.keep, log_folder_of(context), hospital.digest, run),
         tell_groups=partial(told_groups.tell_once, folder_of(context), data_of(context), hospital.study),
         keep_own=partial(patient_scores.keep, log_folder_of(context) if is_simulated(context) else None),
@@ -223,7 +233,7 @@ def _answered(message: Message, context: Context, answer: Answer) -> Payload:
     finally:
         state_store.keep_secrets(context, study_json(request), run, secrets)
     state.keep()
-    return payload
+    return filled_up(payload, hospital.study)
 
 
 def _tidy_once(context: Context) -> None:

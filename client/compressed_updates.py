@@ -16,6 +16,7 @@ Where a person withdraws, what was kept is dropped: it was computed from that pe
 
 from __future__ import annotations
 
+import json
 from collections.abc import MutableMapping
 from dataclasses import replace
 from hashlib import sha256
@@ -40,7 +41,7 @@ from common.wire.train_requests import Order
 
 MEMORY, PACKED = "compression", "update"
 WITHDRAWN = "compression/withdrawn"
-"""How many persons had withdrawn when the rest was kept: once somebody has, it is not sent any more."""
+"""Who had withdrawn when the rest was kept, as a digest: once somebody else has, it is not sent any more."""
 Packed = MutableMapping[str, NDArray[np.uint8]]
 Values = NDArray[np.floating]
 
@@ -62,7 +63,7 @@ def compressed(
     sent, arrives, told = _sent(compression, wanted, hospital, order, packed)
     if compression.error_feedback:
         memory[MEMORY] = (wanted - arrives).astype(np.float32)
-        memory[WITHDRAWN] = np.array([hospital.withdrawn], np.float32)
+        memory[WITHDRAWN] = _left(hospital)
     if hospital.study.privacy is None:
         told[LOST] = Mean.of([_relative(wanted - arrives, wanted)])
     return replace(update, vectors=(sent,), statistics={**update.statistics, **told})
@@ -117,11 +118,16 @@ def _in_steps(
 
 def _kept(hospital: Hospital, compression: Compression, memory: MutableMapping[str, Vector], length: int) -> Vector:
     kept = memory.get(MEMORY)
-    if kept is None or not compression.error_feedback or memory[WITHDRAWN] != hospital.withdrawn:
+    if kept is None or not compression.error_feedback or not np.array_equal(memory[WITHDRAWN], _left(hospital)):
         return np.zeros(length, np.float32)
     if kept.shape != (length,):
         raise HospitalError("what compression left here is of another model.")
     return kept
+
+
+def _left(hospital: Hospital) -> Vector:
+    """(32,) digest of all who ever withdrew here: how many left this run is not known where privacy is promised."""
+    return np.frombuffer(sha256(json.dumps(sorted(hospital.left)).encode()).digest(), np.uint8).astype(np.float32)
 
 
 def _draws(hospital: Hospital, order: Order, *values: str) -> np.random.Generator:

@@ -29,7 +29,7 @@ from torch import nn
 
 from client.answered_rounds import was_answered
 from client.evaluation import evaluate
-from client.handlers import Kept
+from client.handlers import RequestContext
 from client.hospital import Hospital
 from client.own_parts import put_own
 from client.protocol_context import folder_of
@@ -42,7 +42,7 @@ from common.files.tensor_files import write_tensors
 from common.learning.abilities import presented, shown_shape
 from common.learning.parameters import kept, read
 from common.learning.parameters import write as write_parameters
-from common.metrics.roc import with_areas
+from common.metrics.roc import with_auc
 from common.study.catalogue import SOURCES
 from common.study.fine_tuning import FINE_TUNED
 from common.study.schedule import final_splits
@@ -57,7 +57,7 @@ MOST_OF_A_STUDY = 32
 """Runs whose models are kept: a coordinator that makes up ever new runs fills no disk with models."""
 
 
-def take(context: Context, hospital: Hospital, request: Payload, own: Kept) -> Payload:
+def take(context: Context, hospital: Hospital, request: Payload, own: RequestContext) -> Payload:
     """Keep the model. Raises WireError where it is none of this run, or not signed by whom it should be."""
     folder, run = folder_of(context), run_of(request)
     if folder is None:
@@ -142,4 +142,4 @@ def _scores(hospital: Hospital, network: nn.Module) -> Mapping[str, Mapping[str,
     """On the parts that a last model is scored on: none of a test that the study withholds."""
     splits = [name for name in final_splits(hospital.study) if name != FINE_TUNED]
     means = {name: evaluate(hospital.task, network, hospital.splits[name]) for name in splits}
-    return {name: dict(presented(hospital.task, with_areas(found))) for name, found in means.items() if found}
+    return {name: dict(presented(hospital.task, with_auc(found))) for name, found in means.items() if found}

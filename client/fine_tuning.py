@@ -19,7 +19,7 @@ from common.learning.client_work import Training
 from common.learning.freezing import only
 from common.learning.parameters import kept
 from common.learning.task import Task
-from common.metrics.roc import with_areas
+from common.metrics.roc import with_auc
 from common.seeding import generator
 from common.study.fine_tuning import FineTuning
 from common.study.study import Study
@@ -52,7 +52,7 @@ def keep(
     tensors = {name: np.array(one.detach().cpu().numpy()) for name, one in kept(network)}
     write_tensors(place, MODEL, tensors, durable=True)
     found = {"before": before, "after": after}
-    scores = {name: dict(presented(task, with_areas(means))) for name, means in found.items()}
+    scores = {name: dict(presented(task, with_auc(means))) for name, means in found.items()}
     write_json(place, SCORES, scores, durable=True)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import lru_cache, partial
 from time import perf_counter
 from typing import cast
 
@@ -27,7 +27,7 @@ from client.steering_bounds import refuse_steering
 from client.subgroups import subgroup_statistics
 from client.training import Trainer
 from client.voting import vote_of
-from common.data.cases import Cases
+from common.data.cases import Cases, Shape
 from common.errors import HospitalError, WireError
 from common.learning.abilities import shown_shape, task_in_round
 from common.learning.baseline import baseline_rounds
@@ -62,7 +62,7 @@ Memory = MutableMapping[str, Vector]
 
 
 @dataclass(frozen=True)
-class Kept:
+class RequestContext:
     """What a hospital has beside the request. local: its half of a protocol, opened only where one is run.
 
     sources: of the secret draws of a privacy mechanism. simulated: whether no real patient is behind it. go_forward:
@@ -85,7 +85,7 @@ class Kept:
     packed: MutableMapping[str, NDArray[np.uint8]] = field(default_factory=dict)
 
 
-def hello(hospital: Hospital, request: Payload, kept: Kept) -> Payload:
+def hello(hospital: Hospital, request: Payload, kept: RequestContext) -> Payload:
     """Who I am, what I run and what I hold: counts, labels, the shape of my cases. No case, no name of a patient.
 
     Where privacy is promised, labels are left out: their counts would be exact. So they are where hospitals are too
@@ -125,7 +125,7 @@ def _label_counts(parts: Sequence[Cases]) -> list[int]:
     return [sum(of_class) for of_class in zip(*(cases.label_counts for cases in parts), strict=True)]
 
 
-def round_(hospital: Hospital, request: Payload, kept: Kept, half: Half | None = None) -> Payload:
+def round_(hospital: Hospital, request: Payload, kept: RequestContext, half: Half | None = None) -> Payload:
     """Evaluate the received model where asked, train where asked, and answer through the study's aggregation.
 
     half: how it votes and trains; not given, as an honest hospital does.
@@ -152,7 +152,7 @@ def round_(hospital: Hospital, request: Payload, kept: Kept, half: Half | None =
     return replace(protected, numbers={**protected.numbers, **_numbers(scores, seconds), **kept.said})
 
 
-def _vote(hospital: Hospital, order: Order, kept: Kept) -> Choice | None:
+def _vote(hospital: Hospital, order: Order, kept: RequestContext) -> Choice | None:
     """Of the received model beside the one before it, where the order asks for a vote."""
     if order.reference is None:
         return None
@@ -163,7 +163,9 @@ def _vote(hospital: Hospital, order: Order, kept: Kept) -> Choice | None:
     return vote_of(hospital, load, order.parameters, order.reference)
 
 
-def _told(hospital: Hospital, order: Order, kept: Kept, vote: Choice | None) -> tuple[Scores, dict[str, float]]:
+def _told(
+    hospital: Hospital, order: Order, kept: RequestContext, vote: Choice | None
+) -> tuple[Scores, dict[str, float]]:
     """Scores, the vote among them, and seconds. A ruined model may have no scores: then its vote alone is told."""
     try:
         scores, seconds = _evaluations(hospital, order, kept)
@@ -174,7 +176,7 @@ def _told(hospital: Hospital, order: Order, kept: Kept, vote: Choice | None) -> 
     return (scores if vote is None else {**scores, VOTES: ballot(vote)}), seconds
 
 
-def _trained(hospital: Hospital, order: Order, kept: Kept, vote: Choice | None) -> Update:
+def _trained(hospital: Hospital, order: Order, kept: RequestContext, vote: Choice | None) -> Update:
     """The update; one of zeros where a model that is worse cannot be trained at all: it is to be taken back."""
     try:
         return update_of(hospital, order, kept)
@@ -202,11 +204,11 @@ def _demand_somebody(hospital: Hospital) -> None:
 class Half:
     """What a hospital makes of an order, apart from how the answer is protected."""
 
-    vote: Callable[[Hospital, Order, Kept], Choice | None] = _vote
-    train: Callable[[Hospital, Order, Kept, Choice | None], Update] = _trained
+    vote: Callable[[Hospital, Order, RequestContext], Choice | None] = _vote
+    train: Callable[[Hospital, Order, RequestContext, Choice | None], Update] = _trained
 
 
-def protocol(hospital: Hospital, request: Payload, kept: Kept) -> Payload:
+def protocol(hospital: Hospital, request: Payload, kept: RequestContext) -> Payload:
     """Whatever leg of its own the study's aggregation asks for."""
     leg = request.words.get("leg")
     if not isinstance(leg, str):
@@ -214,7 +216,7 @@ def protocol(hospital: Hospital, request: Payload, kept: Kept) -> Payload:
     return _aggregation(hospital).answer(leg, request, kept.local())
 
 
-def _approved(hospital: Hospital, request: Payload, kept: Kept) -> Order:
+def _approved(hospital: Hospital, request: Payload, kept: RequestContext) -> Order:
     order = from_payload(request)
     approve(hospital, order)
     refuse_steering(hospital, order, request)
@@ -243,7 +245,7 @@ def _numbers(scores: Scores, seconds: Mapping[str, float]) -> dict[str, Number]:
     return numbers
 
 
-def evaluate_(hospital: Hospital, request: Payload, kept: Kept) -> Payload:
+def evaluate_(hospital: Hospital, request: Payload, kept: RequestContext) -> Payload:
     """Scores of the received model. Refused where the study's aggregation promises to reveal sums alone."""
     if _aggregation(hospital).reveals == "sum":
         raise WireError("single scores were asked for in a study whose aggregation reveals sums alone.")
@@ -251,7 +253,7 @@ def evaluate_(hospital: Hospital, request: Payload, kept: Kept) -> Payload:
     return Payload(None, _numbers(*_told(hospital, order, kept, _vote(hospital, order, kept))))
 
 
-def local(hospital: Hospital, request: Payload, kept: Kept) -> Payload:
+def local(hospital: Hospital, request: Payload, kept: RequestContext) -> Payload:
     """The hospital's own model, trained on its own cases alone; only its scores leave.
 
     They are exact and of this hospital alone: a real one keeps them to itself where the study promises otherwise.
@@ -272,7 +274,7 @@ def local(hospital: Hospital, request: Payload, kept: Kept) -> Payload:
     return Payload(None, _numbers(_scores(hospital, order.evaluate), seconds))
 
 
-def _evaluations(hospital: Hospital, order: Order, kept: Kept) -> tuple[Scores, dict[str, float]]:
+def _evaluations(hospital: Hospital, order: Order, kept: RequestContext) -> tuple[Scores, dict[str, float]]:
     """Scores of the received model by split, and the seconds it took."""
     if not order.evaluate:
         return {}, {}
@@ -291,11 +293,26 @@ def _evaluations(hospital: Hospital, order: Order, kept: Kept) -> tuple[Scores, 
     return scores, {"evaluation": perf_counter() - begin}
 
 
+@dataclass(frozen=True)
+class _Scored:
+    """What the names of scores follow from: the study by its digest, and the shape of cases."""
+
+    digest: str
+    shape: Shape
+    task: Task = field(compare=False)
+
+
+@lru_cache(maxsize=8)
+def _names_of(scored: _Scored) -> tuple[str, ...]:
+    """Shared by all hospitals of a process: to tell them takes a network, and scoring by it."""
+    return statistic_names(scored.task, scored.shape)
+
+
 def _statistics(hospital: Hospital) -> tuple[str, ...]:
     """Of the last model, where the study may ask for sums over patients beside its scores."""
     if not hospital.study.federation.final_intervals:
         return ()
-    return with_intervals(statistic_names(hospital.task, hospital.train.shape))
+    return with_intervals(_names_of(_Scored(hospital.digest, hospital.train.shape, hospital.task)))
 
 
 def _scores(hospital: Hospital, splits: Sequence[str]) -> dict[str, Mapping[str, Mean]]:
@@ -310,7 +327,7 @@ def _final_scores(hospital: Hospital, network: nn.Module, cases: Cases) -> Mappi
     return {**scores, **subgroup_statistics(hospital.task, network, cases, hospital.study.report)}
 
 
-def update_of(hospital: Hospital, order: Order, kept: Kept) -> Update:
+def update_of(hospital: Hospital, order: Order, kept: RequestContext) -> Update:
     """What the order asks this hospital to train, before any aggregation protects it. Its own parts are kept."""
     _load(hospital, order, kept.vectors)
     update = bounded(_update(hospital, order, kept), hospital.study.defence.update_norm)
@@ -324,7 +341,7 @@ def _load(hospital: Hospital, order: Order, memory: Mapping[str, Vector]) -> Non
     put_own(hospital.network, memory)
 
 
-def _update(hospital: Hospital, order: Order, kept: Kept) -> Update:
+def _update(hospital: Hospital, order: Order, kept: RequestContext) -> Update:
     assert order.work is not None
     if order.work.beside:
         return _weighed_update(_trainer(hospital, order), order.work)
@@ -335,7 +352,7 @@ def _update(hospital: Hospital, order: Order, kept: Kept) -> Update:
     return _controlled_update(training, rate, order.control, kept.vectors)
 
 
-def _training(hospital: Hospital, order: Order, kept: Kept) -> Training:
+def _training(hospital: Hospital, order: Order, kept: RequestContext) -> Training:
     """How this hospital trains in this round: privately, where the study says so."""
     mechanism = mechanism_of(hospital.study)
     if mechanism is not None:

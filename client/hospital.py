@@ -51,8 +51,9 @@ class Hospital:
     made: gives that network. study: with the hospital's own place for its data. digest: SHA-256 of the study as it
     was approved, hexadecimal, the same at every hospital. counted: patients and cases of every part as they were told
     when the run began, where persons withdrew since from a study that promises privacy: noise, rates and weights stay
-    what they were. withdrawn: how many did since, where that may be told. unlabelled: training cases whose labels the
-    study does not use; they are in none of the splits. hashes: of its persons, by key, kept warm by `kept_split`.
+    what they were. withdrawn: how many did since, where that may be told. left: all who ever withdrew here, in one
+    form. unlabelled: training cases whose labels the study does not use; they are in none of the splits. hashes: of
+    its persons, by key, kept warm by `kept_split`.
     """
 
     site: SiteId
@@ -65,6 +66,7 @@ class Hospital:
     withdrawn: int = 0
     unlabelled: Cases | None = None
     hashes: dict[bytes, Any] = field(default_factory=dict, compare=False, repr=False)
+    left: frozenset[str] = field(default=frozenset(), repr=False)
 
     @property
     def network(self) -> nn.Module:
@@ -117,6 +119,15 @@ def _cohorts(approved: _Approved, roster: tuple[SiteId, ...]) -> Cohorts:
     return Cohorts.of(approved.study, roster)
 
 
+@lru_cache(maxsize=8)
+def _demand_names(names: tuple[SiteId, ...]) -> None:
+    """Raise SourceError for a name that could not be a folder's. Looked at once: each hospital asks for all."""
+    for name in names:
+        if (fault := fault_of(name)) is not None:
+            raise SourceError(f"a hospital's name must be {RULE}; {name[:80]!r} {fault}.")
+    refuse_alike("hospitals", names)
+
+
 def site_names(study: Study) -> tuple[SiteId, ...]:
     """Names of the study's hospitals, sorted: the source's own, or numbered where a partition makes them.
 
@@ -130,10 +141,7 @@ def site_names(study: Study) -> tuple[SiteId, ...]:
                 "[partition]: it runs in hospitals only, each on a folder of its own (data-folder)."
             )
         names = source.sites()
-        for name in names:
-            if (fault := fault_of(name)) is not None:
-                raise SourceError(f"a hospital's name must be {RULE}; {name[:80]!r} {fault}.")
-        refuse_alike("hospitals", names)
+        _demand_names(tuple(names))
         return names
     return numbered_names(cast(Partition, PARTITIONS.build(study.partition)).hospitals)
 
@@ -215,7 +223,7 @@ def _opened(
     whose = (study_json, index, data_folder, folder, withdrawn, site, places, device)
     made = partial(_networks.of, whose, (study_json, shape, device), drawn)
     made()  # what cannot be built is told before the first round
-    return Hospital(name, study, task, splits, made, digest, unlabelled=unlabelled)
+    return Hospital(name, study, task, splits, made, digest, unlabelled=unlabelled, left=withdrawn)
 
 
 def refuse_unusable(task: Task, name: SiteId, splits: Mapping[str, Cases]) -> None:

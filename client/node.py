@@ -21,6 +21,11 @@ LARGEST_MESSAGE = "largest-message-bytes"
 """Of a node's configuration: what it takes at most, which it says before it is sent any model."""
 
 
+TAKES_VIEWS = "takes-views"
+"""Of a node's configuration: whether arrays of its replies need not be copied, as they are read before the next
+request. Flower's own nodes cannot say so."""
+
+
 def largest_message_bytes(config: Config) -> int:
     """Of one message to the node that has this configuration."""
     said = config.get(LARGEST_MESSAGE, LARGEST_MESSAGE_BYTES)
@@ -38,7 +43,7 @@ class Node:
     context: Context = field(init=False)
 
     def __post_init__(self) -> None:
-        self.context = Context(self.run_id, self.node_id, dict(self.config), RecordDict(), {})
+        self.context = Context(self.run_id, self.node_id, {**self.config, TAKES_VIEWS: True}, RecordDict(), {})
 
     @property
     def largest_message_bytes(self) -> int:
@@ -60,7 +65,10 @@ class Node:
         except Exception as error:  # noqa: BLE001 - as of `reply`
             self._report(error)
             return [b""]
-        return to_parts(self.reply(message))
+        try:
+            return to_parts(self._asked(message))
+        except Exception as error:  # noqa: BLE001 - as of `reply`
+            return to_parts(self.unable(error, message))
 
     def _demand_room(self, request: Buffer) -> None:
         if len(request) > self.largest_message_bytes:
@@ -71,12 +79,15 @@ class Node:
     def reply(self, message: Message) -> Message:
         """The reply to a message that can be sent as it is. Raises nothing, as `answer`."""
         try:
-            identify(self.run_id, self.node_id)
-            reply = self.app(message, self.context)
+            reply = self._asked(message)
             size_of(reply)
             return reply
         except Exception as error:  # noqa: BLE001 - the one boundary of a message; the error stays here
             return self.unable(error, message)
+
+    def _asked(self, message: Message) -> Message:
+        identify(self.run_id, self.node_id)
+        return self.app(message, self.context)
 
     def unable(self, error: Exception, message: Message) -> Message:
         """The reply to a message that came to nothing: a number, under which the hospital itself finds why."""

@@ -25,7 +25,7 @@ class LocalOptimiser:
     lets the rate rise in the first steps; None: it stays.
     """
 
-    inner: torch.optim.Optimizer
+    inner: torch.optim.Optimizer | Plain
     parameters: list[nn.Parameter]
     clip_norm: float | None = None
     threshold: float = 0.0
@@ -48,11 +48,28 @@ class LocalOptimiser:
             self.warming.step()
 
 
+class Plain:
+    """theta - rate x gradient, to the bit as torch's SGD without momentum or decay; half of a small step's time went
+    into what torch does around it. parameters: all that learn.
+    """
+
+    def __init__(self, parameters: list[nn.Parameter], rate: float) -> None:
+        self.param_groups: list[dict[str, Any]] = [{"params": parameters, "lr": rate}]
+
+    @torch.no_grad()
+    def step(self) -> None:
+        """Of those that have a gradient."""
+        for group in self.param_groups:
+            moved = [one for one in group["params"] if one.grad is not None]
+            if moved:
+                torch._foreach_add_(moved, [one.grad for one in moved], alpha=-group["lr"])
+
+
 @dataclass
 class WarmUp:
     """The rate of the first steps, rising to the optimiser's own in equal parts. steps: how many are below it."""
 
-    inner: torch.optim.Optimizer
+    inner: torch.optim.Optimizer | Plain
     rate: float
     steps: int
     taken: int = 0
@@ -77,7 +94,9 @@ class WarmUp:
 
 def new_optimiser(parameters: list[nn.Parameter], training: Training) -> LocalOptimiser:
     """The optimiser that the study names, with its settings."""
-    inner, steps = _inner(_groups(parameters, training), training), training.warm_up_steps
+    is_plain = training.optimiser == "sgd" and not (training.momentum or training.weight_decay)
+    inner = Plain(parameters, training.learning_rate) if is_plain else _inner(_groups(parameters, training), training)
+    steps = training.warm_up_steps
     warming = WarmUp(inner, training.learning_rate, steps) if steps else None
     return LocalOptimiser(
         inner,

@@ -170,7 +170,7 @@ class PrivateRound:
     def room(self) -> int:
         """See AtHospital."""
         entry = self.private.hospital.study.aggregation
-        return room_for_whole_steps(AGGREGATIONS.build(entry), entry.name)
+        return room_for_whole_steps(AGGREGATIONS.build(entry), entry.name, len(self.private.hospital.roster))
 
     def noise(self, purpose: str) -> NoiseSource:
         """One stream a purpose: a seed's would begin anew, and repeat itself."""

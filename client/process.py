@@ -19,9 +19,9 @@ from threading import Thread
 
 import grpc
 
-from client.allocator import give_back_freed_memory, keep_freed_memory
 from client.node import Config, Node, load_app
 from client.pool import ONE_HOSPITAL
+from common.allocator import give_back_freed_memory, keep_freed_memory
 from common.errors import WireError
 from common.files.access import appending, keep_private
 from common.wire.long_form import Buffer

@@ -198,6 +198,11 @@ def is_simulated(context: Context) -> bool:
     return config.get("simulated") is True or ("partition-id" in config and _inside_ray())
 
 
+def outlives_power(context: Context) -> bool:
+    """Whether what this node keeps must be there after a loss of power: not of a node that ends with its engine."""
+    return context.node_config.get("simulated") is not True
+
+
 def _inside_ray() -> bool:
     ray = sys.modules.get("ray")
     return ray is not None and bool(ray.is_initialized())

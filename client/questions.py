@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from typing import cast
 
-from client.asking.asked import Place, asked_of
+from client.asking.answered import query_digest
+from client.asking.asked import Asked, Place, asked_of
 from client.asking.part import part_of
-from client.handlers import Kept
+from client.handlers import RequestContext
 from client.hospital import Hospital
 from client.policy import read_policy
+from common.asking.analysis import Analysis
 from common.asking.following import follow
 from common.asking.public import public_of
 from common.asking.shared_noise import noise_of
@@ -22,7 +26,7 @@ from common.sums.wide_sums import protect_wide
 from common.wire.questions import NOT_UNDERSTOOD, from_payload
 
 
-def answer(hospital: Hospital, request: Payload, kept: Kept) -> Payload:
+def answer(hospital: Hospital, request: Payload, kept: RequestContext) -> Payload:
     """The leg "question". Raises RefusedError with a word for whatever is not answered."""
     asked, local = from_payload(request), kept.local()
     try:
@@ -41,4 +45,10 @@ def answer(hospital: Hospital, request: Payload, kept: Kept) -> Payload:
     sums = part_of(hospital, analysis, weighed, read_policy(local.folder), place, source)
     numbers = flat(asked.query.parts, sums)
     aggregation = cast(Aggregation, AGGREGATIONS.build(hospital.study.aggregation))
-    return protect_wide(aggregation, numbers, request, local)
+    return protect_wide(aggregation, numbers, request, replace(local, asked=_read(weighed, analysis)))
+
+
+def _read(asked: Asked, analysis: Analysis) -> str:
+    """What is asked, once for all ways to write it: with what stands at its default, and conditions in one form."""
+    noise = (asked.question.epsilon, asked.question.delta)
+    return json.dumps([repr(analysis), json.loads(asked.text)["where"], *noise, query_digest(asked)])

@@ -18,8 +18,8 @@ Units that are alike but for few cases (an imprint) are no sign by themselves: s
 Looked at are the cases that the answer would be of: those of the batch, where one gradient is asked for. Limits are
 beyond what honest training was measured to reach (`docs/security.md`), and so a server that asks for less at a time
 is not caught; what it gets is said there.
-Nothing is drawn and nothing changes, and where noise hides a case nothing is looked at: a refusal that depends on
-cases would be outside that promise.
+Nothing is drawn, and nothing changes but the network's parameters. Where noise hides a case nothing is looked at: a
+refusal that depends on cases would be outside that promise.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from common.errors import WireError
 from common.learning.abilities import no_case_loss
 from common.learning.device import home
 from common.learning.losses import as_held, case_losses
-from common.learning.parameters import read, trainable, write
+from common.learning.parameters import companion_tensors, read, trainable, write
 from common.privacy.noise_coverage import hides_cases
 from common.privacy.study_facts import mechanism_of
 from common.sums.update import Vector
@@ -121,8 +121,13 @@ def _learned_linear(network: nn.Module) -> dict[str, nn.Linear]:
 def _derivatives(
     hospital: Hospital, parameters: Vector, layers: Mapping[str, nn.Linear], chosen: NDArray[np.int64]
 ) -> tuple[dict[str, NDArray[np.float32]], dict[str, NDArray[np.float32]]]:
-    """(cases, units) of every case's loss by what each layer answers, and (cases, features) by what it is shown."""
-    network, before, training = hospital.network, read(hospital.network), hospital.network.training
+    """(cases, units) of every case's loss by what each layer answers, and (cases, features) by what it is shown.
+
+    The network has these parameters afterwards, and where it has a companion, which cases may move, those it had:
+    nobody else relies on them, and a large model's copy would lie beside it.
+    """
+    network, training = hospital.network, hospital.network.training
+    before = read(network) if companion_tensors(network) else None
     by_units: dict[str, list[Tensor]] = {}
     by_features: dict[str, list[Tensor]] = {}
     try:
@@ -131,7 +136,8 @@ def _derivatives(
         for piece in pieces(hospital.task, hospital.train, chosen, chunk_size(hospital.train)):
             _of_piece(hospital, piece, layers, by_units, by_features)
     finally:
-        write(network, before)
+        if before is not None:
+            write(network, before)
         network.train(training)
     return _joined(by_units), _joined(by_features)
 

@@ -19,10 +19,10 @@ from __future__ import annotations
 
 import hmac
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from hashlib import sha256
 from pathlib import Path
 from secrets import token_bytes
@@ -32,6 +32,7 @@ from flwr.app import ConfigRecord, Context
 
 from client.atomic_write import write_durably
 from client.hospital import Hospital
+from client.protocol_context import outlives_power
 from client.sources._persons import person_named
 from client.splitting import UNLABELLED, held_by_person
 from client.state_store import RECORD, key_of
@@ -45,6 +46,8 @@ FILE = "split.json"
 KEY_BYTES = 32
 PLACES = (*SPLITS, UNLABELLED)
 WHOLE = b"token of "
+HEADS_REMEMBERED = 4096
+"""Hospitals of one process whose splits are not read for every request."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,29 @@ class KeptPerson:
 
 Persons = Mapping[str, KeptPerson]
 """By the keyed hash of the name."""
+
+
+@dataclass(frozen=True)
+class _Unread(Mapping[str, KeptPerson]):
+    """Persons of a split that is kept in a folder, read when one of them is asked for.
+
+    Every request asks for the split's word, and hardly any for its persons, who may be tens of thousands.
+    """
+
+    place: Path
+
+    @cached_property
+    def _read(self) -> Persons:
+        return _kept_in(self.place).persons
+
+    def __getitem__(self, name: str) -> KeptPerson:
+        return self._read[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._read)
+
+    def __len__(self) -> int:
+        return len(self._read)
 
 
 @dataclass(frozen=True)
@@ -84,6 +110,8 @@ class KeptSplit:
     def of(self, withdrawn: Iterable[str]) -> Persons:
         """Those who were there and withdrew. withdrawn: names in one form."""
         forms = {_hashed(self.key, name) for name in withdrawn}
+        if not forms:
+            return {}
         return {name: one for name, one in self.persons.items() if one.form in forms and one.held}
 
     @property
@@ -122,10 +150,8 @@ class SplitKeeper:
             return KeptSplit(self._public_key, str(record["token"])) if isinstance(record, ConfigRecord) else None
         if not is_there(self._place, FILE):
             return None
-        try:
-            return _parsed(read_table(self._place, FILE))
-        except (FileError, KeyError, ValueError, TypeError) as error:
-            raise HospitalError(f"{self._place / FILE} is damaged: the run cannot go on here.") from error
+        found = (self._place / FILE).lstat()
+        return _head_of(self._place, (found.st_ino, found.st_mtime_ns, found.st_size))
 
     def begin(self, hospital: Hospital) -> KeptSplit:
         """Keep the split as it is."""
@@ -155,12 +181,12 @@ class SplitKeeper:
         if self.folder is None:
             self.context.state[self._name] = ConfigRecord({"token": kept.token})
             return kept
-        outlives_power = self.context.node_config.get("simulated") is not True
-        private_folder(self._place, durable=outlives_power)
+        durable = outlives_power(self.context)
+        private_folder(self._place, durable=durable)
         persons = {name: [one.place, one.cases, one.held, one.form] for name, one in kept.persons.items()}
         about = {"key": kept.key.hex(), "token": kept.token, "pinned": kept.pinned, "persons": persons}
         data = json.dumps(about).encode()
-        if outlives_power:
+        if durable:
             write_durably(self._place / FILE, data)
         else:  # of thousands in one process that end with their run
             write(self._place, FILE, data)
@@ -179,6 +205,20 @@ class SplitKeeper:
     def _public_key(self) -> bytes:
         """No patient is behind a hospital without a folder: it is simulated."""
         return sha256(f"split {self.run}".encode()).digest()
+
+
+@lru_cache(maxsize=HEADS_REMEMBERED)
+def _head_of(place: Path, as_it_is: tuple[int, int, int]) -> KeptSplit:
+    """What is kept in a folder, its persons left unread. as_it_is: of the file, which is replaced when it changes."""
+    return replace(_kept_in(place), persons=_Unread(place))
+
+
+def _kept_in(place: Path) -> KeptSplit:
+    """Raises HospitalError where it is damaged."""
+    try:
+        return _parsed(read_table(place, FILE))
+    except (FileError, KeyError, ValueError, TypeError) as error:
+        raise HospitalError(f"{place / FILE} is damaged: the run cannot go on here.") from error
 
 
 def runs_with(folder: Path, person: str) -> int:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
 from typing import Protocol
@@ -33,6 +34,8 @@ TIDIED = "tidied"
 """Marks a run whose state was removed because nobody asked for it for long (`client.tidying`)."""
 RUNS_WITH_SECRETS = 8
 """Runs whose rounds may be under way at once in one process; the secrets of one that was left go at last."""
+STUDIES_REMEMBERED = 16
+"""Whose keys are not worked out anew for every request."""
 ROUNDS_KEPT = 3
 """A round that was cut short leaves a memory that the resumed run must not start from: the one before is kept too,
 and one more, since a round is taken back in the next one, which is then gone as well."""
@@ -100,6 +103,7 @@ class Memory:
             self.place.forget(one)
 
 
+@lru_cache(maxsize=STUDIES_REMEMBERED)
 def key_of(study_json: str, run: str) -> str:
     """What sets a run's memory apart: what binds it of its study, since one made longer goes on."""
     return sha256(json.dumps([run, bound(json.loads(study_json))], sort_keys=True).encode()).hexdigest()

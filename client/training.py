@@ -110,6 +110,11 @@ class Trainer:
         return calibration(self.cases, self.training)
 
     @cached_property
+    def chunk(self) -> int:
+        """As `chunk_size`."""
+        return chunk_size(self.cases)
+
+    @cached_property
     def device(self) -> torch.device:
         """Where the network is; nobody moves it while it is trained."""
         return home(self.network)
@@ -117,7 +122,7 @@ class Trainer:
     def _backward(self, indices: NDArray[np.int64], group: str = "") -> list[float]:
         """Add the gradients of the cases' summed losses to the network; every case's loss. group: whose loss."""
         losses: list[float] = []
-        for piece in pieces(self.task, self.cases, indices, chunk_size(self.cases)):
+        for piece in pieces(self.task, self.cases, indices, self.chunk):
             loss = self._losses(piece, self.rng, group)
             loss.sum().backward()  # type: ignore[no-untyped-call]
             losses += loss.detach().tolist()

@@ -19,7 +19,7 @@ from common.data.cases import Cases
 from common.learning.abilities import scored_whole
 from common.learning.device import one_exact_copy
 from common.learning.task import Task
-from common.metrics.roc import with_areas
+from common.metrics.roc import with_auc
 from common.study.stopping import LOWER_IS_BETTER
 from common.sums.ballots import Choice
 from common.sums.mean import Statistics
@@ -81,7 +81,7 @@ def _loss(hospital: Hospital, cases: Cases) -> float:
 def _judged(task: Task, statistics: Statistics) -> float:
     """The loss, or where the task tells none, one less its headline score; NaN where that is no number."""
     name = LOSS if LOSS in statistics else task.headline
-    value = with_areas(statistics).get(name)
+    value = with_auc(statistics).get(name)
     if value is None or not isfinite(value):
         return float("nan")
     return value if name.startswith(LOWER_IS_BETTER) else 1 - value

@@ -8,6 +8,7 @@ from functools import cache, partial
 
 import numpy as np
 
+from client.even_lengths import LEAST_BYTES
 from client.hospital import site_names
 from common.compression.cost import FULL_BYTES, update_bytes
 from common.data.names import SiteId
@@ -31,8 +32,6 @@ LEGS_BESIDE, LEG_ANSWER_BYTES = 4, 130
 """Of a sum: keys, shares, survivors, opening; each request holds the study."""
 SENT_A_PAIR, RECEIVED_A_PAIR = 316, 115
 """Of names, keys and shares, for each hospital and each other, as measured with 12 and 36 of them under `secagg`."""
-NAME_BYTES, NAMED = 16, 2
-"""Of a hospital in a list of names, and how many such lists there are where shares go to neighbours alone."""
 RUN_NAME = "0" * 32
 ENVELOPE_BYTES = 80
 """Of a message's own names and times, around its content."""
@@ -95,8 +94,9 @@ def ahead(study: Study, cohorts: Cohorts, parameters: int) -> Ahead | None:
     if not can(aggregation, "bytes_a_value"):
         return None
     work, sums = strategy.work(), reveals(study) == "sum"
-    in_sums = cache(partial(_of_sums, study))
+    in_sums = cache(partial(_of_sums, study, bool(cohorts.groups)))
     numbers = range(1, min(study.rounds, MOST_ROUNDS) + 1)
+    answer = ANSWER_BYTES if sums or not study.split.is_by_hospital else LEAST_BYTES + ENVELOPE_BYTES
     sent = received = scoring = 0.0
     for number in numbers:
         sites = cohorts.of_round(number).sites
@@ -105,16 +105,16 @@ def ahead(study: Study, cohorts: Cohorts, parameters: int) -> Ahead | None:
         update = work.vectors * update_bytes(study, parameters, _width(aggregation, len(sites)))
         beside = in_sums(len(sites)) if sums else (0.0, 0.0)
         sent += len(sites) * own + beside[0]
-        received += len(sites) * (update + ANSWER_BYTES) + beside[1]
+        received += len(sites) * (update + answer) + beside[1]
         apart = _scoring_alone(study, cohorts, number, sites) if not sums else 0
         scoring += apart * (request + vector)
-        received += apart * ANSWER_BYTES
+        received += apart * answer
     times = study.rounds / len(numbers)
     last = len(cohorts.of_round(cohorts.final_round).sites) if cohorts.scored else 0
     beside = in_sums(last) if sums else (0.0, 0.0)
     final = last * (_request(study, cohorts.final_round) + FULL_BYTES * parameters) + beside[0]
     a_round = (sent + scoring) / len(numbers), received / len(numbers)
-    total = times * (sent + scoring) + final, times * received + last * ANSWER_BYTES + beside[1]
+    total = times * (sent + scoring) + final, times * received + last * answer + beside[1]
     return Ahead(*a_round, *total, times * scoring + final)
 
 
@@ -122,13 +122,13 @@ def _width(aggregation: Aggregation, hospitals: int) -> int:
     return abilities(aggregation).bytes_a_value(hospitals)
 
 
-def _of_sums(study: Study, hospitals: int) -> tuple[float, float]:
+def _of_sums(study: Study, whole_groups: bool, hospitals: int) -> tuple[float, float]:
     """Sent and received of keys and shares, in one sum of so many."""
     request, aggregation = LEGS_BESIDE * _request(study, 1), AGGREGATIONS.build(study.aggregation)
-    known = abilities(aggregation).bytes_beside(hospitals) if can(aggregation, "bytes_beside") else None
+    abler = abilities(aggregation) if can(aggregation, "bytes_beside") else None
+    known = None if abler is None else abler.bytes_beside(hospitals, whole_groups)
     to, back = (SENT_A_PAIR * hospitals, RECEIVED_A_PAIR * hospitals) if known is None else known
-    names = 0 if known is None else NAME_BYTES * NAMED * hospitals
-    return hospitals * (request + names + to), hospitals * (LEGS_BESIDE * LEG_ANSWER_BYTES + back)
+    return hospitals * (request + to), hospitals * (LEGS_BESIDE * LEG_ANSWER_BYTES + back)
 
 
 def _scoring_alone(study: Study, cohorts: Cohorts, number: int, trains: Sequence[SiteId]) -> int:

@@ -69,7 +69,8 @@ def too_long(study: Study, collected: Collected, reach: float) -> str:
     most, total = study.defence.update_norm, collected.total
     if most is None or total is None or not total.vectors:
         return ""
-    codec = codec_of(AGGREGATIONS.build(study.aggregation))
+    # Those in a sum are more than half of its round.
+    codec = codec_of(AGGREGATIONS.build(study.aggregation), 2 * len(collected.sites))
     bound = most * total.weight * (1 + ROUNDING)
     if codec is not None:
         step = 2 * codec.largest_value / codec.levels

@@ -11,7 +11,7 @@ from common.learning.task import Task
 from common.metrics.calibration import curve_of
 from common.metrics.decision import auc_interval, calibration_line, decision_curve, roc_points
 from common.metrics.intervals import PATIENTS, intervals_of, presented_intervals, wilson
-from common.metrics.roc import ScoreHistogram, with_areas
+from common.metrics.roc import ScoreHistogram, with_auc
 from common.metrics.subgroups import PERSONS, cells_of
 from common.study.report_settings import Grouping
 from common.study.study import Study
@@ -43,7 +43,7 @@ def details(study: Study, statistics: Statistics, single: bool = False) -> dict[
 
 
 def _intervals(task: Task, statistics: Statistics, single: bool) -> dict[str, list[float]]:
-    own, values = intervals_of(statistics), with_areas(statistics)
+    own, values = intervals_of(statistics), with_auc(statistics)
     shown = presented_intervals(own, values, lambda scores: presented(task, scores))
     if own and single and ROC_NAME in statistics:
         shown["auc"] = auc_interval(ScoreHistogram.from_statistics(statistics))
@@ -60,7 +60,7 @@ def _subgroups(task: Task, groupings: Sequence[Grouping], statistics: Statistics
             persons = round(found.pop(PERSONS, Mean()).weight)
             row: dict[str, Any] = {"column": grouping.column, "cell": name, "persons": persons}
             if found:
-                scores = presented(task, with_areas(found))
+                scores = presented(task, with_auc(found))
                 row |= {"scores": scores, "intervals": _intervals(task, found, False)}
             rows.append(row)
     return rows

@@ -12,13 +12,14 @@ from typing import Any, cast
 import torch
 from flwr.serverapp import Grid
 
+from common.allocator import give_back_freed_memory
 from common.data.cases import SiteId
 from common.errors import WardroundError
 from common.learning.abilities import presented, watched
 from common.learning.freezing import only
 from common.learning.parameters import Layout, digest, read
 from common.learning.score_names import statistic_names
-from common.metrics.roc import with_areas
+from common.metrics.roc import with_auc
 from common.study.catalogue import AGGREGATIONS, STRATEGIES
 from common.study.held_out import LEAST_SCORED, WITHOUT_TEST
 from common.study.schedule import final_splits
@@ -131,6 +132,7 @@ class Conductor:
     def _conduct(self, begin: float, pins: Pins, last: int, start: Beginning) -> None:
         torch.set_num_threads(1)
         rounds, layout, checkpoint = self._prepare(pins, last, start)
+        give_back_freed_memory()  # of networks that only told how long a model is and what its scores are called
         self.about["time"]["start"] = perf_counter() - begin
         self._started(rounds, checkpoint)
         self._claim(rounds)
@@ -158,7 +160,7 @@ class Conductor:
 
     def _shown(self, rounds: Rounds) -> tuple[str, ...]:
         """The scores as they are shown."""
-        return tuple(presented(self.study.build_task(), with_areas({name: Mean() for name in rounds.score_names})))
+        return tuple(presented(self.study.build_task(), with_auc({name: Mean() for name in rounds.score_names})))
 
     def _choose(self, watch: Watch, collapse: CollapseWatch, last: Checkpoint) -> None:
         """Say how the run ended, which model it is that is kept, and what the last one is."""
@@ -229,6 +231,7 @@ class Conductor:
         members, nodes = gathered.members, gathered.nodes
         task = self.study.build_task()
         shape = next(iter(members.values())).shape
+        names = statistic_names(task, shape)  # before there is a network: a large one would lie beside those it makes
         network = start.network(task, shape)
         if self.study.fine_tuning is not None:
             only(deepcopy(network), self.study.fine_tuning.parameters, "fine_tuning.parameters")
@@ -252,7 +255,6 @@ class Conductor:
             give(model, self.study, members, exchange, self._note)
         exchange.charges = Charges(self.folder.path) if self.study.privacy is not None else None
         terms = private_terms(self.study, aggregation, members, layout.length, self.simulated)
-        names = statistic_names(task, shape)
         absent = {problem.site: problem.reason for problem in self.problems if problem.site}
         rounds = Rounds(self.study, strategy, aggregation, members, exchange, cohorts, names, terms, absent)
         self.about["watched"] = list(watched(task))

@@ -16,6 +16,7 @@ from common.seeding import generator
 from common.study.study import Study
 from common.sums.abilities import room_for_whole_steps, stated_error
 from common.sums.aggregation import Aggregation
+from common.sums.cohort import Cohort
 from common.sums.exchange import Expected
 from server.members import Member
 from server.privacy_report import Claims
@@ -49,13 +50,16 @@ def private_terms(
     sizes = {site: float(size) for site, size in training_sizes(study, members).items()}
     facts = next(iter(claims.facts.values()))
     if can(mechanism, "value_room"):
-        _demand_room(mechanism, facts, aggregation, study.aggregation.name, parameters)
+        room = room_for_whole_steps(aggregation, study.aggregation.name, len(members))
+        abilities(mechanism).value_room(facts, parameters, room)
     return PrivateTerms(
         claims,
         dict.fromkeys(sizes, 1.0) if weighs_alike(mechanism) else sizes,
         tuple(TOLD + name for name in statistics_of(mechanism)),
         grid_of(mechanism),
-        _server_half(mechanism, facts, _Sources(study, simulated), _rounding(aggregation, parameters)),
+        _server_half(
+            mechanism, facts, _Sources(study, simulated), _rounding(aggregation, parameters, tuple(members))
+        ),
         clipping_is_noised=may_be_asked_again(mechanism),
     )
 
@@ -83,12 +87,7 @@ class _Sources:
         return SystemNoise()
 
 
-def _rounding(aggregation: Aggregation, parameters: int) -> float:
+def _rounding(aggregation: Aggregation, parameters: int, sites: tuple[SiteId, ...]) -> float:
     """How much farther apart two sums may be in L2 once updates of weight 1 are added up with the stated error."""
-    one = Expected(parameters, 1, {"": 1.0})
+    one = Expected(parameters, 1, {"": 1.0}, cohort=Cohort(sites))
     return stated_error(aggregation, 1, one) * sqrt(parameters)
-
-
-def _demand_room(mechanism: Mechanism, facts: Facts, aggregation: Aggregation, name: str, parameters: int) -> None:
-    """Every hospital works out the same and refuses too; here it is said before any is asked to train."""
-    abilities(mechanism).value_room(facts, parameters, room_for_whole_steps(aggregation, name))

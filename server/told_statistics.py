@@ -6,7 +6,7 @@ from collections.abc import Collection
 from typing import Any
 
 from common.data.names import SiteId
-from common.metrics.roc import with_areas
+from common.metrics.roc import with_auc
 from common.sums.exchange import Collected
 from common.sums.mean import Mean, Statistics
 
@@ -45,4 +45,4 @@ def under(prefix: str, statistics: Statistics) -> dict[str, Mean]:
 
 def values(statistics: Statistics) -> dict[str, float | None]:
     """Means as numbers for JSON, null where nothing was counted; areas in the place of histograms."""
-    return dict(with_areas(statistics))
+    return dict(with_auc(statistics))

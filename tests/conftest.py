@@ -9,7 +9,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, suppress
 from functools import cache, partial
 from pathlib import Path
@@ -22,6 +22,7 @@ import pytest
 import torch
 import typer.main
 import typer.testing
+from _pytest.assertion import rewrite
 
 torch.set_num_threads(1)
 
@@ -81,6 +82,12 @@ def shared_data() -> Path:
 
 
 @pytest.fixture
+def hospitals_read_for_themselves(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What hospitals are forked from reads no pool: for another it would start anew, which is seconds of imports."""
+    monkeypatch.setattr("experiments.engines._fork_server._pool_of", lambda study: "")
+
+
+@pytest.fixture
 def start_process() -> Iterator[Callable[..., subprocess.Popen[Any]]]:
     """`subprocess.Popen`. However the test ends, so does the process, and its pipes are closed.
 
@@ -110,6 +117,46 @@ def pytest_configure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput"):
         for package in PACKAGES:
             compileall.compile_dir(ROOT / package, quiet=2)
+        if config.getoption("numprocesses", None):
+            _rewrite_once(config)
+
+
+def _rewrite_once(config: pytest.Config) -> None:
+    """Rewrite the assertions of the tests' modules before workers start, each of which would rewrite them all.
+
+    It is half of what collecting takes. What this pytest does otherwise, its workers do, only later.
+    """
+    files = sorted((ROOT / "tests").rglob("test_*.py"))
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
+    children = []
+    for share in range(cores):
+        if child := os.fork():
+            children.append(child)
+            continue
+        with suppress(BaseException):
+            for file in files[share::cores]:
+                _rewrite(config, file)
+        os._exit(0)
+    for child in children:
+        os.waitpid(child, 0)
+
+
+def _rewrite(config: pytest.Config, file: Path) -> None:
+    compiled = rewrite.get_cache_dir(file) / (file.stem + rewrite.PYC_TAIL)
+    if rewrite._read_pyc(file, compiled) is None:
+        rewrite.try_makedirs(compiled.parent)
+        source, code = rewrite._rewrite_test(file, config)
+        rewrite._write_pyc(config.stash[rewrite.assertstate_key], code, source, compiled)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Hardly anything that collecting makes is garbage: looking for it takes longer than it frees."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
 
 
 @pytest.hookimpl(trylast=True)

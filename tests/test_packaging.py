@@ -52,6 +52,20 @@ def test_every_package_has_a_least_and_a_greatest_version(requirement: Requireme
     assert signs in ({">=", "<"}, {"=="})
 
 
+def test_the_version_and_its_day_are_the_same_wherever_they_stand() -> None:
+    """A citation, a changelog or a dossier that names another version than the program's leads nowhere."""
+    said = {
+        name: (ROOT / name).read_text(encoding="utf-8")
+        for name in ("CHANGELOG.md", "CITATION.cff", "common/__init__.py")
+    }
+    newest = re.search(r"^## \[([\d.]+)\] - ([\d-]+)$", said["CHANGELOG.md"], re.MULTILINE)
+    assert newest is not None
+    version, day = newest.groups()
+    assert version == PROJECT["version"]
+    assert f'__version__ = "{version}"' in said["common/__init__.py"]
+    assert f"\nversion: {version}\ndate-released: {day}\n" in said["CITATION.cff"]
+
+
 def test_flower_stays_at_the_minor_version_whose_insides_are_leant_on() -> None:
     (flower,) = [one for one in REQUIREMENTS if one.name == "flwr"]
     assert str(flower.specifier) == "<1.42,>=1.41"

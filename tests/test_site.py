@@ -60,13 +60,14 @@ def test_a_link_out_of_the_pages_leads_to_what_the_site_has_of_it(pages: Any) ->
     text += "[d](asking.md)"
     followed = "[a](contributing.md#x) [b](reference/studies.md#demo) c (`common/wire/refusals.py`) [d](asking.md)"
     assert pages.inside(text, "own-model.md") == followed
+    assert "\n| [Privacy](reference/python/privacy.md) | " in pages.inside("# In Python", "python.md")
     assert pages.inside("[a](../../CONTRIBUTING.md)", "protections/bfv.md") == "[a](../contributing.md)"
     assert pages.inside(f"```\n{text}\n```", "own-model.md") == f"```\n{text}\n```"
 
 
 def test_words_of_a_terminal_stay_letters_in_a_table(pages: Any) -> None:
     words = import_module("markdown_words")
-    assert words.cell("a|b <c>\n`d_e|f` *g* h_i") == r"a\|b &lt;c&gt; `d_e\|f` \*g\* h\_i"
+    assert words.cell("a|b <c>\n`d_e|f` *g* h_i") == r"a\|b &lt;c&gt; `d_e|f` \*g\* h\_i"
     assert words.table(("x", "y"), [["1", "2"]]) == "| x | y |\n| --- | --- |\n| 1 | 2 |\n"
     assert words.table(("x",), []) == ""
 
@@ -77,6 +78,7 @@ def test_settings_have_a_row_each_with_what_they_mean(pages: Any) -> None:
     assert "| `training` | [table](#training) |  |" in page and "\n## `[training]`\n" in page
     assert "| `source` | [a name, or a table with it](entries.md) | needed |" in page
     assert not re.findall(r"^\| `\w+` \|.*\|\s*\|$", page, re.MULTILINE), "a setting without a meaning"
+    assert "## `[start]`\n\n| setting |" in page and "`evaluate_split`), a sum that the server opens anyway" in page
 
 
 def test_commands_have_their_options_and_groups_that_do_something_are_commands(pages: Any) -> None:
@@ -93,7 +95,7 @@ def test_commands_have_their_options_and_groups_that_do_something_are_commands(p
 def test_a_function_of_the_reference_says_what_goes_in_where_it_has_more_than_a_line_to_say(pages: Any) -> None:
     """Google's form, from which the site makes tables: every parameter of it, by its name."""
     lacking = []
-    for module in pages.MODULES:
+    for module in pages.documented_modules():
         for where, function in public_functions(
             ast.parse((ROOT / f"{module.replace('.', '/')}.py").read_text("utf-8"))
         ):
@@ -112,6 +114,17 @@ def public_functions(tree: ast.Module | ast.ClassDef, before: str = "") -> Itera
             yield before + node.name, node
         elif isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
             yield from public_functions(node, f"{before}{node.name}.")
+
+
+def test_fields_that_a_docstring_explains_in_a_paragraph_are_read_one_by_one(pages: Any) -> None:
+    pytest.importorskip("griffe")
+    listed = import_module("field_tables").with_attributes
+    text = "Rows alike. low, high: codes\nthey span. counts: (n,) rows: all. Raises X for none.\n\nMore of `low`: it."
+    shown = (
+        "Rows alike.\n\nMore of `low`: it.\n\nAttributes:\n    low: codes they span.\n    high: codes they span.\n"
+    )
+    assert listed(text, ["low", "high", "counts"]) == shown + "    counts: (n,) rows: all.\n\nRaises X for none."
+    assert listed("No field: none.\n\n    counts: shown", ["counts"]) == "No field: none.\n\n    counts: shown"
 
 
 def test_results_have_a_place_for_each_benchmark_that_they_tell_of(pages: Any) -> None:

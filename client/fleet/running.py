@@ -15,7 +15,6 @@ from threading import Event, Thread
 from time import monotonic
 from types import FrameType
 
-from client.allocator import keep_freed_memory
 from client.audit_log import note
 from client.fleet.answering import Answers
 from client.fleet.connection import LONGEST_CALL_S, Connection, connect
@@ -28,6 +27,7 @@ from client.node import LARGEST_MESSAGE, Config, largest_message_bytes, load_app
 from client.node_settings import NodeSettings, read_settings
 from client.pool import ONE_HOSPITAL
 from client.protocol_context import REHEARSAL
+from common.allocator import keep_freed_memory
 from common.errors import FileError, HospitalError
 from common.files.access import keep_private
 from common.files.locks import held

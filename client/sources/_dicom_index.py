@@ -12,7 +12,7 @@ from client.sources._dicom_headers import Header
 from client.sources._dicom_series import Headers, Series, counted_files, series_of
 from client.sources._dicom_table import Row, Table
 from client.sources._persons import person_named
-from client.sources._site_table import Kept
+from client.sources._site_table import KeptColumns
 from common.data.cases import Quarantined, SiteId
 from common.data.names import fault_of, in_one_form
 from common.errors import SourceError
@@ -41,7 +41,7 @@ class Chosen:
     segmentations: tuple[Header, ...]
     fault: str
     consent: str | None = None
-    kept: Kept = ()
+    kept: KeptColumns = ()
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 from client.consent import consent_column
 from client.sources._dicom_headers import Header
 from client.sources._persons import person_named, refuse_doubtful
-from client.sources._site_table import Kept
+from client.sources._site_table import KeptColumns
 from client.sources._table_files import read_rows
 from common.data.names import fault_of, in_one_form
 from common.errors import SourceError
@@ -30,7 +30,7 @@ class Row:
     site: str
     label: str
     consent: str
-    kept: Kept = ()
+    kept: KeptColumns = ()
 
 
 @dataclass(frozen=True)

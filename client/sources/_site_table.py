@@ -25,7 +25,7 @@ from common.data.cases import SiteId
 from common.data.names import fault_of, in_one_form
 from common.errors import SourceError
 
-Kept = tuple[tuple[str, str], ...]
+KeptColumns = tuple[tuple[str, str], ...]
 """Names of columns, and what a line has there."""
 
 
@@ -43,7 +43,7 @@ class Listed:
     says_person: bool = False
     fault: str = ""
     consent: str | None = None
-    kept: Kept = field(default=(), compare=False)
+    kept: KeptColumns = field(default=(), compare=False)
 
 
 @dataclass(frozen=True)

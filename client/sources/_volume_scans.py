@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from client.sources._persons import is_bids, person_named, person_of_file, refuse_doubtful, refuse_several
-from client.sources._site_table import Kept, Listed
+from client.sources._site_table import KeptColumns, Listed
 from common.data.cases import Quarantined, SiteId
 from common.data.names import in_one_form
 
@@ -28,7 +28,7 @@ class Scan:
     images: tuple[Path, ...]
     labels: tuple[Path, ...] = ()
     consent: str | None = None
-    kept: Kept = ()
+    kept: KeptColumns = ()
 
     @property
     def files(self) -> tuple[Path, ...]:
@@ -141,7 +141,7 @@ def _listed(one: Found, name: str, row: Listed) -> tuple[SiteId, Scan | Unusable
     return site, _used(used, one.name if one.fields else name, person, row.consent, row.kept)
 
 
-def _used(one: Found, name: str, person: str, consent: str | None, kept: Kept = ()) -> Scan | Unusable:
+def _used(one: Found, name: str, person: str, consent: str | None, kept: KeptColumns = ()) -> Scan | Unusable:
     if one.fault:
         return Unusable(name, one.fault, (*one.images, *one.labels))
     return Scan(name, person, one.images, one.labels, consent, kept)

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import log_softmax
 
-from common.analyses._areas import area_of
+from common.analyses._auc import auc_of
 from common.analyses._probe import Probe, Setting, Sums, complete, words
 from common.asking.analysis import Public, Query, Told
 from common.asking.answer import Table
@@ -62,9 +62,7 @@ class Scored:
         of_class = self.taken.sum(axis=1)
         n, right = int(of_class.sum()), np.diag(self.taken)
         recalls = [float(right[k] / of_class[k]) for k in np.flatnonzero(of_class)]
-        areas = [
-            area_of(up, down) for up, down in zip(self.above, self.below, strict=True) if up.sum() and down.sum()
-        ]
+        areas = [auc_of(up, down) for up, down in zip(self.above, self.below, strict=True) if up.sum() and down.sum()]
         whole = bool(areas) and (len(self.above) == 1 or len(areas) == len(of_class))
         only = areas[0] if len(areas) == 1 else None
         return {

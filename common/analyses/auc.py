@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from common.analyses._areas import area_of
+from common.analyses._auc import auc_of
 from common.analyses._distinct_values import Ranked
 from common.analyses._rank_tests import EXACT, NO_NOISE, group_counts, group_part
 from common.analyses._words import between, left_out, short
@@ -43,7 +43,7 @@ class Auc:
         """One round for how many there are, one for bins, or as many as part all scores."""
         levels = self._ordered(two_of(self.truth, self.levels, public))
         found, missing = yield from group_counts(self.score, self.truth, levels, self.edges)
-        area = area_of(found.counts[:, 1], found.counts[:, 0])
+        area = auc_of(found.counts[:, 1], found.counts[:, 0])
         negatives, positives = (int(one) for one in found.counts.sum(axis=0))
         false_rates, true_rates = curve_of(found)
         numbers = {

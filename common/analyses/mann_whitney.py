@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from common.analyses._areas import area_of
+from common.analyses._auc import auc_of
 from common.analyses._rank_tests import EXACT, NO_NOISE, group_counts, group_part
 from common.analyses._words import between, chance, left_out, short
 from common.asking.analysis import Analysis, Public, Query
@@ -40,7 +40,7 @@ class MannWhitney:
         found, missing = yield from group_counts(self.column, self.group, levels, self.edges)
         first, second = found.sample(0), found.sample(1)
         statistic, p_value = tested(first, second)
-        area = area_of(found.counts[:, 0], found.counts[:, 1])
+        area = auc_of(found.counts[:, 0], found.counts[:, 1])
         numbers = {
             "n": dict(zip(levels, (len(first), len(second)), strict=True)),
             "left_out": missing,

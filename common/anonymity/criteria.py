@@ -72,8 +72,17 @@ def rows_for(k: int, rows_of_one: int) -> int:
 
 
 def diversity(groups: NDArray[np.int64], kind: Diversity, c: float = 1.0) -> NDArray[np.float64]:
-    """(M,): how many sensitive values a group has; by entropy, as many as it has as if they were even; recursively,
-    the largest l that it keeps, 0 for none."""
+    """How many sensitive values a group has.
+
+    Args:
+        groups: (M, V) rows by sensitive value.
+        kind: "distinct"; "entropy", as many as it has as if they were even; or "recursive", the largest l that it
+            keeps.
+        c: of recursive (c, l)-diversity.
+
+    Returns:
+        (M,) float64; recursively 0 where no l is kept.
+    """
     if kind == "distinct":
         found: NDArray[np.float64] = (groups > 0).sum(axis=1).astype(np.float64)
         return found

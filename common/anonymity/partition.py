@@ -106,9 +106,13 @@ def counted(codes: Codes, sensitive: Codes, values: int, nodes: Ints, parts: Par
 def partition(
     domains: Sequence[Domain], criteria: Criteria, everybody: Ints, count: Callable[[Tree, Parts], Counts]
 ) -> tuple[Tree, tuple[Group, ...]]:
-    """The tree and its groups. count: whatever adds up the counts of all parts.
+    """The tree and its groups. Rows of all together must keep the criteria already.
 
-    everybody: (sensitive values,) rows of all. Rows of all together must keep the criteria already.
+    Args:
+        domains: one a column.
+        criteria: what each group must keep.
+        everybody: (sensitive values,) rows of all.
+        count: whatever adds up the counts of all parts.
     """
     rounds = partition_rounds(domains, criteria, everybody)
     asked = next(rounds)
@@ -141,7 +145,13 @@ def partition_rounds(
 def parts_of(domains: Sequence[Domain], tree: tuple[Ints, Ints, Ints], nodes: Ints) -> Parts:
     """The codes that nodes of a tree that came from elsewhere cover.
 
-    Raises WireError where it is no tree of these columns, or a node is none of its ends.
+    Args:
+        domains: one a column.
+        tree: column, cut and child, as `Tree.arrays` gives them.
+        nodes: whose codes are asked for.
+
+    Raises:
+        WireError: where it is no tree of these columns, or a node is none of its ends.
     """
     column, cut, child = tree
     if not _is_tree(tree, len(domains)):

@@ -54,9 +54,15 @@ def achieved(groups: Sequence[Group], criteria: Criteria) -> dict[str, float]:
 def suppressible(
     domains: Sequence[Domain], groups: Sequence[Group], criteria: Criteria, most_suppressed: float
 ) -> tuple[Group, ...]:
-    """The groups that are left where the widest are left out, up to that share of all rows.
+    """The groups that are left where the widest are left out.
 
     A group is left out whole, and only as long as the others keep the criteria beside one another.
+
+    Args:
+        domains: one a column.
+        groups: all of them.
+        criteria: what those that are left must keep.
+        most_suppressed: share of all rows that may be left out.
     """
     left = int(most_suppressed * sum(group.rows for group in groups) + 1e-9)
     counts = np.array([group.counts for group in groups], dtype=np.int64)

@@ -60,14 +60,32 @@ class Analysis(Protocol):
         """The server's half: yields one query a round, is sent its sum, and returns the answer.
 
         It sees sums over all hospitals alone, and depends on nothing else: the same sums give the same queries.
-        Raises AnalysisError in words for a reader where the sums have no answer, such as of nobody.
+
+        Args:
+            public: what all know beforehand, such as columns and their levels.
+
+        Yields:
+            The query of the next round.
+
+        Returns:
+            The answer.
+
+        Raises:
+            AnalysisError: in words for a reader where the sums have no answer, such as of nobody.
         """
         ...
 
     def summarise(self, records: Records, query: Query) -> Mapping[str, NDArray[np.integer] | Integers]:
         """The hospital's half: this hospital's part of every sum of the query, and nothing else.
 
-        Counts are arrays of NumPy's whole numbers, real numbers what `exact_sum` gives. A person's share must
-        depend on that person's rows and the query alone, so that hospitals' parts add up to what all rows give.
+        A person's share must depend on that person's rows and the query alone, so that hospitals' parts add up to
+        what all rows give.
+
+        Args:
+            records: this hospital's rows.
+            query: of this round.
+
+        Returns:
+            By the query's names: counts as arrays of NumPy's whole numbers, real numbers as `exact_sum` gives them.
         """
         ...

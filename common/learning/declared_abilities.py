@@ -16,7 +16,7 @@ if TYPE_CHECKING:  # a study is read, and a report written, without torch
 ROLE = ("headline", "build_network", "loss", "score", "augment", "predict")
 COLUMNS = ("inputs", "targets", "patients")
 MISSPELT = 0.85
-"""Likeness of two words from which one is taken for a slip of the other."""
+"""Similarity of two words from which one is taken for a slip of the other."""
 
 
 def check_declared(task: Task, name: str) -> None:

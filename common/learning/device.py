@@ -151,10 +151,16 @@ def one_exact_copy(network: nn.Module) -> Iterator[None]:
 
 
 def _copied(network: Module) -> Module:
-    copied = deepcopy(network)
-    if not has_float64(home(copied)):
-        copied = copied.to("cpu")
-    return copied.double()
+    if not has_float64(home(network)):
+        return deepcopy(network).to("cpu").double()
+    own = (*network.named_parameters(), *network.named_buffers())
+    doubles = {id(one): _double(one) for _, one in own if one.is_leaf}  # a large one never lies beside its copy twice
+    return deepcopy(network, doubles).double()
+
+
+def _double(tensor: torch.Tensor) -> torch.Tensor:
+    exact = tensor.detach().double() if tensor.is_floating_point() else tensor.detach().clone()
+    return nn.Parameter(exact, tensor.requires_grad) if isinstance(tensor, nn.Parameter) else exact
 
 
 _AS_IT_IS = nullcontext()

@@ -13,6 +13,7 @@ from torch import nn
 from common.data.cases import Batch, Shape
 from common.errors import StudyError, WardroundError, first_line
 from common.learning.abilities import abilities, can, shown_shape
+from common.learning.device import one_exact_copy
 from common.learning.task import Task
 from common.metrics.intervals import names_of_sums, with_intervals
 from common.metrics.subgroups import names_of_cells, scores_told
@@ -40,11 +41,10 @@ def statistic_names(task: Task, shape: Shape) -> tuple[str, ...]:
         patients = tuple(f"p{index}" for index in range(count))
         spacing_mm = (1.0,) * (len(shape.inputs) - 1)
         known = {"displacement": torch.zeros(count, len(spacing_mm), *shape.inputs[1:])} if _is_of_pairs(task) else {}
-        in_mm = _scored(
-            task, network, Batch.of(inputs, targets, patients, spacing_mm=spacing_mm).with_columns(**known)
-        )
-        in_voxels = _scored(task, network, Batch.of(inputs, targets, patients).with_columns(**known))
-        return tuple(sorted({*in_mm, *in_voxels}))
+        batches = Batch.of(inputs, targets, patients, spacing_mm=spacing_mm), Batch.of(inputs, targets, patients)
+        with one_exact_copy(network):
+            found = [_scored(task, network, batch.with_columns(**known)) for batch in batches]
+        return tuple(sorted(set().union(*found)))
 
 
 def _scored(task: Task, network: nn.Module, batch: Batch) -> Mapping[str, Mean]:

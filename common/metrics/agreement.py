@@ -20,9 +20,17 @@ WEIGHTS = {"equal": 0, "linear": 1, "quadratic": 2}
 
 
 def dice_matrix(raters: Sequence[Labels], label: int) -> Matrix:
-    """(R, R) Dice of each pair of raters; 1 on the diagonal, NaN where neither has the label.
+    """Dice of each pair of raters.
 
-    raters: R maps of whole numbers of one shape. Raises ImageError for fewer than two, or two shapes.
+    Args:
+        raters: R maps of whole numbers of one shape.
+        label: that is compared.
+
+    Returns:
+        (R, R) float64; 1 on the diagonal, NaN where neither has the label.
+
+    Raises:
+        ImageError: for fewer than two raters, or two shapes.
     """
     raters = alike(raters)
     return np.array([[float(f_beta(Counts.of(a, b, [label]))[0]) for b in raters] for a in raters])
@@ -32,10 +40,19 @@ def cohen_kappa(first: Labels, second: Labels, weights: Literal["equal", "linear
     """Cohen's kappa of two raters over all voxels or cases, of as many labels as they gave.
 
     1 - sum w o / sum w e: o the share of cases with labels (i, j), e what chance would give from each rater's own
-    shares, w how much a disagreement weighs: 1 ("equal", Cohen 1960), |i - j| or (i - j)^2 (Cohen 1968) with i, j the
-    places of the labels among all that were given, in order. NaN where both always gave one and the same label: there
-    is nothing to agree on. Raises ImageError for two shapes and for no case, UnknownNameError for other
-    weights.
+    shares, w how much a disagreement weighs, i and j the places of the labels among all that were given, in order.
+
+    Args:
+        first: labels, whole numbers.
+        second: labels of the same shape.
+        weights: "equal", 1 each (Cohen 1960); "linear", |i - j|, or "quadratic", (i - j)^2 (Cohen 1968).
+
+    Returns:
+        At most 1; NaN where both always gave one and the same label: there is nothing to agree on.
+
+    Raises:
+        ImageError: for two shapes and for no case.
+        UnknownNameError: for other weights.
     """
     power = WEIGHTS[as_choice(weights, "weights of kappa", WEIGHTS)]
     first, second = alike([first, second])
@@ -50,8 +67,13 @@ def cohen_kappa(first: Labels, second: Labels, weights: Literal["equal", "linear
 def fleiss_kappa(raters: Sequence[Labels]) -> float:
     """Fleiss' kappa (Fleiss 1971, equation 7) of R >= 2 raters over all voxels or cases.
 
-    (P - P_e) / (1 - P_e), P the mean share of agreeing pairs of raters, P_e what chance would give. NaN where all
-    raters always gave one and the same label: there is nothing to agree on.
+    (P - P_e) / (1 - P_e), P the mean share of agreeing pairs of raters, P_e what chance would give.
+
+    Args:
+        raters: R maps of whole numbers of one shape.
+
+    Returns:
+        At most 1; NaN where all raters always gave one and the same label: there is nothing to agree on.
     """
     raters = alike(raters)
     stacked = np.stack([rater.reshape(-1) for rater in raters])

@@ -36,10 +36,21 @@ class CalibrationBin:
 
 
 def calibration_statistics(predicted: Numbers, observed: Numbers, low: float = 0.0, high: float = 1.0) -> Statistics:
-    """calibration_predicted_0, calibration_observed_0, ..., of (N,) predictions and what happened.
+    """What was predicted and what happened, in bins of equal width: means that add up over hospitals.
 
-    Bins are of equal width from `low` to `high`; the first and last hold all that lies beyond. Both are rounded to
-    float32 before they are added, since how a product rounds depends on the processor. Raises ImageError.
+    Both are rounded to float32 before they are added, since how a product rounds depends on the processor.
+
+    Args:
+        predicted: (N,) chances, or numbers.
+        observed: (N,) what happened.
+        low: where the first bin begins; it also holds all that lies below.
+        high: where the last bin ends; it also holds all that lies beyond.
+
+    Returns:
+        calibration_predicted_0, calibration_observed_0, and so on for each bin.
+
+    Raises:
+        ImageError: where the two do not fit each other.
     """
     given, true = _checked(predicted, "predictions"), _checked(observed, "what happened")
     low, high = as_number(low, "low", -LARGEST, LARGEST), as_number(high, "high", -LARGEST, LARGEST)
@@ -85,7 +96,13 @@ def expected_error(bins: Sequence[CalibrationBin]) -> float:
 
     Naeini et al. 2015, Obtaining well calibrated probabilities using Bayesian binning, equation 3; of several
     classes, where what is predicted is the chance of the answer and what happened whether it was right, Guo et al.
-    2017, On calibration of modern neural networks, equation 3. NaN of no bins.
+    2017, On calibration of modern neural networks, equation 3.
+
+    Args:
+        bins: of one hospital, or of all together.
+
+    Returns:
+        The error; NaN of no bins.
     """
     cases = sum(one.cases for one in bins)
     return sum(one.cases * abs(one.predicted - one.observed) for one in bins) / cases if cases else float("nan")

@@ -16,10 +16,18 @@ MOST_CLASSES = 1 << 14
 
 
 def confusion_matrix(truth: Labels, prediction: Labels, classes: int) -> Counts:
-    """(classes, classes) int64: how often the truth of the row was answered by the prediction of the column.
+    """How often the truth of the row was answered by the prediction of the column.
 
-    truth, prediction: class indices, of any equal shape. Raises ImageError for other shapes and indices, and for what
-    is no map of whole numbers.
+    Args:
+        truth: class indices, of any shape.
+        prediction: class indices, of the same shape.
+        classes: how many there are.
+
+    Returns:
+        (classes, classes) int64.
+
+    Raises:
+        ImageError: for other shapes and indices, and for what is no map of whole numbers.
     """
     truth, prediction = as_labels(truth, "the truth"), as_labels(prediction, "the prediction")
     classes = as_whole(classes, "classes", 1, MOST_CLASSES)

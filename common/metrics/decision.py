@@ -41,6 +41,12 @@ def decision_curve(histogram: ScoreHistogram) -> tuple[Benefit, ...]:
 
     A case counts as positive at or above the threshold; who treats nobody has 0 at every t. The interval is normal,
     from the variance over cases, of one case each of which counts 1, -t / (1 - t) or 0.
+
+    Args:
+        histogram: of one hospital, or of all together.
+
+    Returns:
+        One benefit a threshold.
     """
     cases = int(histogram.positives.sum() + histogram.negatives.sum())
     if not cases:
@@ -74,8 +80,13 @@ def roc_points(histogram: ScoreHistogram) -> tuple[tuple[float, float], ...]:
 def auc_interval(histogram: ScoreHistogram) -> tuple[float, float]:
     """95 % of the area under the curve of the binned scores, by DeLong et al. 1988, on the scale of log-odds.
 
-    The variance over positive and negative cases is exact for scores of so many values. NaN where either class has
-    fewer than two cases, or where the ranking is perfect.
+    The variance over positive and negative cases is exact for scores of so many values.
+
+    Args:
+        histogram: of one hospital, or of all together.
+
+    Returns:
+        (low, high); NaN where either class has fewer than two cases, or where the ranking is perfect.
     """
     positives, negatives = histogram.positives.astype(np.float64), histogram.negatives.astype(np.float64)
     many, few = positives.sum(), negatives.sum()
@@ -90,11 +101,17 @@ def auc_interval(histogram: ScoreHistogram) -> tuple[float, float]:
 
 
 def calibration_line(histogram: ScoreHistogram) -> tuple[float, float]:
-    """(intercept, slope) of the logistic regression of what happened on the predicted log-odds: 0 and 1 are perfect.
+    """The logistic regression of what happened on the predicted log-odds.
 
     Cox 1958, Two further applications of a model for binary regression. Each case counts as at the middle of its bin,
-    a quarter of a unit of log-odds wide, so that both are those of unbinned scores to about 1 %. NaN where there is
-    no answer: one class is absent, or a threshold parts the two.
+    a quarter of a unit of log-odds wide, so that both are those of unbinned scores to about 1 %.
+
+    Args:
+        histogram: of one hospital, or of all together.
+
+    Returns:
+        (intercept, slope): 0 and 1 are perfect. NaN where there is no answer: one class is absent, or a threshold
+        parts the two.
     """
     middles = (np.concatenate([[-FARTHEST], edges()]) + np.concatenate([edges(), [FARTHEST]])) / 2
     totals = (histogram.positives + histogram.negatives).astype(np.float64)

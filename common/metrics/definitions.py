@@ -36,7 +36,15 @@ _NAMES: Mapping[str, str] = {spelling: name for name, metric in METRICS.items() 
 def chosen(words: Iterable[str]) -> tuple[str, ...]:
     """Names of figures from names, other names and "all", each once, in the order of asking.
 
-    Raises UnknownNameError, naming the nearest, for a word that is none, and ImageError where there is no word.
+    Args:
+        words: names, other names of figures, or "all".
+
+    Returns:
+        The names by which `figures` knows them.
+
+    Raises:
+        UnknownNameError: for a word that is none; it names the nearest.
+        ImageError: where there is no word.
     """
     found: dict[str, None] = {}
     for word in words:

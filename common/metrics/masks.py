@@ -34,7 +34,17 @@ def hausdorff(
 ) -> float:
     """Largest distance in mm between border voxels, or a percentile of it, the larger of both directions.
 
-    spacing_mm: one number, or one an axis. Raises ImageError where shapes or spacing do not fit.
+    Args:
+        prediction: the mask that is judged; what is not 0 is in it.
+        truth: the mask that it is judged by, of the same shape.
+        spacing_mm: of voxels; one number, or one an axis.
+        percent: 100 for the largest, 95 for HD95.
+
+    Returns:
+        Millimetres.
+
+    Raises:
+        ImageError: where shapes or spacing do not fit.
     """
     distances = _distances(prediction, truth, spacing_mm)
     return distances.hausdorff_mm if percent == 100 else distances.hausdorff_percentile_mm(percent)

@@ -41,9 +41,14 @@ class ScoreHistogram:
 
     @classmethod
     def of(cls, log_odds: NDArray[np.floating], truth: NDArray[np.bool_]) -> ScoreHistogram:
-        """Of (N,) log-odds of being positive, log p / (1 - p), and whether each case truly is, as bool or not 0.
+        """The scores of one hospital in bins, which add up over hospitals.
 
-        Raises ImageError where they do not fit, and for a truth of -1 and 1, of which all would be positive.
+        Args:
+            log_odds: (N,) of being positive, log p / (1 - p).
+            truth: (N,) whether each case truly is: bool, or not 0.
+
+        Raises:
+            ImageError: where they do not fit, and for a truth of -1 and 1, of which all would be positive.
         """
         positive, odds = as_mask(truth, "the truth"), as_reals(log_odds, "log-odds")
         if odds.shape != positive.shape:
@@ -95,10 +100,15 @@ def is_structure(name: str) -> bool:
     return bool(_NAME.fullmatch(name)) or name.startswith(PARTS) or is_of_calibration(name)
 
 
-def with_areas(statistics: Statistics) -> Mapping[str, float | None]:
-    """Means as numbers, None where nothing was counted. Of what is no score by itself, the figures that come of it.
+def with_auc(statistics: Statistics) -> Mapping[str, float | None]:
+    """Means as numbers, and what follows from those that are no score by themselves.
 
-    auc and auc_error of histograms, calibration_error of a calibration curve.
+    Args:
+        statistics: sums and weights by name, of one hospital or merged.
+
+    Returns:
+        A number by score, None where nothing was counted: with auc and auc_error of histograms, and calibration_error
+        of a calibration curve.
     """
     plain = {name: mean for name, mean in statistics.items() if not is_structure(name)}
     found: dict[str, float | None] = {name: mean.value if mean.weight_units else None for name, mean in plain.items()}

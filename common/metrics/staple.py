@@ -115,9 +115,16 @@ class _Guess:
 def staple(raters: Sequence[Labels], tolerance: float = 1e-7, most_iterations: int = 500) -> Staple:
     """Expectation maximisation over voxels, labels global prior (equations 14, 18 and 19; multi-label section II-D).
 
-    raters: R >= 2 maps of whole numbers of one shape. The prior of a label is its mean share over raters. Voxels
-    where all raters voted alike are counted together, so that cost grows with patterns of votes, not with voxels.
-    Raises ImageError for fewer than two raters, two shapes, and numbers that cannot be.
+    The prior of a label is its mean share over raters. Voxels where all raters voted alike are counted together, so
+    that cost grows with patterns of votes, not with voxels.
+
+    Args:
+        raters: R >= 2 maps of whole numbers of one shape.
+        tolerance: change of the raters' performance at which it has converged.
+        most_iterations: after which it ends in any case.
+
+    Raises:
+        ImageError: for fewer than two raters, two shapes, and numbers that cannot be.
     """
     raters = alike(raters)
     tolerance = as_number(tolerance, "tolerance", 0.0, 1.0)

@@ -56,12 +56,21 @@ class SurfaceDistances:
     def of(
         cls, truth: Mask, prediction: Mask, spacing_mm: Spacing | None = None, outline: Outline = "border"
     ) -> SurfaceDistances:
-        """truth, prediction: of one shape, 2D or 3D (any number of axes works); what is not 0 is in the mask.
+        """Distances between the outlines of two masks.
 
-        spacing_mm: one number an axis, or one for all. An axis of one voxel is no axis: a slice stored as (X, Y, 1)
-        has the figures of (X, Y), and a line those along it. Raises ImageError where shapes or spacing do not fit,
-        for NaN and for what is no numbers, and for elements in anything but 2D and 3D; UnknownNameError for another
-        outline.
+        An axis of one voxel is no axis: a slice stored as (X, Y, 1) has the figures of (X, Y), and a line those along
+        it.
+
+        Args:
+            truth: 2D or 3D (any number of axes works); what is not 0 is in the mask.
+            prediction: of the same shape.
+            spacing_mm: one number an axis, or one for all; by default 1.
+            outline: border voxels, or elements of the surface between voxels.
+
+        Raises:
+            ImageError: where shapes or spacing do not fit, for NaN and for what is no numbers, and for elements in
+                anything but 2D and 3D.
+            UnknownNameError: for another outline.
         """
         true, predicted = as_mask(truth, "the truth"), as_mask(prediction, "the prediction")
         true, predicted, spacing = _prepared(true[None], predicted[None], spacing_mm)
@@ -92,9 +101,13 @@ class SurfaceDistances:
 
     @classmethod
     def pooled(cls, parts: Sequence[SurfaceDistances]) -> SurfaceDistances:
-        """Of several pairs measured with one kind of outline, as if all their outlines were one: slices, patients.
+        """Several pairs as if all their outlines were one: slices, patients.
 
-        Raises ImageError for no pair, and where only some have sizes.
+        Args:
+            parts: pairs that were measured with one kind of outline.
+
+        Raises:
+            ImageError: for no pair, and where only some have sizes.
         """
         if not parts or len({part.truth_sizes is None for part in parts}) != 1:
             raise ImageError(f"one pair or more of one kind of outline can be pooled; {len(parts)} came.")
@@ -111,9 +124,18 @@ class SurfaceDistances:
         return self._or_empty(lambda: max(self.to_truth_mm.max(), self.to_prediction_mm.max()))
 
     def hausdorff_percentile_mm(self, percent: float = 95.0, of: Literal["larger", "pooled"] = "larger") -> float:
-        """HD95: the percentile of each direction and the larger of both, or of all distances pooled.
+        """HD95: a percentile of the distances instead of the largest, which one stray voxel decides.
 
-        percent: 0, or from 1 to 100. Raises ImageError for another, UnknownNameError for another word.
+        Args:
+            percent: 0, or from 1 to 100.
+            of: "larger", the percentile of each direction and the larger of both, or "pooled", of all distances.
+
+        Returns:
+            Millimetres.
+
+        Raises:
+            ImageError: for another percentage.
+            UnknownNameError: for another word.
         """
         share = as_percent(percent)
         if as_choice(of, "percentile of both directions", ("larger", "pooled")) == "pooled":
@@ -139,7 +161,14 @@ class SurfaceDistances:
     def surface_dice(self, tolerance_mm: float) -> float:
         """The share of both outlines within the tolerance of the other (Nikolov et al. 2021).
 
-        Raises ImageError for a tolerance below 0.
+        Args:
+            tolerance_mm: 0 or more.
+
+        Returns:
+            From 0 to 1.
+
+        Raises:
+            ImageError: for a tolerance below 0.
         """
         near_mm = as_tolerance_mm(tolerance_mm)
         if self._lacking():

@@ -34,10 +34,16 @@ class Bound:
 
 
 def check_delta(delta: float, units: int | None = None) -> None:
-    """Raise StudyError for a delta that promises nothing, or that no numerical accountant can certify.
+    """Refuse a delta that promises nothing, or that no numerical accountant can certify.
 
-    units: of the hospital, if known. A mechanism that publishes one unit in `units` whole keeps delta = 1 / units,
-    so delta must be below that.
+    A mechanism that publishes one unit in `units` whole keeps delta = 1 / units, so delta must be below that.
+
+    Args:
+        delta: of the promise.
+        units: of the hospital, if known.
+
+    Raises:
+        StudyError: where it does not hold.
     """
     if not LEAST_DELTA <= delta < 1:
         raise StudyError(f"delta must be at least {LEAST_DELTA:g} and below 1; it is {delta!r}.")
@@ -98,9 +104,16 @@ def delta_of(releases: Iterable[Release], epsilon: float) -> float:
 def epsilon_curve(
     releases: Iterable[Release], rounds: int, delta: float, after: Iterable[int] | None = None
 ) -> list[float]:
-    """Epsilon after each round in `after` (1, 2, ... rounds, if None), where every round lets out `releases`.
+    """Epsilon over the rounds of a run. A point takes some 0.02 s; equal hospitals are worked out once.
 
-    A point takes some 0.02 s; equal hospitals are worked out once.
+    Args:
+        releases: what every round lets out.
+        rounds: of the run.
+        delta: of the promise.
+        after: rounds after which it is asked for; by default 1, 2, ... rounds.
+
+    Returns:
+        One epsilon each.
     """
     check_delta(delta)
     return list(_curve(tuple(releases), rounds, delta, tuple(range(1, rounds + 1) if after is None else after)))
@@ -131,7 +144,20 @@ def _times(releases: Iterable[Release], rounds: int) -> tuple[Release, ...]:
 def noise_for(epsilon: float, delta: float, sampling_rate: float, steps: int, noise: Noise = "gaussian") -> float:
     """The smallest noise_multiplier that keeps (epsilon, delta), on a grid of 0.0001; at least 0.05.
 
-    The grid makes it the same number wherever it is worked out. Raises StudyError where no noise can keep them.
+    The grid makes it the same number wherever it is worked out.
+
+    Args:
+        epsilon: of the promise.
+        delta: of the promise.
+        sampling_rate: chance of one unit to be in a step.
+        steps: of the run.
+        noise: its distribution.
+
+    Returns:
+        Standard deviation of the noise over the clipping norm.
+
+    Raises:
+        StudyError: where no noise can keep them.
     """
     _check_epsilon(epsilon)
     check_delta(delta)

@@ -57,23 +57,35 @@ TABLE, HALVINGS = 4097, 20
 
 
 def substitution_epsilon(releases: Sequence[Release], delta: float) -> float:
-    """Epsilon, at the same delta, where one unit's data are exchanged for another's. Never below the truth.
+    """Epsilon where one unit's data are exchanged for another's. Never below the truth.
 
-    Infinite where the releases' variation, weighed by exp(epsilon), takes all of delta.
+    Args:
+        releases: all that is let out.
+        delta: of the promise, the same.
+
+    Returns:
+        Epsilon; infinite where the releases' variation, weighed by exp(epsilon), takes all of delta.
     """
     check_delta(delta)
     return _charged(releases, delta, 2, _substituted)
 
 
 def group_epsilon(releases: Sequence[Release], delta: float, k: int) -> float:
-    """Epsilon, at the same delta, where k units are all there or all absent. Never below the truth.
+    """Epsilon where k units are all there or all absent. Never below the truth.
 
     All k units may be in the same noisy sum, each sampled on its own. So this is also the figure for a person who
     counts as k units of one sum over hospitals (`distributed`); sums apart are `several_hospitals_epsilon`.
 
-    Infinite where the releases' variation, weighed by exp(epsilon), takes all of delta.
+    Args:
+        releases: all that is let out.
+        delta: of the promise, the same.
+        k: units of the group, 1 or more.
 
-    Raises StudyError for a k below 1 or an impossible delta.
+    Returns:
+        Epsilon; infinite where the releases' variation, weighed by exp(epsilon), takes all of delta.
+
+    Raises:
+        StudyError: for a k below 1 or an impossible delta.
     """
     check_delta(delta)
     positive("group", k=k)
@@ -83,10 +95,14 @@ def group_epsilon(releases: Sequence[Release], delta: float, k: int) -> float:
 
 
 def several_hospitals_epsilon(hospitals: Iterable[Sequence[Release]], delta: float) -> float:
-    """Epsilon, at the same delta, of one unit whose data lie in each of these hospitals.
+    """Epsilon of one unit whose data lie in each of these hospitals.
 
-    hospitals: what each lets out with noise of its own. Where hospitals share one noise, as in `distributed`, they do
-    not make releases apart, and `group_epsilon` is the figure.
+    Where hospitals share one noise, as in `distributed`, they do not make releases apart, and `group_epsilon` is the
+    figure.
+
+    Args:
+        hospitals: what each lets out with noise of its own.
+        delta: of the promise, the same.
     """
     return epsilon_of([release for releases in hospitals for release in releases], delta).epsilon
 

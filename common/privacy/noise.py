@@ -50,9 +50,17 @@ class SystemNoise:
     """Noise that protects: AES-256 in counter mode, each call under a new key from the operating system."""
 
     def gaussian(self, size: int, standard_deviation: float) -> NDArray[np.float64]:
-        """(size,) float64, whole multiples of `step(standard_deviation)`. To protect values use `add_gaussian`.
+        """Normal noise alone. To protect values use `add_gaussian`.
 
-        Raises StudyError for a standard deviation that is not above 0.
+        Args:
+            size: how many.
+            standard_deviation: above 0.
+
+        Returns:
+            (size,) float64, whole multiples of `step(standard_deviation)`.
+
+        Raises:
+            StudyError: for a standard deviation that is not above 0.
         """
         return _gaussian(size, standard_deviation, _system_bytes())
 
@@ -87,13 +95,22 @@ class SeededNoise:
 def add_gaussian(
     values: NDArray[np.float32] | NDArray[np.float64], standard_deviation: float, source: NoiseSource
 ) -> NDArray[np.float64]:
-    """The values with normal noise of their own each, safe to let out: float64 of their shape, multiples of the step.
+    """The values with normal noise of their own each, safe to let out.
 
     The promise is that of exact normal noise of this standard deviation on the values as given, for neighbours that
     lie at least standard_deviation / 1024 apart in L2; the module says how. Rounding to float32 afterwards is safe.
 
-    Raises StudyError for a standard deviation that is not above 0, HospitalError for values that are not finite or
-    beyond LARGEST_VALUE standard deviations: clip first.
+    Args:
+        values: float32 or float64 of any shape, clipped before.
+        standard_deviation: above 0.
+        source: of the secret draws.
+
+    Returns:
+        float64 of their shape, multiples of the step.
+
+    Raises:
+        StudyError: for a standard deviation that is not above 0.
+        HospitalError: for values that are not finite or beyond LARGEST_VALUE standard deviations: clip first.
     """
     one = step(standard_deviation)
     most = LARGEST_VALUE * standard_deviation

@@ -57,9 +57,17 @@ def success_bound(releases: Sequence[Release], prior: float) -> float:
 
 
 def success_bounds(releases: Sequence[Release], priors: Sequence[float]) -> list[float]:
-    """The largest chance of success that any attack on all `releases` has, by prior; never below the truth.
+    """The largest chance of success that any attack on all `releases` has; never below the truth.
 
-    priors: kappa, the best chance without them. Raises StudyError for a prior that is no chance.
+    Args:
+        releases: all that is let out.
+        priors: kappa, the best chance without them, one or more.
+
+    Returns:
+        One chance a prior.
+
+    Raises:
+        StudyError: for a prior that is no chance.
     """
     for prior in priors:
         if not 0 <= prior <= 1:

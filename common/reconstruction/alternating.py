@@ -10,7 +10,7 @@ from common.reconstruction.closed_forms import PeriodicEquations, Stationary
 from common.reconstruction.imaging_operator import Shifted
 from common.reconstruction.inner_products import by_case
 from common.reconstruction.normal_equations import conjugate_gradients
-from common.reconstruction.problem import Problem
+from common.reconstruction.problem import ReconstructionProblem
 from common.reconstruction.proximal_steps import known_value, proximal_map_alone
 from common.reconstruction.regularisers.gradient import Gradient
 from common.reconstruction.regularisers.tv import TotalVariation
@@ -46,7 +46,7 @@ class Division(Protocol):
         ...
 
 
-def divided(problem: Problem, tolerance: float) -> Division:
+def divided(problem: ReconstructionProblem, tolerance: float) -> Division:
     """K is D where periodic edges make all of it diagonal in the Fourier plane, else the identity."""
     prior, linear = problem.regulariser, problem.linear
     wraps = isinstance(prior, TotalVariation | Gradient) and prior.periodic and problem.bounds is None
@@ -58,7 +58,7 @@ def divided(problem: Problem, tolerance: float) -> Division:
 class ByImage:
     """K = I: any map, any regulariser with a proximal map, bounds."""
 
-    def __init__(self, problem: Problem, tolerance: float) -> None:
+    def __init__(self, problem: ReconstructionProblem, tolerance: float) -> None:
         self._linear, self._right = problem.linear, problem.linear.adjoint(problem.measured)
         self._simple = proximal_map_alone(problem, tolerance)
         self._tolerance = max(FINEST, INNER_SHARE * tolerance)
@@ -99,7 +99,7 @@ class ByImage:
 class ByDifferences:
     """K = D with periodic edges, for a map whose A'A is a convolution: two transforms and one shrinkage a step."""
 
-    def __init__(self, problem: Problem, prior: TotalVariation | Gradient, linear: Stationary) -> None:
+    def __init__(self, problem: ReconstructionProblem, prior: TotalVariation | Gradient, linear: Stationary) -> None:
         self._prior, self._right = prior, problem.linear.adjoint(problem.measured)
         self._equations = PeriodicEquations(linear.power_spectrum(), self._right, prior.spacing)
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from torch import Tensor
 
 from common.reconstruction.methods.conjugate_gradient import ConjugateGradient
-from common.reconstruction.problem import Problem, clipped
+from common.reconstruction.problem import ReconstructionProblem, clipped
 from common.reconstruction.regularisers.gradient import Gradient
 
 WEIGHT = 1e-2
@@ -16,7 +16,7 @@ SOLVER = ConjugateGradient(tolerance=1e-5, iterations=200)
 """Within a hole the equations are as small as the weight."""
 
 
-def filled_start(problem: Problem) -> Tensor:
+def filled_start(problem: ReconstructionProblem) -> Tensor:
     """The smoothest image that nearly fits the data: where nothing is measured, what surrounds it spreads.
 
     |A x - y|^2 / 2 + w |D x|^2 / 2. The adjoint has holes there, and a denoiser keeps a hole as an image's own.

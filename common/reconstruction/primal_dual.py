@@ -12,7 +12,7 @@ from torch import Tensor
 
 from common.errors import StudyError
 from common.reconstruction.inner_products import by_case, squares
-from common.reconstruction.problem import Problem, clipped
+from common.reconstruction.problem import ReconstructionProblem, clipped
 from common.reconstruction.regulariser import Limits, Proximable, ProximalMap, Split
 
 Parts = list[Tensor]
@@ -22,7 +22,7 @@ Parts = list[Tensor]
 class Blocks:
     """The parts of one problem, normalised. A regulariser that is not split joins G by its proximal map."""
 
-    def __init__(self, problem: Problem) -> None:
+    def __init__(self, problem: ReconstructionProblem) -> None:
         prior = problem.regulariser
         self._problem = problem
         self._split = prior if isinstance(prior, Split) else None
@@ -69,7 +69,7 @@ class Blocks:
         return pulled / by_case(self._norm, pulled)
 
 
-def _simple(problem: Problem) -> ProximalMap:
+def _simple(problem: ReconstructionProblem) -> ProximalMap:
     if not isinstance(problem.regulariser, Proximable):
         raise StudyError("the regulariser has neither an analysis nor a proximal map, which this method needs.")
     return problem.regulariser.proximal(problem.bounds, Limits())

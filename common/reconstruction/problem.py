@@ -19,7 +19,7 @@ NORM_IS_EXACT_TO = 1.002
 
 
 @dataclass(frozen=True)
-class Problem:
+class ReconstructionProblem:
     """min_x |A x - y|^2 / 2 + weight R(x), for x within bounds, one for each case.
 
     Attributes:
@@ -89,7 +89,7 @@ class Solved:
 class Method(Protocol):
     """A frozen dataclass of options in `common/reconstruction/methods/`."""
 
-    def solve(self, problem: Problem, start: Tensor | None = None) -> Solved:
+    def solve(self, problem: ReconstructionProblem, start: Tensor | None = None) -> Solved:
         """The images. start: (N, C, *S) to begin at. Raises StudyError where the method cannot answer the problem."""
         ...
 

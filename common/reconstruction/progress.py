@@ -7,7 +7,7 @@ from torch import Tensor
 
 from common.errors import StudyError
 from common.reconstruction.inner_products import by_case
-from common.reconstruction.problem import Problem, Solved
+from common.reconstruction.problem import ReconstructionProblem, Solved
 
 LEAST_TOLERANCE = 1e-15
 
@@ -15,7 +15,9 @@ LEAST_TOLERANCE = 1e-15
 class Progress:
     """One solution on its way. A case that has ended keeps its image, whatever becomes of the others of its batch."""
 
-    def __init__(self, problem: Problem, start: Tensor, tolerance: float, reason: str = "relative change") -> None:
+    def __init__(
+        self, problem: ReconstructionProblem, start: Tensor, tolerance: float, reason: str = "relative change"
+    ) -> None:
         self._problem, self._tolerance, self._reason = problem, tolerance, reason
         self._images = start.clone()
         self._open = torch.ones(len(start), dtype=torch.bool, device=start.device)

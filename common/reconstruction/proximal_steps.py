@@ -7,7 +7,7 @@ from torch import Tensor
 
 from common.errors import StudyError
 from common.reconstruction.inner_products import TINY, by_case, inner, squares
-from common.reconstruction.problem import Problem, Solved, clipped
+from common.reconstruction.problem import ReconstructionProblem, Solved, clipped
 from common.reconstruction.progress import Progress
 from common.reconstruction.regulariser import Limits, Proximable, ProximalMap, Quadratic, Valued
 
@@ -20,7 +20,13 @@ FIRST_STEPS, LATER_STEPS = 300, 30
 
 
 def descend(
-    problem: Problem, start: Tensor | None, *, tolerance: float, iterations: int, momentum: bool, restart: bool
+    problem: ReconstructionProblem,
+    start: Tensor | None,
+    *,
+    tolerance: float,
+    iterations: int,
+    momentum: bool,
+    restart: bool,
 ) -> Solved:
     """x = prox(z - gradient(z) / L), z ahead of x by FISTA's momentum (Beck & Teboulle 2009), or x itself without.
 
@@ -57,14 +63,14 @@ def known_value(simple: ProximalMap) -> Tensor | None:
     return simple.value if isinstance(simple, Valued) else None
 
 
-def proximal_map(problem: Problem, tolerance: float) -> ProximalMap:
+def proximal_map(problem: ReconstructionProblem, tolerance: float) -> ProximalMap:
     """Of what is not smooth: a regulariser that is not quadratic, and bounds."""
     if isinstance(problem.regulariser, Quadratic):
         return lambda images, weight: clipped(images, problem.bounds)
     return proximal_map_alone(problem, tolerance)
 
 
-def proximal_map_alone(problem: Problem, tolerance: float) -> ProximalMap:
+def proximal_map_alone(problem: ReconstructionProblem, tolerance: float) -> ProximalMap:
     """Of regulariser and bounds, solved as finely as the outer tolerance asks where it is iterated."""
     prior = problem.regulariser
     if not isinstance(prior, Proximable):
@@ -76,7 +82,7 @@ def proximal_map_alone(problem: Problem, tolerance: float) -> ProximalMap:
 class _Smooth:
     """The data's term, and a regulariser that is quadratic."""
 
-    def __init__(self, problem: Problem) -> None:
+    def __init__(self, problem: ReconstructionProblem) -> None:
         self._problem = problem
         self._prior = problem.regulariser if isinstance(problem.regulariser, Quadratic) else None
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from common.errors import StudyError
-from common.reconstruction.problem import Problem
+from common.reconstruction.problem import ReconstructionProblem
 from common.reconstruction.regulariser import Quadratic
 
 
-def quadratic(problem: Problem, method: str) -> Quadratic:
+def quadratic(problem: ReconstructionProblem, method: str) -> Quadratic:
     """The problem's regulariser. Raises StudyError where it is not quadratic or where images have bounds."""
     if not isinstance(problem.regulariser, Quadratic):
         raise StudyError(

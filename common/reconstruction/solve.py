@@ -30,7 +30,7 @@ from torch import Tensor
 
 from common.errors import StudyError
 from common.reconstruction.imaging_operator import LinearMap
-from common.reconstruction.problem import Method, Problem, Solved, check_bounds
+from common.reconstruction.problem import Method, ReconstructionProblem, Solved, check_bounds
 from common.reconstruction.regulariser import Bounds, Regulariser
 from common.study.catalogue import METHODS, REGULARISERS, Catalogue
 from common.study.options import Entry
@@ -75,7 +75,9 @@ def reconstruct(
     limits = {"tolerance": tolerance, "iterations": iterations}
     chosen = _built(METHODS, method, {name: value for name, value in limits.items() if value is not None})
     regulariser = _built(REGULARISERS, prior, {})
-    problem = Problem(linear, measured, cast(Regulariser, regulariser), weights(weight, measured), bounds)
+    problem = ReconstructionProblem(
+        linear, measured, cast(Regulariser, regulariser), weights(weight, measured), bounds
+    )
     with torch.no_grad():
         return cast(Method, chosen).solve(problem, start)
 

@@ -70,11 +70,19 @@ def detect_changes(
     maps: int = 400,
     seed: int = 0,
 ) -> Changes:
-    """Two images on one lattice, registered. mask: where to look; by default `inner` of the first.
+    """Where two registered images on one lattice differ by more than noise makes them differ.
 
-    rate: share of pairs without any change in which something is reported. size_mm: of the lesions that are looked
-    for, the width at half height of the average. maps: of noise. Raises ImageError where lattices differ, a number is
-    not allowed, or fewer than 200 voxels are left.
+    Args:
+        before: the earlier image.
+        after: the later one.
+        mask: where to look; by default `inner` of the first.
+        rate: share of pairs without any change in which something is reported.
+        size_mm: of the lesions that are looked for, the width at half height of the average.
+        maps: how many of noise are drawn.
+        seed: of these draws.
+
+    Raises:
+        ImageError: where lattices differ, a number is not allowed, or fewer than 200 voxels are left.
     """
     looked = _looked_at(before, after, mask)
     if not (0 < rate < 1 and size_mm > 0 and maps * rate >= 1 and maps <= 100_000):

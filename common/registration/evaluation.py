@@ -23,10 +23,19 @@ Distances = NDArray[np.float64]
 def target_registration_error_mm(
     transform: Transform, fixed: ArrayLike, moving: ArrayLike, used: Used | None = None
 ) -> Distances:
-    """(N,) distances between where the transform takes the fixed landmarks (N, D) and the moving ones, world mm.
+    """How far the transform takes landmarks from where they belong: the TRE of Fitzpatrick et al. 1998.
 
-    TRE of Fitzpatrick et al. 1998, when the landmarks were not used to register. Raises ImageError for other shapes,
-    and for landmarks that were `used`.
+    Args:
+        transform: from fixed to moving world points.
+        fixed: (N, D) landmarks, world mm.
+        moving: (N, D) the same landmarks of the moving image, world mm.
+        used: what the registration looked at; an error of landmarks that it was given would tell nothing.
+
+    Returns:
+        (N,) distances in mm.
+
+    Raises:
+        ImageError: for other shapes, and for landmarks that were `used`.
     """
     one, two = _landmarks(fixed, transform.dimensions), _landmarks(moving, transform.dimensions)
     if one.shape != two.shape:
@@ -45,9 +54,20 @@ def label_dice(
     labels: Sequence[int] | None = None,
     used: Used | None = None,
 ) -> Distances:
-    """(L,) Dice of fixed labels and moving labels brought there, nearest; by default all but 0, in order.
+    """Dice of fixed labels and moving labels brought there, nearest.
 
-    NaN where neither image has the label. Raises ImageError for labels that were `used` to register.
+    Args:
+        transform: from fixed to moving world points.
+        fixed: the fixed image's labels.
+        moving: the moving image's labels.
+        labels: which; by default all but 0, in order.
+        used: what the registration looked at; labels that it was given would tell nothing.
+
+    Returns:
+        (L,), NaN where neither image has the label.
+
+    Raises:
+        ImageError: for labels that were `used` to register.
     """
     if used is not None:
         used.check_labels(fixed)

@@ -37,10 +37,16 @@ class Followed:
     notes: tuple[str, ...]
 
     def figures(self, mask: Image | None = None) -> Points:
-        """(T, 6) means of FIGURES where the mask is not 0, or over all. mask: on the first volume's lattice.
+        """Means of FIGURES over a mask, a row a volume.
 
         How far points moved, mm; strain away from and round the middle of the mask, in the plane of the world's
         first two axes; the least and the largest principal strain; and the volume, 1 where it is kept.
+
+        Args:
+            mask: on the first volume's lattice; what is not 0 counts. By default all does.
+
+        Returns:
+            (T, 6) float64.
         """
         kept = np.ones(self.geometry.shape, np.bool_) if mask is None else mask.values != 0
         away = lattice_points(self.geometry).numpy()
@@ -60,8 +66,16 @@ def follow(
 ) -> Followed:
     """Each volume from where the one before was found, so that a large motion is made of small steps.
 
-    transform: displacement, velocity or bspline. told: called after each volume with how many are done, of how many.
-    Raises ImageError, UnknownNameError.
+    Args:
+        series: volumes over time, of one lattice.
+        transform: displacement, velocity or bspline.
+        similarity: as of `register`.
+        smoothness: as of `register`.
+        told: called after each volume with how many are done, of how many.
+
+    Raises:
+        ImageError: where the series does not fit.
+        UnknownNameError: for unknown names.
     """
     one_of("strain", DEFORMABLE, transform=transform)
     first, *others = (as_plane(volume) for volume in series.volumes)

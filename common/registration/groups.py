@@ -51,8 +51,19 @@ def group_template(
 
     The first template is the image most like all others, since a mean of images that do not lie on each other yet is
     blurred, and may be longer another way than any of them. After a round the transforms' mean is taken from each: a
-    template lies in its group's middle, whichever image came first. lattice: the template's; by default the first
-    image's. Raises ImageError for fewer than two images or one of other dimensions, and what `register` raises.
+    template lies in its group's middle, whichever image came first.
+
+    Args:
+        images: two or more.
+        transform: as of `register`.
+        similarity: as of `register`.
+        rounds: how often the mean is made anew.
+        lattice: the template's; by default the first image's.
+        seed: of whatever is drawn.
+        told: called after each image with how many are done, of how many.
+
+    Raises:
+        ImageError: for fewer than two images or none of a lattice's dimensions, and what `register` raises.
     """
     if len(images) < 2 or rounds < 1:
         raise ImageError(f"a template needs two images and one round at least; there are {len(images)} and {rounds}.")

@@ -31,9 +31,15 @@ WANTED = {"Transform", "Parameters", "FixedParameters"}
 
 
 def write_transform(transform: Transform, path: Path) -> None:
-    """As .tfm, .txt or .h5 a Linear, B-spline, field or composition of them; as .nii or .nii.gz a field.
+    """Write a transform as ITK reads it.
 
-    Raises ImageError for others, and StudyError for .h5 where h5py is not installed.
+    Args:
+        transform: a Linear, B-spline, field or composition of them.
+        path: .tfm, .txt or .h5; or .nii or .nii.gz, of a field alone.
+
+    Raises:
+        ImageError: for others.
+        StudyError: for .h5 where h5py is not installed.
     """
     field = transform.displacement if isinstance(transform, VelocityField) else transform
     if isinstance(field, DisplacementField) and path.name.endswith(FIELD_SUFFIXES):

@@ -1,6 +1,6 @@
 """Whether the parts of two images agree with what was found for the whole: each is asked for its own place.
 
-A search makes the whole as alike as it can, so the likeness of the whole says little. But its parts were never asked:
+A search makes the whole as alike as it can, so the similarity of the whole says little. Its parts were never asked:
 where the right place was found, each part of the image fits best where it lies; where a wrong one was found, each
 fits best wherever chance has it, mostly at some other shift. How many fit best where they lie is counted, and how
 many would do so by chance is known: the share of the shifts that were tried.

@@ -51,9 +51,17 @@ def correct_motion(
 ) -> Motion:
     """Each volume to the mean of all, then to the mean of what came out, `rounds` times.
 
-    transform: rigid, similarity or affine. similarity: as of `register`; auto is decided once, by the volume that is
-    least like the mean. told: called after each volume with how many are done, of how many. Raises
-    ImageError, UnknownNameError.
+    Args:
+        series: volumes over time, of one lattice.
+        transform: rigid, similarity or affine.
+        similarity: as of `register`; "auto" is decided once, by the volume that is least like the mean.
+        rounds: how often the mean is made anew.
+        seed: of whatever is drawn.
+        told: called after each volume with how many are done, of how many.
+
+    Raises:
+        ImageError: where the series does not fit.
+        UnknownNameError: for unknown names.
     """
     one_of("motion", KINDS, transform=transform)
     if not 1 <= rounds <= MOST_ROUNDS:

@@ -64,31 +64,47 @@ def register(
 ) -> Registration:
     """Find the transform that makes the moving image like the fixed one.
 
-    transform: rigid, similarity, affine; bspline, displacement, velocity, which follow a linear one: `before`, or
-    none where that is "none" or `initial` is given, which may itself be a deformation. similarity: ssd, sad, cc,
-    local_cc, mi, nmi, cr, mind, or an object of that role, or auto: cc, or mi where a curve relates the intensities
-    better than a line. Deformations take cc in windows, as local_cc, as their stages say; displacement and velocity
-    refuse sad, nmi and cr.
-    optimiser: lbfgs, adam, gradient_descent, sgd, simplex, discrete, bayesian (rigid and similarity at most), or an
-    object, for all but displacement and velocity.
-    levels: of the pyramid, by default as many as suit the size. points: places the cost is taken at, for linear ones.
-    starts: rotations to begin from, for images turned far.
-    also: other channels, (moving, fixed) each on the first one's lattices, of which all count as much; starts and
-    doubts are the first one's.
-    Images need not share a lattice. Masks (what is not 0) lie on their image's lattice. outside: what the image has
-    where the moving one does not reach; by default the moving image's least value, which is air in CT as in MR.
-
-    Of deformations: smoothness (1 is usual, .1 to 20, more is stiffer), iterations (finest level first), step
-    (longest update in voxels, up to 2; displacement and velocity), regulariser (gaussian, tv, elastic), spacing_mm
-    (of B-splines' control points; by default a share of the image), landmarks (a term of the cost). None folds space.
-    One that fits no better than what it began from, at any level, is dropped: that is returned, and a note says so,
-    or a doubt where something speaks against it.
-    Scaling both images' world by a number scales the answer by it.
+    Images need not share a lattice. Scaling both images' world by a number scales the answer by it. No deformation
+    folds space. One that fits no better than what it began from, at any level, is dropped: that is returned, and a
+    note says so, or a doubt where something speaks against it.
 
     A linear search that is not to be believed (see `attempts`) is followed by others, of another similarity and from
     24 rotations. The best counts; what still speaks against it is in `doubts`, what was tried in `tried`.
 
-    Raises ImageError where images or masks do not fit, UnknownNameError for unknown names.
+    Args:
+        moving: the image that is brought to the other.
+        fixed: the image that stays.
+        transform: rigid, similarity, affine; or bspline, displacement, velocity, which follow a linear one.
+        similarity: ssd, sad, cc, local_cc, mi, nmi, cr, mind, or an object of that role, or auto: cc, or mi where a
+            curve relates the intensities better than a line. Deformations take cc in windows, as local_cc, as their
+            stages say; displacement and velocity refuse sad, nmi and cr.
+        optimiser: lbfgs, adam, gradient_descent, sgd, simplex, discrete, bayesian (rigid and similarity at most), or
+            an object, for all but displacement and velocity.
+        levels: of the pyramid; by default as many as suit the size.
+        seed: of whatever is drawn.
+        also: other channels, (moving, fixed) each on the first one's lattices, of which all count as much; starts and
+            doubts are the first one's.
+        moving_mask: on the moving image's lattice; what is not 0 counts.
+        fixed_mask: on the fixed image's lattice; what is not 0 counts.
+        points: places the cost is taken at, for linear ones.
+        starts: rotations to begin from, for images turned far.
+        initial: what to begin from; it may itself be a deformation.
+        before: the linear transform that a deformation follows, or "none"; none too where `initial` is given.
+        smoothness: of deformations; 1 is usual, .1 to 20, more is stiffer.
+        iterations: of deformations, finest level first.
+        step: longest update in voxels, up to 2, of displacement and velocity.
+        regulariser: gaussian, tv or elastic, of deformations.
+        spacing_mm: of B-splines' control points; by default a share of the image.
+        landmarks: of deformations, a term of the cost.
+        outside: what the image has where the moving one does not reach; by default the moving image's least value,
+            which is air in CT as in MR.
+
+    Returns:
+        The transform, the moved image, and what speaks against them.
+
+    Raises:
+        ImageError: where images or masks do not fit.
+        UnknownNameError: for unknown names.
     """
     began = perf_counter()
     one_of("register", (*KINDS, *DEFORMABLE), transform=transform)

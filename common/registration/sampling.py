@@ -50,10 +50,17 @@ class Sampler:
         return points @ matrix[:-1, :-1].T + matrix[:-1, -1]
 
     def at(self, points: Tensor, mode: str = "bilinear") -> tuple[Tensor, Tensor]:
-        """Values (C, ...) at world points (..., D), linear in each axis or `nearest`, and which lie inside (...).
+        """Values at world points, and which points lie inside.
 
         Inside is as ITK has it: from a lower outer face on, up to an upper one without it, so that lattices side by
         side share no point. What is outside has the value of the nearest face.
+
+        Args:
+            points: (..., D) world points, mm.
+            mode: "bilinear", linear in each axis, or "nearest".
+
+        Returns:
+            Values (C, ...), and (...) whether each lies inside.
         """
         cube = self.cube(points)
         return self.at_cube(cube, mode), _inside(cube.detach())
@@ -110,12 +117,19 @@ def resample(
 ) -> Image:
     """The moving image on the fixed lattice: value at x is the moving value at transform(x).
 
-    Linear, float32; or nearest and of the image's own dtype where `labels`, half-way upwards. What comes from
-    beyond the moving image is `outside`: 0 is right for labels and displacements, `least_value(moving)` for images,
-    whose air is -1000 in CT. Raises ImageError where dimensions differ, and where labels cannot hold `outside`.
-
     Equal to ITK's ResampleImageFilter. Places exactly on an upper outer face (1 of 109 slices after a shift by half
     a voxel) and labels half-way between voxels are where another rule would differ: both are decided in float64.
+
+    Args:
+        moving: the image that is read.
+        fixed: the lattice that is filled.
+        transform: from fixed to moving world points.
+        labels: nearest and of the image's own dtype, half-way upwards; else linear, float32.
+        outside: what comes from beyond the moving image: 0 is right for labels and displacements,
+            `least_value(moving)` for images, whose air is -1000 in CT.
+
+    Raises:
+        ImageError: where dimensions differ, and where labels cannot hold `outside`.
     """
     check_fits(moving.geometry, fixed, transform)
     points = lattice_points(fixed).reshape(-1, fixed.dimensions)

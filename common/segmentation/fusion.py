@@ -1,4 +1,4 @@
-"""Labels of several atlases made one: by weight of likeness, or by weights that know which atlases err together."""
+"""Labels of several atlases made one: by weight of similarity, or by weights that know which atlases err together."""
 
 from __future__ import annotations
 

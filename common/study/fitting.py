@@ -13,7 +13,7 @@ from common.errors import StudyError
 from common.study.spelling import nearest
 
 MISSPELT = 0.85
-"""Likeness of two words from which one is taken for a slip of the other."""
+"""Similarity of two words from which one is taken for a slip of the other."""
 _KINDS: Mapping[str, tuple[tuple[type, ...], str]] = {
     "str": ((str,), "text"),
     "float": ((int, float), "a number"),

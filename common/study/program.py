@@ -38,7 +38,7 @@ class Program:
 
     @property
     def words(self) -> list[str]:
-        """`wardround 0.1.0`, `flwr 1.41.0` and so on."""
+        """`wardround 0.2.0`, `flwr 1.41.0` and so on."""
         return [f"wardround {self.version}", *(f"{name} {one}" for name, one in self.packages.items())]
 
     @property

@@ -66,13 +66,14 @@ class Study:
 
     title: what a study is called. source: where its cases come from. task: what is learned. All else has a default.
 
-    aggregation: not given in a study's text, "secagg" where the strategy needs only sums, else "plain". privacy: not
-    given, or "none", no noise. server_schedule: of strategy.learning_rate, as training.schedule is of
-    training.learning_rate. stopping: not given, all rounds are run. fine_tuning: not given, none. purposes: words by
-    which a person's consent may name the study, beside its title; like all of it they are what each hospital's own
-    people approve. plugins: the SHA-256 of every plug-in, its file and those of its own that it imports, by its
-    module or path: found when the study is first read, not written by anybody, and from then on the same. rounds:
-    how many; 0 trains nothing, and scores the model that `start` names, or that the network brings.
+    aggregation: how sums are made; by default "secagg" where the strategy needs only sums, else "plain". privacy:
+    what noise hides; not given, or "none", no noise. server_schedule: of strategy.learning_rate, as training.schedule
+    is of training.learning_rate. stopping: when to end early; not given, all rounds are run. fine_tuning: how each
+    hospital trains the last model on, for itself. purposes: words by which a person's consent may name the study,
+    beside its title; like all of it they are what each hospital's own people approve. plugins: the SHA-256 of every
+    plug-in, its file and those of its own that it imports, by its module or path: found when the study is first read,
+    not written by anybody, and from then on the same. rounds: how many; 0 trains nothing, and scores the model that
+    `start` names, or that the network brings.
 
     strategy: what the coordinator makes of the hospitals' sum. seed: of all chance: the same seed gives the same
     model. description: a sentence or two for whoever reads the report. partition: how a pool of patients is divided

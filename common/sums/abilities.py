@@ -72,6 +72,10 @@ class AggregationAbilities(Protocol):
         """How it rounds what hospitals send."""
         ...
 
+    def codec_in(self, hospitals: int) -> Codec:
+        """`codec`, in a round of so many, where it depends on their number."""
+        ...
+
     def collect_wide(
         self, exchange: Exchange, requests: Mapping[SiteId, Payload], expected: Expected
     ) -> CollectedWide:
@@ -98,8 +102,11 @@ class AggregationAbilities(Protocol):
         """In a sentence: how many bytes a value takes in a round of so many, and how finely it is told."""
         ...
 
-    def bytes_beside(self, hospitals: int) -> tuple[int, int] | None:
-        """To a hospital and from it, of keys, shares and signatures; None where all hospitals share with all."""
+    def bytes_beside(self, hospitals: int, whole_groups: bool) -> tuple[int, int] | None:
+        """To a hospital and from it, of keys, shares and signatures; None where all hospitals share with all.
+
+        whole_groups: whether a sum is of whole groups of hospitals alone.
+        """
         ...
 
     def bytes_a_value(self, hospitals: int) -> int:
@@ -137,14 +144,16 @@ def stated_error(aggregation: object, hospitals: int, expected: Expected) -> flo
     return float(abilities(aggregation).largest_error(hospitals, expected))
 
 
-def codec_of(aggregation: object) -> Codec | None:
-    """How it rounds; None where it rounds nothing, or does not say."""
+def codec_of(aggregation: object, hospitals: int | None = None) -> Codec | None:
+    """How it rounds; None where it rounds nothing, or does not say. hospitals: of a round, where that may matter."""
+    if hospitals is not None and can(aggregation, "codec_in"):
+        return abilities(aggregation).codec_in(hospitals)
     return abilities(aggregation).codec if can(aggregation, "codec") else None
 
 
-def needed_codec(aggregation: object) -> Codec:
+def needed_codec(aggregation: object, hospitals: int | None = None) -> Codec:
     """How it rounds. Raises StudyError where it does not say."""
-    found = codec_of(aggregation)
+    found = codec_of(aggregation, hospitals)
     if found is None:
         raise StudyError("how this aggregation rounds what hospitals send is not known: it declares no `codec`.")
     return found
@@ -172,13 +181,14 @@ def colluding_of(aggregation: object) -> int:
     return int(abilities(aggregation).colluding) if can(aggregation, "colluding") else 0
 
 
-def room_for_whole_steps(aggregation: object, name: str) -> int:
+def room_for_whole_steps(aggregation: object, name: str, hospitals: int) -> int:
     """The most whole numbers that a value given in whole steps may have: what the aggregation's words hold, and what
     float32, in which an update comes to it, holds exactly. Beyond it a value is cut, or rounded.
 
-    Raises StudyError where only sums are told and it is not known how they are made.
+    hospitals: of a study; the more, the less room a round may have. Raises StudyError where only sums are told and it
+    is not known how they are made.
     """
-    codec = codec_of(aggregation)
+    codec = codec_of(aggregation, hospitals)
     if codec is not None:
         return min(codec.levels // 2, EXACT_FLOAT32)
     if _reveals_sums(aggregation):

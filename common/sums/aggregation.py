@@ -29,7 +29,8 @@ class Local:
     in any words that another study on them has too. folder: the hospital's own, for what must survive a crash; None
     where it has none. keeping: whatever keeps this hospital's state between rounds; a protocol that opens sums tells
     it which rounds were opened. most_clipped: share of this hospital's values that may be cut to the range of a sum.
-    selection: what the study says, and digest of whose cases it takes here; "" where noise covers differences.
+    selection: what the study says, and digest of whose cases it takes here; "" where noise covers differences. asked:
+    what the question says that is answered, as this hospital reads it, whatever way it is written.
     """
 
     site: SiteId
@@ -45,6 +46,7 @@ class Local:
     keeping: Keeping = field(default_factory=KeepsNothing)
     most_clipped: float = 1.0
     selection: tuple[str, str] = ("", "")
+    asked: str = ""
 
 
 class Aggregation(Protocol):

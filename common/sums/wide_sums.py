@@ -53,7 +53,7 @@ def collect_wide(
 
 def protect_wide(aggregation: Aggregation, numbers: Sequence[int], request: Payload, local: Local) -> Payload:
     """Hospital half. Raises RefusedError where the sum of all could wrap round."""
-    agreement = read_agreement(request)
+    agreement = read_agreement(request, local.cohort.sites)
     if agreement.wide is None:
         raise WireError("a question is of whole numbers; the agreement is of an update.")
     agreement.wide.demand_room(numbers, len(agreement.sites))

@@ -7,7 +7,7 @@ arrives is ever unpickled or parsed by a general array reader.
 from __future__ import annotations
 
 import math
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 from flwr.app import Array, ArrayRecord, ConfigRecord, MetricRecord, RecordDict
@@ -38,23 +38,27 @@ class Written:
     def of(self, array: NDArray[np.float32]) -> ArrayRecord:
         """A record of the array, which nobody changes while this is used."""
         if self._last is None or self._last[0] is not array:
-            flat = np.ascontiguousarray(array, dtype="<f4")
-            record = ArrayRecord({"flat": Array("float32", (flat.size,), ARRAY_KIND, b"")})
-            is_view = self._as_they_are and flat.size > 0
-            record["flat"].data = cast(bytes, flat.data.cast("B").toreadonly()) if is_view else flat.tobytes()
-            self._last = array, record
+            self._last = array, self._record(np.ascontiguousarray(array, dtype="<f4"), "float32", ARRAY_KIND)
         return self._last[1]
+
+    def of_bytes(self, data: NDArray[np.uint8]) -> ArrayRecord:
+        """A record of a protocol's own bytes."""
+        return self._record(np.ascontiguousarray(data, dtype=np.uint8), "uint8", DATA_KIND)
+
+    def _record(self, flat: NDArray[Any], dtype: str, kind: str) -> ArrayRecord:
+        record = ArrayRecord({"flat": Array(dtype, (flat.size,), kind, b"")})
+        is_view = self._as_they_are and flat.size > 0
+        record["flat"].data = cast(bytes, flat.data.cast("B").toreadonly()) if is_view else flat.tobytes()
+        return record
 
 
 def to_records(payload: Payload, written: Written | None = None) -> RecordDict:
     """Flower's records of a payload."""
-    records = RecordDict()
+    records, written = RecordDict(), written or Written()
     if payload.array is not None:
-        records["array"] = (written or Written()).of(payload.array)
+        records["array"] = written.of(payload.array)
     if payload.data is not None:
-        raw = np.ascontiguousarray(payload.data, dtype=np.uint8)
-        array = Array(dtype="uint8", shape=(raw.size,), stype=DATA_KIND, data=raw.tobytes())
-        records["data"] = ArrayRecord({"flat": array})
+        records["data"] = written.of_bytes(payload.data)
     if payload.numbers:
         records["numbers"] = MetricRecord(dict(payload.numbers))
     if payload.words:

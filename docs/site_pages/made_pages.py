@@ -21,6 +21,8 @@ sys.path[:0] = [os.fspath(ROOT), os.fspath(Path(__file__).parent)]
 
 from benchmarks_page import benchmarks_page, marked_results  # noqa: E402 - found by the line above
 from commands_page import commands_page  # noqa: E402
+from markdown_words import cell, table  # noqa: E402
+from room_pages import ROOMS, room_modules, room_page  # noqa: E402
 from settings_page import entries_page, kind_page, settings_page  # noqa: E402
 
 from experiments.commands.lists import KINDS  # noqa: E402
@@ -67,7 +69,7 @@ MODULES = {
     "experiments.benchmark": "the role benchmark",
     "common.errors": "every error, and what it says",
 }
-"""The public door, what it rests on, and the roles that an entry of your own plays."""
+"""The public door, what it rests on, and the roles that an entry of your own plays; whole rooms are in `ROOMS`."""
 
 
 RESULTS = "results.md"
@@ -86,7 +88,8 @@ def MADE() -> Mapping[str, Callable[[], str]]:  # noqa: N802 - a table, made whe
         ENTRIES: entries_page,
     }
     made |= {path: partial(kind_page, kind) for kind, path in entry_pages().items()}
-    return made | {path: partial(_python_page, module) for module, path in python_pages().items()}
+    made |= {path: partial(room_page, room) for room, path in _room_pages().items()}
+    return made | {path: partial(_python_page, module) for module, path in _module_pages().items()}
 
 
 def entry_pages() -> dict[str, str]:
@@ -95,13 +98,18 @@ def entry_pages() -> dict[str, str]:
 
 
 def python_pages() -> dict[str, str]:
-    """Path by module."""
-    return {module: f"reference/python/{module}.md" for module in MODULES}
+    """Path by what the menu calls the page: rooms, then modules."""
+    return {ROOMS[room].title: path for room, path in _room_pages().items()} | _module_pages()
+
+
+def documented_modules() -> tuple[str, ...]:
+    """All whose docstrings the reference shows."""
+    return (*MODULES, *room_modules())
 
 
 def inside(text: str, page: str) -> str:
     """The page's text with links to files outside of docs/ as the site can follow them; page: path within docs/."""
-    text = marked_results(text) if page == RESULTS else text
+    text = marked_results(text) if page == RESULTS else text + _contents() if page == PYTHON else text
     fences = re.split(r"(^```.*?^```$)", text, flags=re.MULTILINE | re.DOTALL)
     follow = partial(_followed, page=page)
     return "".join(
@@ -123,6 +131,21 @@ def _followed(link: re.Match[str], page: str) -> str:
     if found is None:
         return f"{words} (`{place}`)"
     return f"[{words}]({posixpath.relpath(found, posixpath.dirname(page) or '.')}{hash_}{anchor})"
+
+
+def _contents() -> str:
+    """What stands beneath the page on Python: its pages, as the menu has them."""
+    words = {room.title: ", ".join(room.modules.values()) for room in ROOMS.values()} | MODULES
+    rows = [(f"[{title}]({path})", cell(words[title])) for title, path in python_pages().items()]
+    return "\n\n## Every page\n\n" + table(("page", "what is there"), rows)
+
+
+def _room_pages() -> dict[str, str]:
+    return {room: f"reference/python/{room}.md" for room in ROOMS}
+
+
+def _module_pages() -> dict[str, str]:
+    return {module: f"reference/python/{module}.md" for module in MODULES}
 
 
 def _root_page(name: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Container
 from typing import Any, get_args, get_type_hints
 
@@ -79,8 +80,16 @@ def kind_page(kind: str) -> str:
 
 
 def _section(title: str, cls: type, level: int = 2, parts: Container[str] = ()) -> str:
-    first = texts_of(cls)[0].partition("\n")[0] if texts_of(cls) else ""
-    return f"{'#' * level} {title}\n\n{prose(first)}\n\n{_options(cls, parts)}"
+    said = _before_fields(texts_of(cls)[0], cls) if texts_of(cls) else ""
+    return f"{'#' * level} {title}\n\n" + (f"{prose(said)}\n\n" if said else "") + _options(cls, parts)
+
+
+def _before_fields(text: str, cls: type) -> str:
+    """The docstring's first paragraph, up to where it explains a field, which the table does; "" for a bare name."""
+    first = " ".join(text.partition("\n\n")[0].split())
+    names = "|".join(re.escape(one.name) for one in options_of(cls))
+    said = re.split(rf"(?:^|(?<=[.;:] ))(?:{names})(?:, \w+)*: ", first, maxsplit=1)[0].strip(" :")
+    return said if " " in said else ""
 
 
 def _options(cls: Any, parts: Container[str] = ()) -> str:

@@ -26,7 +26,7 @@ from experiments.attack import Attack, Finding, Sees
 from experiments.attacks.inversion.differentiable_client import Parts
 from experiments.attacks.inversion.inverting import finding, problem_of
 from experiments.attacks.inversion.layers import Layer, layers_in_order
-from experiments.attacks.inversion.problem import Attempt, Problem
+from experiments.attacks.inversion.problem import Attempt, InversionProblem
 from experiments.attacks.inversion.updates import captured_updates, obstacle
 from experiments.evidence.budget import Budget
 from experiments.observation import Observation
@@ -93,7 +93,7 @@ def _described(layer: Layer) -> str:
     return f"a {type(layer.module).__name__}, not a linear one"
 
 
-def invert_first_layer(problem: Problem, first: Layer) -> Attempt:
+def invert_first_layer(problem: InversionProblem, first: Layer) -> Attempt:
     """The inputs in the gradient of the first layer: the N surest, or the one mean where no more are told apart.
 
     distance: 0 for a single case, else the share of the inputs that only one unit vouches for.
@@ -110,7 +110,7 @@ def invert_first_layer(problem: Problem, first: Layer) -> Attempt:
     return Attempt(inputs, _truth(problem, len(inputs)), 1 - vouched / len(inputs))
 
 
-def _gradients_of(problem: Problem, first: Layer) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _gradients_of(problem: InversionProblem, first: Layer) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     names = [name for name, _ in trainable(problem.victim.network)]
     parts: Parts = problem.captured
     by_name = dict(zip(names, parts, strict=True))
@@ -151,7 +151,7 @@ def _same(one: NDArray[np.float64], other: NDArray[np.float64]) -> bool:
     return bool(np.linalg.norm(one - other) <= AGREE * np.linalg.norm(other))
 
 
-def _truth(problem: Problem, count: int) -> Tensor:
+def _truth(problem: InversionProblem, count: int) -> Tensor:
     """One-hot labels of a single case; of several it is not known which label is whose."""
     truth = torch.full((count, *problem.truth[1:]), 1 / max(1, problem.truth[1]))
     if problem.labels is not None and count == 1 and len(problem.labels) == 1:

@@ -26,7 +26,7 @@ class Apgd:
     sees: ClassVar[Sees] = "model"
     uses: ClassVar[Sees] = "model"
     source: ClassVar[str] = apgd_ce.ApgdCe.source
-    question: ClassVar[str] = "robustness"
+    question: ClassVar[str] = "evasion"
     needs: ClassVar[tuple[Need, ...]] = ("tests",)
     share: ClassVar[float] = 0.5
     elsewhere: ClassVar[float] = 0.5

@@ -24,7 +24,7 @@ from experiments.attacks.inversion.inverting import finding, problem_of
 from experiments.attacks.inversion.layers import layers_in_order
 from experiments.attacks.inversion.leaky_relu import Softened
 from experiments.attacks.inversion.priors import beyond_deviations, relative_total_variation
-from experiments.attacks.inversion.problem import Attempt, Problem
+from experiments.attacks.inversion.problem import Attempt, InversionProblem
 from experiments.attacks.inversion.recovered_features import LARGEST_DOUBT, Told, told_by
 from experiments.attacks.inversion.updates import captured_updates, obstacle
 from experiments.attacks.matching import warm_then_cosine
@@ -95,7 +95,7 @@ class Bottleneck:
             attempts.append(self.invert(problem, told, generator, share))
         return finding("bottleneck", observed, captured, attempts, budget.spent, asdict(self))
 
-    def invert(self, problem: Problem, told: Told, generator: torch.Generator, budget: Budget) -> Attempt:
+    def invert(self, problem: InversionProblem, told: Told, generator: torch.Generator, budget: Budget) -> Attempt:
         """An image whose features are near those told. distance: of the features, relative and squared.
 
         Descents from several starts end in several images that agree where the features are telling: their mean is
@@ -115,7 +115,7 @@ class Bottleneck:
         distance = told.mismatch(victim.network, mean.to(victim.device)).item()
         return Attempt(mean, uniform, distance, self.starts)
 
-    def _descended(self, problem: Problem, told: Told, start: Tensor, turn: int, budget: Budget) -> Tensor:
+    def _descended(self, problem: InversionProblem, told: Told, start: Tensor, turn: int, budget: Budget) -> Tensor:
         inputs = start.to(problem.victim.device, copy=True).requires_grad_(True)
         softened = Softened(problem.victim.network)
         leak = self.leak if turn == 0 else 0.0

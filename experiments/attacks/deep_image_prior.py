@@ -20,7 +20,7 @@ from experiments.attack import Attack, Finding, Sees
 from experiments.attacks.inversion.descent import adam
 from experiments.attacks.inversion.distances import cosine_distance
 from experiments.attacks.inversion.inverting import Limits, invert
-from experiments.attacks.inversion.problem import Attempt, Problem, best_of_restarts
+from experiments.attacks.inversion.problem import Attempt, InversionProblem, best_of_restarts
 from experiments.attacks.inversion.untrained import GROUPS, Decoder
 from experiments.attacks.matching import warm_then_cosine
 from experiments.evidence.budget import Budget
@@ -64,11 +64,11 @@ class DeepImagePrior:
         limits = Limits(self.updates, self.largest_batch)
         return invert("deep_image_prior", observed, rng, budget_seconds, limits, self.search, asdict(self))
 
-    def search(self, problem: Problem, generator: torch.Generator, budget: Budget) -> Attempt:
+    def search(self, problem: InversionProblem, generator: torch.Generator, budget: Budget) -> Attempt:
         """The best of the restarts."""
         return best_of_restarts(problem, generator, budget, self.restarts, self._once)
 
-    def _once(self, problem: Problem, generator: torch.Generator, budget: Budget) -> Attempt:
+    def _once(self, problem: InversionProblem, generator: torch.Generator, budget: Budget) -> Attempt:
         decoder = Decoder.of(problem.inputs, self.width, generator, problem.victim.device)
         believed = problem.guess(torch.zeros(problem.inputs), generator)
 

@@ -19,7 +19,7 @@ from experiments.attack import Attack, Finding, Sees
 from experiments.attacks.inversion.descent import lbfgs
 from experiments.attacks.inversion.distances import relative_squared_distance
 from experiments.attacks.inversion.inverting import Limits, invert
-from experiments.attacks.inversion.problem import Attempt, Problem, best_of_restarts
+from experiments.attacks.inversion.problem import Attempt, InversionProblem, best_of_restarts
 from experiments.evidence.budget import Budget
 from experiments.observation import Observation
 
@@ -52,14 +52,14 @@ class DeepLeakage:
         limits = Limits(self.updates, self.largest_batch)
         return invert("dlg", observed, rng, budget_seconds, limits, self.search, asdict(self))
 
-    def search(self, problem: Problem, generator: torch.Generator, budget: Budget) -> Attempt:
+    def search(self, problem: InversionProblem, generator: torch.Generator, budget: Budget) -> Attempt:
         """The best of the restarts. Labels of several cases are searched, not recovered, as in the paper."""
         searched = problem.precise()
         if problem.inputs[0] > 1:
             searched = replace(searched, labels=None)
         return best_of_restarts(searched, generator, budget, self.restarts, self._once)
 
-    def _once(self, problem: Problem, generator: torch.Generator, budget: Budget) -> Attempt:
+    def _once(self, problem: InversionProblem, generator: torch.Generator, budget: Budget) -> Attempt:
         guess = problem.random_guess(generator)
 
         def distance() -> Tensor:

@@ -24,7 +24,7 @@ class Fgsm:
     sees: ClassVar[Sees] = "model"
     uses: ClassVar[Sees] = "model"
     source: ClassVar[str] = fgsm.Fgsm.source
-    question: ClassVar[str] = "robustness"
+    question: ClassVar[str] = "evasion"
     needs: ClassVar[tuple[Need, ...]] = ("tests",)
     share: ClassVar[float] = 0.2
     elsewhere: ClassVar[float] = 0.2

@@ -21,7 +21,7 @@ from experiments.attacks.inversion.descent import adam, falling_by_tenths
 from experiments.attacks.inversion.distances import cosine_distance
 from experiments.attacks.inversion.inverting import Limits, invert
 from experiments.attacks.inversion.priors import total_variation
-from experiments.attacks.inversion.problem import Attempt, Problem, best_of_restarts
+from experiments.attacks.inversion.problem import Attempt, InversionProblem, best_of_restarts
 from experiments.evidence.budget import Budget
 from experiments.observation import Observation
 
@@ -61,11 +61,11 @@ class InvertingGradients:
         limits = Limits(self.updates, self.largest_batch)
         return invert("inverting_gradients", observed, rng, budget_seconds, limits, self.search, asdict(self))
 
-    def search(self, problem: Problem, generator: torch.Generator, budget: Budget) -> Attempt:
+    def search(self, problem: InversionProblem, generator: torch.Generator, budget: Budget) -> Attempt:
         """The best of the restarts."""
         return best_of_restarts(problem, generator, budget, self.restarts, self._once)
 
-    def _once(self, problem: Problem, generator: torch.Generator, budget: Budget) -> Attempt:
+    def _once(self, problem: InversionProblem, generator: torch.Generator, budget: Budget) -> Attempt:
         guess = problem.random_guess(generator)
 
         def distance() -> Tensor:

@@ -24,7 +24,7 @@ from experiments.attacks.inversion.descent import adam, lbfgs
 from experiments.attacks.inversion.differentiable_client import Parts
 from experiments.attacks.inversion.distances import cosine_distance, relative_squared_distance
 from experiments.attacks.inversion.inverting import Limits, invert
-from experiments.attacks.inversion.problem import Attempt, Guess, Problem
+from experiments.attacks.inversion.problem import Attempt, Guess, InversionProblem
 from experiments.attacks.inversion.public_prior import PublicPrior
 from experiments.attacks.matching import (
     features_of_last_layer,
@@ -91,14 +91,16 @@ class LearnedPrior:
             )
         prior = PublicPrior.of(public.inputs, self.components, rng)
 
-        def search(problem: Problem, generator: torch.Generator, part: Budget) -> Attempt:
+        def search(problem: InversionProblem, generator: torch.Generator, part: Budget) -> Attempt:
             return self.search(problem, prior, generator, part)
 
         settings = {**asdict(self), "public_cases": len(public)}
         limits = Limits(self.updates, self.largest_batch)
         return invert("learned_prior", observed, rng, budget.left, limits, search, settings)
 
-    def search(self, problem: Problem, prior: PublicPrior, generator: torch.Generator, budget: Budget) -> Attempt:
+    def search(
+        self, problem: InversionProblem, prior: PublicPrior, generator: torch.Generator, budget: Budget
+    ) -> Attempt:
         """First in what the decoder draws, then in single values too."""
         likely = _Likely.of(problem, prior, generator)
         smooth = is_smooth(problem.victim.network)
@@ -118,7 +120,7 @@ class LearnedPrior:
         return Attempt.of(found, likely.mismatch(problem).item())
 
     def _descend(
-        self, problem: Problem, likely: _Likely, unknowns: Sequence[Tensor], budget: Budget, lasting: float
+        self, problem: InversionProblem, likely: _Likely, unknowns: Sequence[Tensor], budget: Budget, lasting: float
     ) -> None:
         """By Adam, until the gradient of the cases points as the captured one. lasting: of the prior, what stays."""
         seen = features_of_last_layer(problem) if self.features else None
@@ -156,7 +158,7 @@ class _Likely:
     shape: tuple[int, ...]
 
     @classmethod
-    def of(cls, problem: Problem, prior: PublicPrior, generator: torch.Generator) -> _Likely:
+    def of(cls, problem: InversionProblem, prior: PublicPrior, generator: torch.Generator) -> _Likely:
         """Near the mean of public cases, where all are likely, and no two alike."""
         device, dtype = problem.victim.device, problem.victim.dtype
         cases, components = problem.inputs[0], prior.weights.shape[1]
@@ -166,7 +168,7 @@ class _Likely:
         unknown = latent.requires_grad_(True), beyond.requires_grad_(True)
         return cls(prior.to(device, dtype), *unknown, believed, problem.inputs)
 
-    def to(self, problem: Problem) -> _Likely:
+    def to(self, problem: InversionProblem) -> _Likely:
         """A copy, in the numbers of this problem, to be moved on."""
         device, dtype = problem.victim.device, problem.victim.dtype
         latent, beyond = (
@@ -190,10 +192,10 @@ class _Likely:
         """How far from all public cases; about 2 on the mean of them."""
         return self.latent.square().mean() + self.beyond.square().mean()
 
-    def gradient(self, problem: Problem) -> Parts:
+    def gradient(self, problem: InversionProblem) -> Parts:
         return problem.victim.gradient(self.inputs(), self.believed.truth)
 
-    def mismatch(self, problem: Problem) -> Tensor:
+    def mismatch(self, problem: InversionProblem) -> Tensor:
         return relative_squared_distance(self.gradient(problem), problem.captured)
 
 

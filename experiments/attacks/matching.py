@@ -28,7 +28,7 @@ from experiments.attacks.inversion.descent import adam, lbfgs
 from experiments.attacks.inversion.distances import cosine_distance, relative_squared_distance
 from experiments.attacks.inversion.inverting import Limits, invert
 from experiments.attacks.inversion.priors import relative_total_variation, total_variation
-from experiments.attacks.inversion.problem import Attempt, Guess, Problem, best_of_restarts
+from experiments.attacks.inversion.problem import Attempt, Guess, InversionProblem, best_of_restarts
 from experiments.evidence.budget import Budget
 from experiments.observation import Observation
 
@@ -83,11 +83,11 @@ class Matching:
         limits = Limits(self.updates, self.largest_batch)
         return invert("matching", observed, rng, budget_seconds, limits, self.search, asdict(self))
 
-    def search(self, problem: Problem, generator: torch.Generator, budget: Budget) -> Attempt:
+    def search(self, problem: InversionProblem, generator: torch.Generator, budget: Budget) -> Attempt:
         """The best of the restarts."""
         return best_of_restarts(problem, generator, budget, self.restarts, self._once)
 
-    def _once(self, problem: Problem, generator: torch.Generator, budget: Budget) -> Attempt:
+    def _once(self, problem: InversionProblem, generator: torch.Generator, budget: Budget) -> Attempt:
         smooth = is_smooth(problem.victim.network)
         guess = problem.guess(tiled_noise(problem.inputs, generator), generator)
         self.descend(problem, guess, budget.part(1 - self.polish) if smooth else budget)
@@ -97,7 +97,7 @@ class Matching:
             polished(lambda: _mismatch(problem, guess), guess, self.polish_prior, self.polish_iterations, budget)
         return Attempt.of(guess, _mismatch(problem, guess).item())
 
-    def descend(self, problem: Problem, guess: Guess, budget: Budget) -> None:
+    def descend(self, problem: InversionProblem, guess: Guess, budget: Budget) -> None:
         """Move the guess by Adam until its gradient points as the captured one, of any length."""
         seen = features_of_last_layer(problem) if self.features else None
         with watched(last_linear(problem.victim.network)) as shown:
@@ -133,7 +133,7 @@ def polished(mismatch: Callable[[], Tensor], guess: Guess, prior: float, iterati
     lbfgs(objective, guess.unknowns, iterations, budget)
 
 
-def _mismatch(problem: Problem, guess: Guess) -> Tensor:
+def _mismatch(problem: InversionProblem, guess: Guess) -> Tensor:
     ours = problem.victim.gradient(guess.inputs, guess.truth)
     return relative_squared_distance(ours, problem.captured)
 
@@ -186,7 +186,7 @@ def watched(layer: nn.Linear | None) -> Iterator[list[Tensor]]:
         hook.remove()
 
 
-def features_of_last_layer(problem: Problem) -> Tensor | None:
+def features_of_last_layer(problem: InversionProblem) -> Tensor | None:
     """(N, features) what the last linear layer saw: its weights' gradient over its bias' gradient, at each label.
 
     Exact for one case; a mean over cases of the same label otherwise. None without labels or such a layer.

@@ -29,7 +29,7 @@ from experiments.attacks.inversion.distances import cosine_distance
 from experiments.attacks.inversion.inverting import finding, most_cases, problem_of
 from experiments.attacks.inversion.local_steps import not_simulated
 from experiments.attacks.inversion.priors import relative_total_variation
-from experiments.attacks.inversion.problem import Attempt, Guess, Problem, best_of_restarts, closest
+from experiments.attacks.inversion.problem import Attempt, Guess, InversionProblem, best_of_restarts, closest
 from experiments.attacks.inversion.simulated import Steps
 from experiments.attacks.inversion.updates import Captured, captured_updates, local_steps, what_is_seen_instead
 from experiments.attacks.matching import Matching, is_smooth, polished, tiled_noise, warm_then_cosine
@@ -138,7 +138,7 @@ class MultiStep:
 
     def search(
         self,
-        problem: Problem,
+        problem: InversionProblem,
         batches: Batches,
         training: Training,
         proximal_mu: float,
@@ -147,7 +147,7 @@ class MultiStep:
     ) -> Attempt:
         """The best of the restarts. problem.captured: the change; batches: indices of the inputs of every step."""
 
-        def once(one: Problem, draws: torch.Generator, part: Budget) -> Attempt:
+        def once(one: InversionProblem, draws: torch.Generator, part: Budget) -> Attempt:
             guess = one.guess(tiled_noise(one.inputs, draws), draws)
             return self._attempt(one, guess, batches, training, proximal_mu, part)
 
@@ -160,7 +160,13 @@ class MultiStep:
         return closest(attempts)
 
     def _attempt(
-        self, one: Problem, guess: Guess, batches: Batches, training: Training, proximal_mu: float, budget: Budget
+        self,
+        one: InversionProblem,
+        guess: Guess,
+        batches: Batches,
+        training: Training,
+        proximal_mu: float,
+        budget: Budget,
     ) -> Attempt:
         """From a guess: first as if the change were of one step, then with all of them simulated."""
         smooth = is_smooth(one.victim.network)
@@ -174,7 +180,9 @@ class MultiStep:
             self._descend(steps, REFINED, SOFTNESS_REFINED, budget)
         return Attempt.of(steps.guess, steps.mismatch().item())
 
-    def _begin(self, problem: Problem, guess: Guess, training: Training, proximal_mu: float, budget: Budget) -> None:
+    def _begin(
+        self, problem: InversionProblem, guess: Guess, training: Training, proximal_mu: float, budget: Budget
+    ) -> None:
         """Move the guess until one step on all of it makes nearly the change, as while the model moves little."""
         if training.optimiser == "sgd":
             gradient = replace(problem, captured=tuple(-part for part in problem.captured))
@@ -207,7 +215,7 @@ class MultiStep:
         return self.prior * relative_total_variation(guess.inputs).mean()
 
 
-def believed(problem: Problem, training: Training) -> list[Problem]:
+def believed(problem: InversionProblem, training: Training) -> list[InversionProblem]:
     """The problem with the labels that were read, and without where these are in doubt.
 
     How far the last bias moved tells how many cases are of a class; steps of Adam hide all but its sign.

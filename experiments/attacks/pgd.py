@@ -28,7 +28,7 @@ class Pgd:
     sees: ClassVar[Sees] = "model"
     uses: ClassVar[Sees] = "model"
     source: ClassVar[str] = pgd.Pgd.source
-    question: ClassVar[str] = "robustness"
+    question: ClassVar[str] = "evasion"
     needs: ClassVar[tuple[Need, ...]] = ("tests",)
     words: ClassVar[str] = "moves every value of an input again and again, to where the model errs most"
 

@@ -73,10 +73,10 @@ def tests_of(sent: SentNoise, level: float) -> NoiseTests:
         "size of the noise": normality.of_size(noise),
         "size in every layer": normality.of_size_by_part(noise, list(sent.blocks.values())),
         "normal shape": normality.of_shape(noise),
-        "new in every sum": normality.of_largest_likeness(noise),
+        "new in every sum": normality.of_largest_similarity(noise),
         "no part that stays": normality.of_constant_part(noise),
         "coordinates independent": min(
-            1.0, 2 * min(normality.of_largest_likeness(noise.T), normality.of_common_part(noise))
+            1.0, 2 * min(normality.of_largest_similarity(noise.T), normality.of_common_part(noise))
         ),
         "sums clipped and added as claimed": normality.of_share_of(noise, _in_deviations(sent.sums)),
     }

@@ -15,7 +15,7 @@ from common.study.catalogue import AGGREGATIONS, MECHANISMS
 from common.study.study import Study
 from common.study.trust import said
 from common.sums.abilities import readers_of
-from common.sums.aggregations._agreement import read_agreement
+from common.sums.aggregations._agreement import hospitals_of
 from experiments.audit.collusion_needed import (
     epsilon_of_one_share,
     in_words,
@@ -81,7 +81,7 @@ def hospitals_asked(observed: Observation, orders: Orders) -> int:
     chosen = round_of_the_smallest(observed)
     if chosen is None or observed.singles:
         return len(observed.sites)
-    return len(read_agreement(orders[chosen[0].round, chosen[1]]).sites)
+    return hospitals_of(orders[chosen[0].round, chosen[1]])
 
 
 def round_of_the_smallest(observed: Observation) -> tuple[Summed, SiteId] | None:

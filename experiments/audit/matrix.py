@@ -133,11 +133,11 @@ def summary(report: Report) -> dict[str, Any]:
     told = max(areas, key=lambda t: t.intervals["auc"].low, default=None)
     bounds = [t.figures["epsilon_lower_bound"] for t in report.trials if "epsilon_lower_bound" in t.figures]
     return {
-        "likeness": None if best is None else best.ssim,
+        "similarity": None if best is None else best.ssim,
         "right_patient_rank": None if best is None else best.rank,
         "of_patients": None if best is None else best.among,
         "identified": None if best is None else best.identifies,
-        "likeness_of_other_patients": None if best is None else best.decoy,
+        "similarity_of_other_patients": None if best is None else best.decoy,
         "membership_attack": None if told is None else told.attack,
         "membership_area": None if told is None else list(vars(told.intervals["auc"]).values()),
         "promised_epsilon": max(report.claim.epsilon.values(), default=None),

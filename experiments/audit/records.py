@@ -39,11 +39,11 @@ class Rebuilt:
     """One input an attack came up with, beside the patient's own. Images as data URIs; "" where it is no image.
 
     ssim, psnr_db: after the best brightness and contrast per channel; for a table ssim is the
-    correlation. rank: of the true patient among `among` by likeness, 1 the most alike: whether it is this patient
+    correlation. rank: of the true patient among `among` by similarity, 1 the most alike: whether it is this patient
     rather than another. chance: that something uninformative is so much nearer to one patient than to all others,
     and company: that it is more like so many of the hospital's patients behind the update than like any other of its
     patients; both over all that was tried in the audit.
-    decoy: the best likeness that other patients' cases have, compared in the same way: what no attack at all gives.
+    decoy: the best similarity that other patients' cases have, compared in the same way: what no attack at all gives.
     rival: how like it is to the most alike case of a patient who is not behind the update.
     """
 

@@ -88,7 +88,7 @@ def checked_trial(trial: object, site: SiteId, sites: Sequence[SiteId]) -> Trial
     """
     if not isinstance(trial, Trial):
         raise TypeError(f"a question gives trials, and it gave {type(trial).__name__}")
-    told = {f"likeness {number}": one.ssim for number, one in enumerate(trial.rebuilt)}
+    told = {f"similarity {number}": one.ssim for number, one in enumerate(trial.rebuilt)}
     _figures({**told, **{name: one.value for name, one in trial.intervals.items()}})
     if trial.site not in ((site, "") if site else ("", *sites)):
         raise StudyError(f"it is about {trial.site[:80]!r}, which was not attacked")

@@ -14,7 +14,7 @@ from common.data.cases import concatenate
 from common.learning.abilities import presented
 from common.learning.baseline import baseline_trainings
 from common.learning.start import first_network
-from common.metrics.roc import with_areas
+from common.metrics.roc import with_auc
 from common.seeding import generator
 from common.study.study import parse_json
 from common.sums.mean import merge
@@ -38,7 +38,7 @@ def scores_of_baseline(study_json: str, teachers: Sequence[int] = ()) -> Scores:
     for training in baseline_trainings(study):
         Trainer(task, network, cases, training, rng).train()
     means = merge(evaluate(task, network, hospital.splits["test"]) for hospital in hospitals)
-    return presented(task, with_areas(means))
+    return presented(task, with_auc(means))
 
 
 def mean_of(scores: Sequence[Scores]) -> Scores:

@@ -17,7 +17,7 @@ from common.learning.abilities import presented, watched
 from common.learning.client_work import Training
 from common.learning.parameters import new_network, read, write
 from common.learning.task import Task
-from common.metrics.roc import with_areas
+from common.metrics.roc import with_auc
 from common.seeding import generator
 from common.study.catalogue import TASKS
 from common.study.options import Entry
@@ -106,4 +106,4 @@ def _look(task: Task, network: nn.Module, parts: list[tuple[Cases, Cases]], numb
 
 
 def _shown(task: Task, sums: Statistics) -> dict[str, float]:
-    return {name: value for name, value in presented(task, with_areas(sums)).items() if value is not None}
+    return {name: value for name, value in presented(task, with_auc(sums)).items() if value is not None}

@@ -16,7 +16,7 @@ from flwr.app import Context, Message
 import client.app
 import client.handlers
 import client.protocol_context
-from client.handlers import Kept, update_of
+from client.handlers import RequestContext, update_of
 from client.hospital import Hospital, site_names
 from client.node import Config, Node, load_app
 from common.data.cases import SiteId
@@ -114,7 +114,7 @@ class Hospitals:
         payload = from_records(reply.content, LARGEST, LARGEST)
         return None if {"incident", "refused"} & set(payload.words) else payload
 
-    def _noted(self, hospital: Hospital, order: Order, kept: Kept) -> Update:
+    def _noted(self, hospital: Hospital, order: Order, kept: RequestContext) -> Update:
         self.sent[hospital.site] = update = update_of(hospital, order, kept)
         return update
 

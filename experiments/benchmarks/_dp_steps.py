@@ -29,7 +29,7 @@ Step = Callable[[], None]
 
 
 @dataclass(frozen=True)
-class Problem:
+class StepProblem:
     """A task and the batch of every step."""
 
     name: str
@@ -43,7 +43,7 @@ class Problem:
         return new_network(self.task, shape, 1).train()
 
 
-def plain(problem: Problem) -> Step:
+def plain(problem: StepProblem) -> Step:
     """Stochastic gradient descent."""
     network = problem.network()
     optimiser = torch.optim.SGD(network.parameters(), LEARNING_RATE)
@@ -66,7 +66,9 @@ def torchs_noise(total: Vector) -> NDArray[np.float64]:
     return np.asarray(total + torch.normal(0.0, NOISE_MULTIPLIER * CLIP_NORM, total.shape).numpy(), np.float64)
 
 
-def ours(problem: Problem, way: ClippedSum, noise: Callable[[Vector], NDArray[np.float64]] = secure_noise) -> Step:
+def ours(
+    problem: StepProblem, way: ClippedSum, noise: Callable[[Vector], NDArray[np.float64]] = secure_noise
+) -> Step:
     """A clipped sum by `way`, noise, and a step."""
     network = problem.network()
     loss = CaseLoss(problem.task, network)
@@ -110,7 +112,7 @@ def _expanded_weights(network: nn.Module) -> nn.Module:
     return module
 
 
-def opacus(problem: Problem, wrap: Callable[[nn.Module], nn.Module]) -> Step:
+def opacus(problem: StepProblem, wrap: Callable[[nn.Module], nn.Module]) -> Step:
     """Opacus' own optimiser after one pass of `wrap`'s module, noise by `torch.normal`."""
     network = plainly_laid_out(problem.network())
     called = _Called(wrap(network))
@@ -129,7 +131,7 @@ def opacus(problem: Problem, wrap: Callable[[nn.Module], nn.Module]) -> Step:
     return step
 
 
-def ghost(problem: Problem) -> Step:
+def ghost(problem: StepProblem) -> Step:
     """Opacus' ghost clipping: norms without gradients, and a second backward pass with weighted losses."""
     network = plainly_laid_out(problem.network())
     module: Any = GradSampleModuleFastGradientClipping(network, max_grad_norm=CLIP_NORM, use_ghost_clipping=True)
@@ -150,7 +152,7 @@ def ghost(problem: Problem) -> Step:
     return step
 
 
-OPACUS: dict[str, Callable[[Problem], Step]] = {
+OPACUS: dict[str, Callable[[StepProblem], Step]] = {
     "Opacus hooks": lambda problem: opacus(problem, _hooks),
     "Opacus functorch": lambda problem: opacus(problem, _functorch),
     "Opacus expanded weights": lambda problem: opacus(problem, _expanded_weights),

@@ -27,7 +27,7 @@ from experiments.benchmarks._drill_schedule import Done, Kill, done, keep
 from experiments.benchmarks._node_drills import rounds_in
 from experiments.coordinator.job_queue import Job, JobQueue, Standing
 from experiments.coordinator.settings import FILE, SUPERVISOR
-from experiments.coordinator.supervision import Kept, Program, end_all, end_orphans
+from experiments.coordinator.supervision import Program, SupervisedProgram, end_all, end_orphans
 from experiments.engine import QUIET
 from experiments.engines._local_grid import hospital_folder
 from experiments.engines.nodes import COORDINATOR, LOGS, node_program, prepared
@@ -50,8 +50,8 @@ class Campaign:
     sites: Sequence[str]
     job: Job
     queue: JobQueue
-    served: Kept
-    nodes: Mapping[str, Kept]
+    served: SupervisedProgram
+    nodes: Mapping[str, SupervisedProgram]
     kills: list[Done] = field(default_factory=list)
     _rounds: int = 0
     _round_at: float = 0.0
@@ -145,8 +145,8 @@ def campaign(study: Study, place: Path, sites: Sequence[str]) -> Iterator[Campai
         _be_patient(coordinator)
         queue.submit("drill", sent.text, folder)
     logs = private_folder(coordinator, LOGS)
-    nodes = {site: Kept(node_program(site, hospital_folder(folder, site)), logs) for site in sites}
-    served = Kept(_served(coordinator, folder), logs)
+    nodes = {site: SupervisedProgram(node_program(site, hospital_folder(folder, site)), logs) for site in sites}
+    served = SupervisedProgram(_served(coordinator, folder), logs)
     kills, rounds = list(done(place)), rounds_in(folder)
     begun = Campaign(place, sites, queue.jobs()[0], queue, served, nodes, kills, rounds, time.time())
     try:

@@ -19,7 +19,7 @@ from experiments.benchmarks import _dying_node
 from experiments.benchmarks._drill_studies import SITES
 from experiments.benchmarks._drill_way import Way, open_way
 from experiments.benchmarks._node_drills import Deed, Fault, Victim
-from experiments.coordinator.supervision import Kept
+from experiments.coordinator.supervision import SupervisedProgram
 from experiments.engines._local_grid import hospital_folder
 from experiments.engines.nodes import COORDINATOR, Rehearsal
 from server.redelivery import ASK_AGAIN_S
@@ -33,7 +33,7 @@ FAKETIME = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1")
 SKEW_S = 600
 NOT_MEASURED = "-"
 
-Arrange = Callable[[Mapping[str, Kept]], None]
+Arrange = Callable[[Mapping[str, SupervisedProgram]], None]
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ def _slow(delay_s: float, folder: Path) -> Iterator[Staged]:
         yield Staged((), partial(_by_way, way))
 
 
-def _by_way(way: Way, nodes: Mapping[str, Kept]) -> None:
+def _by_way(way: Way, nodes: Mapping[str, SupervisedProgram]) -> None:
     """The first hospital reaches the coordinator through it."""
     own = nodes[SITE].program.place
     settings = {**vars(read_settings(own)), "proxy": way.address}
@@ -127,7 +127,7 @@ def _mounted(places: Sequence[Path]) -> Iterator[None]:
 
 
 def _skewed(ahead_s: int) -> Stage:
-    def arrange(nodes: Mapping[str, Kept]) -> None:
+    def arrange(nodes: Mapping[str, SupervisedProgram]) -> None:
         program = nodes[SITE].program
         faked = {"LD_PRELOAD": str(FAKETIME), "FAKETIME": f"{ahead_s:+d}", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
         nodes[SITE].program = replace(program, environment={**program.environment, **faked})
@@ -142,7 +142,7 @@ def _no_faketime() -> str:
 def _dies_at(step: str, nth: int) -> Stage:
     """The node ends at once as it takes a step for the nth time, as by a loss of power; its disk stays as it is."""
 
-    def arrange(nodes: Mapping[str, Kept]) -> None:
+    def arrange(nodes: Mapping[str, SupervisedProgram]) -> None:
         program = nodes[SITE].program
         command = (sys.executable, "-m", _dying_node.__name__, str(program.place), step, str(nth))
         nodes[SITE].program = replace(program, command=command)

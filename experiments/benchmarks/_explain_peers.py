@@ -23,7 +23,7 @@ import torch
 from torch import Tensor, nn
 
 from common.attribution.attribution import Attribution
-from common.attribution.faithfulness.likeness import rank_correlation
+from common.attribution.faithfulness.map_similarity import rank_correlation
 from common.attribution.faithfulness.randomisation import Randomisation
 from common.attribution.faithfulness.trial import Trial, by_place
 from common.attribution.fills import filled

@@ -27,7 +27,7 @@ PHASE_RADIANS = 1.5
 
 
 @dataclass(frozen=True)
-class Problem:
+class ImagingProblem:
     """How images are measured. noise: standard deviation, of images from 0 to 1."""
 
     name: str
@@ -36,11 +36,11 @@ class Problem:
 
 
 PROBLEMS = (
-    Problem("inpainting, half of the pixels", Entry("inpainting", {"hidden": 0.5}), 0.02),
-    Problem("MRI x4", Entry("cartesian_mri", {"acceleration": 4.0}), 0.01),
-    Problem("inpainting, a box", Entry("inpainting", {"hidden": 0.08, "pattern": "box"}), 0.02),
+    ImagingProblem("inpainting, half of the pixels", Entry("inpainting", {"hidden": 0.5}), 0.02),
+    ImagingProblem("MRI x4", Entry("cartesian_mri", {"acceleration": 4.0}), 0.01),
+    ImagingProblem("inpainting, a box", Entry("inpainting", {"hidden": 0.08, "pattern": "box"}), 0.02),
 )
-LARGE = Problem("inpainting, 224 x 224", Entry("inpainting", {"hidden": 0.5}), 0.05)
+LARGE = ImagingProblem("inpainting, 224 x 224", Entry("inpainting", {"hidden": 0.5}), 0.05)
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Acquisition:
     noise: float
 
 
-def acquired(problem: Problem, image: NDArray[np.float32], *words: object) -> Acquisition:
+def acquired(problem: ImagingProblem, image: NDArray[np.float32], *words: object) -> Acquisition:
     """A real image (*S) from 0 to 1; under a smooth phase where the operator takes complex ones."""
     rng = generator(0, "image priors", problem.name, *words)
     operator = cast(Operator, OPERATORS.build(problem.operator))

@@ -18,7 +18,7 @@ from PIL import Image
 from torch import Tensor
 
 from common.reconstruction.imaging_operator import LinearMap, Operator
-from common.reconstruction.problem import Problem
+from common.reconstruction.problem import ReconstructionProblem
 from common.reconstruction.regulariser import Limits
 from common.reconstruction.solve import reconstruct, weights
 from common.study.catalogue import OPERATORS, REGULARISERS
@@ -65,11 +65,11 @@ class Posed:
     data: Tensor
     weight: float
 
-    def problem(self, prior: Entry, dtype: torch.dtype = torch.float64) -> Problem:
+    def problem(self, prior: Entry, dtype: torch.dtype = torch.float64) -> ReconstructionProblem:
         """To be judged by."""
         built: Any = REGULARISERS.build(prior)
         data = self.data.to(dtype)
-        return Problem(self.linear, data, built, weights(self.weight, data))
+        return ReconstructionProblem(self.linear, data, built, weights(self.weight, data))
 
     def psnr(self, image: Tensor) -> float:
         """Of the range one."""

@@ -22,7 +22,7 @@ LOCAL_STEPS, LOCAL_LEARNING_RATE = 4, 0.01
 
 
 @dataclass(frozen=True)
-class Problem:
+class CapturedUpdate:
     """One captured update. number: of the image. image: (1, 3, 32, 32) float32, standardised.
 
     steps: 0 for one gradient, else local steps.
@@ -60,12 +60,14 @@ def networks() -> dict[str, nn.Sequential]:
         return {"GroupNorm CNN": groupnorm_cnn(shape), "LeNet (sigmoid)": lenet(shape)}
 
 
-def problems(steps: int) -> list[Problem]:
+def problems(steps: int) -> list[CapturedUpdate]:
     """One for every network and image."""
     standardised = torch.from_numpy((images() - MEAN) / STANDARD_DEVIATION)
     labels = generator(5, "inversion benchmark", "labels").integers(0, CLASSES, len(standardised))
     return [
-        Problem(name, number, image[None], int(label), steps, _captured(network, image[None], int(label), steps))
+        CapturedUpdate(
+            name, number, image[None], int(label), steps, _captured(network, image[None], int(label), steps)
+        )
         for name, network in networks().items()
         for number, (image, label) in enumerate(zip(standardised, labels, strict=True))
     ]

@@ -19,7 +19,7 @@ from common.files.access import is_there
 from common.files.json_files import read_lines, read_table
 from common.study.study import Study
 from experiments.coordinator.job_queue import Job
-from experiments.coordinator.supervision import Kept
+from experiments.coordinator.supervision import SupervisedProgram
 from experiments.engines._quiet import Outcome, read_outcome
 from experiments.engines.nodes import Rehearsal, started
 from server.run_lock import CONDUCTED
@@ -87,7 +87,7 @@ def drill(
     folder: Path,
     faults: Sequence[Fault | Deed],
     name: str = "drill",
-    arrange: Callable[[Mapping[SiteId, Kept]], None] = lambda _: None,
+    arrange: Callable[[Mapping[SiteId, SupervisedProgram]], None] = lambda _: None,
 ) -> Drilled:
     """Run the study in nodes under the faults, in their order. Raises EngineError where it did not complete.
 
@@ -201,7 +201,7 @@ class _Killing:
         kept = self._kept(fault)
         return None if kept is None else kept.pid
 
-    def _kept(self, fault: Fault) -> Kept | None:
+    def _kept(self, fault: Fault) -> SupervisedProgram | None:
         if fault.victim == "node":
             return self._rehearsal.nodes[fault.site or min(self._rehearsal.nodes)]
         return {one.program.name: one for one in self._rehearsal.served.kept}.get(fault.victim)

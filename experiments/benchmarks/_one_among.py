@@ -30,6 +30,13 @@ from common.sums.aggregations._secagg_client import NO_SHARE
 from common.sums.aggregations._session_state import SITES, pieces
 from common.sums.aggregations._sparse_client import SparseSum, marked, masked_by
 from common.sums.aggregations._sparse_server import Graph
+from common.sums.aggregations._witnessed_sum import (
+    CONFIRM,
+    WitnessedSum,
+    confirmed,
+    with_signatures,
+    witnesses_of,
+)
 from common.sums.aggregations.secagg import SecureAggregation
 from common.sums.cohort import Cohort
 from common.sums.exchange import Payload, Word
@@ -75,7 +82,7 @@ class Crowd:
 
     def local(self, site: SiteId, secrets: dict[str, bytes]) -> Local:
         """What a hospital's half works with."""
-        cohort = Cohort(self.sites, self.aggregation.threshold_in(self.hospitals))
+        cohort = Cohort(self.sites, self.aggregation.threshold_in(self.hospitals), (self.sites,))
         return Local(site, 1, STUDY, self.identity(site), secrets, generator(1, site), cohort, RUN)
 
     def identity(self, site: SiteId) -> Identity:
@@ -130,24 +137,35 @@ class Watched:
     def play(self) -> Seen:
         """All legs of a round in which nobody is lost. Raises EngineError where the hospital gave too few shares."""
         crowd, sites = self.crowd, self.crowd.sites
-        own = _data(self._ask("keys", with_agreement(Payload(), crowd.agreement)))
+        own = _data(self._ask("keys", with_agreement(Payload(), crowd.agreement, names=not crowd.is_sparse)))
         asked, senders, session, partners = self._sparse(own) if crowd.is_sparse else self._complete(own)
         self._ask("shares", asked)
-        order = with_agreement(Payload(words=self._named()), crowd.agreement)
+        order = with_agreement(Payload(words=self._named()), crowd.agreement, names=not crowd.is_sparse)
         order = replace(order, data=np.frombuffer(self._shares_for(senders, session), np.uint8))
         self._ask("round", order)
         self._ask("survivors", Payload(words=self._named(), data=np.empty(0, np.uint8)))
         digest = _transcript.order(order)
         statement = _transcript.survivors(crowd.context, session, digest, sites)
-        signed = [crowd.identities[site].sign(statement) for site in sites]
+        words, signed = self._agreeing(own, statement)
         if crowd.is_sparse:
             alike = masked_by(crowd.context, session, digest)
-            signed += [crowd.identities[site].sign(alike) for site in senders]
-        request = Payload(words=self._named(), data=np.frombuffer(b"".join(signed), np.uint8))
+            signed += b"".join(crowd.identities[site].sign(alike) for site in senders)
+        request = Payload(words=words, data=np.frombuffer(signed, np.uint8))
         given = pieces(_data(self._ask("unmask", request)), len(senders) + (not crowd.is_sparse), _shamir.SHARE_BYTES)
         if NO_SHARE in given:
             raise EngineError("a hospital gave no share where it should.")
         return Seen(self.seconds, self.came, self.went, partners)
+
+    def _agreeing(self, own: bytes, statement: bytes) -> tuple[Mapping[str, Word], bytes]:
+        """Of the leg "unmask", whose signatures come, and these."""
+        sites, sums = self.crowd.sites, self.crowd.aggregation.sums_in(self.crowd.hospitals)
+        if not isinstance(sums, WitnessedSum):
+            return self._named(), b"".join(self.crowd.identities[site].sign(statement) for site in sites)
+        some = witnesses_of(Announced.from_bytes(own), sites.index(self.site), sites, sums.witnesses)
+        words, signed = with_signatures(some, {site: self.crowd.identities[site].sign(statement) for site in some})
+        self._ask(CONFIRM, Payload(words=words, data=np.frombuffer(signed, np.uint8)))
+        said = confirmed(statement)
+        return with_signatures(some, {site: self.crowd.identities[site].sign(said) for site in some})
 
     def _named(self) -> dict[str, Word]:
         sites = self.crowd.sites

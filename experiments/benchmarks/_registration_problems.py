@@ -74,7 +74,7 @@ class Labelled:
 
 
 @dataclass(frozen=True, eq=False)
-class Problem:
+class ImagePair:
     """Two images, axes along the world's, and who judges."""
 
     fixed: Image
@@ -87,7 +87,7 @@ def brain(folder: Path) -> Image:
     return read_image(folder / "antspy_ch2.nii.gz")
 
 
-def flat_problems(whole: Image, *, same: bool) -> Iterator[Problem]:
+def flat_problems(whole: Image, *, same: bool) -> Iterator[ImagePair]:
     """Slices of 1 mm, turned and shifted by up to 10 mm each."""
     geometry = Geometry.of(whole.geometry.shape[:2], whole.geometry.spacing_mm[:2], whole.geometry.origin_mm[:2])
     for height in SLICES:
@@ -97,7 +97,7 @@ def flat_problems(whole: Image, *, same: bool) -> Iterator[Problem]:
         yield _problem(Image(whole.values[:, :, height], geometry), true, rng, 1.0, same=same)
 
 
-def affine_problems(whole: Image, *, same: bool) -> Iterator[Problem]:
+def affine_problems(whole: Image, *, same: bool) -> Iterator[ImagePair]:
     """Random affine transforms that move the brain by about 9 mm."""
     family = LinearFamily("affine", torch.tensor(whole.geometry.centre_mm), 70.0, Linear.identity(3))
     for case in range(AFFINE_CASES):
@@ -106,7 +106,7 @@ def affine_problems(whole: Image, *, same: bool) -> Iterator[Problem]:
         yield _problem(whole, true, rng, SPACING_FACTOR, same=same)
 
 
-def deformed_problem(whole: Image) -> Problem:
+def deformed_problem(whole: Image) -> ImagePair:
     """Smoothed noise, 4.4 mm on average over the brain."""
     rng = generator(0, "deformable benchmark")
     fixed = coarser(whole, SPACING_FACTOR)
@@ -115,15 +115,15 @@ def deformed_problem(whole: Image) -> Problem:
     return _problem(whole, DisplacementField(torch.from_numpy(field), fixed.geometry), rng, SPACING_FACTOR, same=True)
 
 
-def hippocampus_problems(folder: Path) -> Iterator[Problem]:
+def hippocampus_problems(folder: Path) -> Iterator[ImagePair]:
     """Each of the first patients with the next, intensities from the 1st to the 99th percentile as 0 to 100."""
     paths = sorted((folder / "images").glob("*.nii.gz"))
     for fixed, moving in islice(zip(paths[::2], paths[1::2], strict=False), HIPPOCAMPUS_PAIRS):
         labels = [read_labels(folder / "labels" / path.name) for path in (fixed, moving)]
-        yield Problem(_normalised(read_image(fixed)), _normalised(read_image(moving)), Labelled(*labels))
+        yield ImagePair(_normalised(read_image(fixed)), _normalised(read_image(moving)), Labelled(*labels))
 
 
-def _problem(whole: Image, true: Transform, rng: np.random.Generator, factor: float, *, same: bool) -> Problem:
+def _problem(whole: Image, true: Transform, rng: np.random.Generator, factor: float, *, same: bool) -> ImagePair:
     """The moving image is made at full resolution, then both are brought to less of it, with a little noise."""
     fixed = coarser(whole, factor)
     moved = _moved(whole, true.inverse()) if factor == 1 else resample(whole, whole.geometry, true.inverse())
@@ -134,7 +134,7 @@ def _problem(whole: Image, true: Transform, rng: np.random.Generator, factor: fl
     ]
     step = 20 if whole.geometry.dimensions == 3 else 3
     points = fixed.geometry.voxel_to_world(np.argwhere(fixed.values > BRIGHT)[::step])
-    return Problem(noisy[0], noisy[1], Known(true, points, fixed.geometry.spacing_mm[0]))
+    return ImagePair(noisy[0], noisy[1], Known(true, points, fixed.geometry.spacing_mm[0]))
 
 
 def _moved(image: Image, transform: Transform) -> Image:

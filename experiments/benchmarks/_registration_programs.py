@@ -20,7 +20,7 @@ from common.errors import ImageError
 from common.registration.displacement import DisplacementField
 from common.registration.linear import Linear
 from common.registration.transform import Transform
-from experiments.benchmarks._registration_problems import Problem, Scores
+from experiments.benchmarks._registration_problems import ImagePair, Scores
 
 PEERS_PYTHON = "WARDROUND_PEERS_PYTHON"
 LONGEST_SEARCH_S = 900
@@ -61,7 +61,7 @@ def peer(name: str, work: str, contrast: str) -> Program:
     return Program(name, (python, script, "FOLDER", name, work, contrast) if python else None)
 
 
-def run(program: Program, problems: Sequence[Problem]) -> list[Outcome | None]:
+def run(program: Program, problems: Sequence[ImagePair]) -> list[Outcome | None]:
     """One process for all; None where the program is absent, fails, or takes longer than LONGEST_SEARCH_S in all."""
     if program.start is None:
         return [None for _ in problems]
@@ -89,7 +89,7 @@ def _write(image: Image, path: Path) -> None:
     )
 
 
-def _read(folder: Path, problem: Problem) -> Outcome | None:
+def _read(folder: Path, problem: ImagePair) -> Outcome | None:
     found: Transform
     try:
         with np.load(folder / "result.npz") as file:

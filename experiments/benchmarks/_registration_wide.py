@@ -21,7 +21,7 @@ from common.registration.sampling import resample
 from common.registration.transform import Composition, Transform
 from common.seeding import generator
 from experiments.benchmarks._registration_changes import like_ultrasound
-from experiments.benchmarks._registration_problems import BRIGHT, Known, Problem
+from experiments.benchmarks._registration_problems import BRIGHT, ImagePair, Known
 
 COARSE = 4.0
 TURNS = ((0, 0, 120), (0, 0, 180), (40, -50, 110))
@@ -32,7 +32,7 @@ DEFORMED_PX = 12.0
 NOISE_SHARE = 0.01
 
 
-def turned_problems(whole: Image) -> Iterator[Problem]:
+def turned_problems(whole: Image) -> Iterator[ImagePair]:
     """By 120 degrees and more about the middle, and shifted by a few mm; 4 mm."""
     for case, degrees in enumerate(TURNS):
         matrix = Rotation.from_euler("xyz", degrees, degrees=True).as_matrix()
@@ -40,7 +40,7 @@ def turned_problems(whole: Image) -> Iterator[Problem]:
         yield known(coarser(whole, COARSE), true, generator(case, "turned benchmark"))
 
 
-def sounded_problems(whole: Image) -> Iterator[Problem]:
+def sounded_problems(whole: Image) -> Iterator[ImagePair]:
     """T1 and what echoes of the same slice would look like, turned by up to 20 degrees; 2 mm."""
     geometry = Geometry.of(whole.geometry.shape[:2], whole.geometry.spacing_mm[:2], whole.geometry.origin_mm[:2])
     for height in HEIGHTS:
@@ -49,10 +49,10 @@ def sounded_problems(whole: Image) -> Iterator[Problem]:
         true = Linear.of(_flat_turn(rng.uniform(-20, 20)), rng.uniform(-8, 8, 2), geometry.centre_mm)
         plain = known(image, true, rng)
         heard = Image(like_ultrasound(plain.fixed.values.astype(float), rng).astype(np.float32), image.geometry)
-        yield Problem(heard, plain.moving, plain.judge)
+        yield ImagePair(heard, plain.moving, plain.judge)
 
 
-def large_problem(folder: Path) -> Problem:
+def large_problem(folder: Path) -> ImagePair:
     """A slice of a head of 1164 x 787 pixels, turned by 17 degrees."""
     picture = np.asarray(Picture.open(folder / "r16slice.jpg").convert("L"), np.float64).T
     values = zoom(picture, np.array(PIXELS) / picture.shape, order=1)
@@ -60,7 +60,7 @@ def large_problem(folder: Path) -> Problem:
     return known(image, Linear.of(_flat_turn(17.0), [9.0, -6.0], image.geometry.centre_mm), generator(0, "large"))
 
 
-def textured_problem() -> Problem:
+def textured_problem() -> ImagePair:
     """Tissue of repeated cells with a few unlike regions, bent by 12 pixels at most after an affine transform."""
     rng = generator(0, "texture benchmark")
     shape = (320, 240)
@@ -74,7 +74,7 @@ def textured_problem() -> Problem:
     return known(image, Composition(DisplacementField(torch.from_numpy(bent), image.geometry), turned), rng)
 
 
-def known(moving: Image, true: Transform, rng: np.random.Generator) -> Problem:
+def known(moving: Image, true: Transform, rng: np.random.Generator) -> ImagePair:
     """The fixed image is what the moving one looks like through the truth; both with a little noise."""
     fixed = resample(moving, moving.geometry, true)
     sigma = NOISE_SHARE * float(np.ptp(moving.values))
@@ -84,7 +84,7 @@ def known(moving: Image, true: Transform, rng: np.random.Generator) -> Problem:
     ]
     places = np.argwhere(fixed.values > BRIGHT)
     points = fixed.geometry.voxel_to_world(places[:: max(1, len(places) // 3000)])
-    return Problem(noisy[0], noisy[1], Known(true, points, fixed.geometry.spacing_mm[0]))
+    return ImagePair(noisy[0], noisy[1], Known(true, points, fixed.geometry.spacing_mm[0]))
 
 
 def _flat_turn(degrees: float) -> NDArray[np.float64]:

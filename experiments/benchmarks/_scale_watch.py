@@ -33,6 +33,10 @@ class Taken:
         """Until the first round ended."""
         return self.marks[0][0]
 
+    def mark(self, rounds: int, cpu_s: float, seconds: float) -> None:
+        """So many rounds have ended by now."""
+        self.marks += [(cpu_s, seconds)] * (rounds - len(self.marks))
+
     def a_round(self) -> tuple[float, float]:
         """CPU seconds and seconds of the clock of a round after the first."""
         (cpu, clock), (last_cpu, last_clock) = self.marks[0], self.marks[-1]
@@ -53,14 +57,14 @@ def watched(command: Sequence[str], rounds_file: Path, log: Path, longest_s: flo
         try:
             while process.poll() is None:
                 family.look()
-                done = _lines(rounds_file)
-                taken.marks += [(family.cpu_s, perf_counter() - begin)] * (done - len(taken.marks))
+                taken.mark(_lines(rounds_file), family.cpu_s, perf_counter() - begin)
                 if perf_counter() - begin > longest_s:
                     raise EngineError(f"it was not done within {longest_s:.0f} s")
                 process_wait(process)
         finally:
             family.end(process)
     taken.cpu_s, taken.seconds, taken.peak_mib = family.cpu_s, perf_counter() - begin, family.peak_bytes / 2**20
+    taken.mark(_lines(rounds_file), taken.cpu_s, taken.seconds)  # a last round may end right before the program does
     if process.returncode or len(taken.marks) < 2:
         raise EngineError(f"it ended with {process.returncode}: {log.read_text('utf-8', 'replace')[-LAST_WORDS:]}")
     return taken

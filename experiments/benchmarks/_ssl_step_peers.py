@@ -79,7 +79,7 @@ def _theirs(name: str, task: Any, cases: Cases, batch: Batch) -> Step:
     network: Any = new_network(task, cases.shape, 1).train()
     optimiser = torch.optim.AdamW([one for _, one in trainable(network)], lr=1e-3)
     losses, update_momentum = import_module("lightly.loss"), import_module("lightly.models.utils").update_momentum
-    contrast, likeness = losses.NTXentLoss(0.2), losses.NegativeCosineSimilarity()
+    contrast, similarity = losses.NTXentLoss(0.2), losses.NegativeCosineSimilarity()
     against = losses.DINOLoss(output_dim=getattr(task, "prototypes", 8))
     parts = [part for part in ("moments", "projector", "predictor", "prototypes") if hasattr(network, part)]
 
@@ -103,7 +103,7 @@ def _theirs(name: str, task: Any, cases: Cases, batch: Batch) -> Step:
             return contrast(answered(first), answered(second))
         if name == "byol":
             one, other = taught(first), taught(second)
-            return (likeness(answered(first), other) + likeness(answered(second), one)) / 2
+            return (similarity(answered(first), other) + similarity(answered(second), one)) / 2
         return against([taught(first), taught(second)], [answered(first), answered(second)], epoch=0)
 
     def step() -> None:

@@ -27,7 +27,7 @@ LARGEST, LEAST_WEIGHT, WEIGHT_STEPS = 0.9, 100, 900
 
 
 @dataclass(frozen=True)
-class Work:
+class TrainedValues:
     """Trained values of each hospital, (n,) float32 within +-0.9, and its weight."""
 
     values: Mapping[SiteId, NDArray[np.float32]]
@@ -69,15 +69,15 @@ class Outcome:
         return 1e3 * sum(self.client_s.values())
 
 
-def work(hospitals: int, values: int) -> Work:
+def work(hospitals: int, values: int) -> TrainedValues:
     """The same on every call."""
     rng = generator(1, "benchmark sums")
     sites = [f"hospital-{index:02d}" for index in range(hospitals)]
     weights = {site: LEAST_WEIGHT + int(rng.integers(WEIGHT_STEPS)) for site in sites}
-    return Work({site: rng.uniform(-LARGEST, LARGEST, values).astype(np.float32) for site in sites}, weights)
+    return TrainedValues({site: rng.uniform(-LARGEST, LARGEST, values).astype(np.float32) for site in sites}, weights)
 
 
-def worked(aggregation: Aggregation, given: Work, lost: Sequence[SiteId] = ()) -> Outcome:
+def worked(aggregation: Aggregation, given: TrainedValues, lost: Sequence[SiteId] = ()) -> Outcome:
     """One round of ours. lost: hospitals silent from the masked values on. Raises EngineError where it fails."""
     exchange = _Asked(aggregation, given.updates, seed=1, lost={"round": tuple(lost)})
     begin = process_time()

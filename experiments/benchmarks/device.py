@@ -26,7 +26,7 @@ from common.study.catalogue import TASKS
 from common.study.options import Entry
 from experiments.attacks.inversion.differentiable_client import Victim
 from experiments.attacks.inversion.losses import soft_losses, truth_shape
-from experiments.attacks.inversion.problem import Problem
+from experiments.attacks.inversion.problem import InversionProblem
 from experiments.attacks.inverting_gradients import InvertingGradients
 from experiments.benchmark import Benchmark, Cell, Measured, Target
 from experiments.evidence.budget import Budget
@@ -35,7 +35,7 @@ REPEATS = 3
 STEPS, ITERATIONS = 2, 10
 Result = NDArray[np.float32]
 Precision = Literal["float32", "bfloat16"]
-Work = Callable[[torch.device], Callable[[], Result]]
+TimedWork = Callable[[torch.device], Callable[[], Result]]
 """From a device to what is timed there, ready to run; it gives the same every time, if the device can."""
 
 
@@ -70,7 +70,7 @@ def _notes() -> Sequence[str]:
     )
 
 
-def _timed(work: Work, device: torch.device) -> Timed:
+def _timed(work: TimedWork, device: torch.device) -> Timed:
     with repeatable(device):
         run = work(device)
         first, spent = run(), []
@@ -105,7 +105,7 @@ def _targets(rows: Sequence[dict[str, Cell]]) -> list[Target]:
     return found
 
 
-def _training(task: Any, inputs: tuple[int, ...], count: int, precision: Precision = "float32") -> Work:
+def _training(task: Any, inputs: tuple[int, ...], count: int, precision: Precision = "float32") -> TimedWork:
     """Some steps of Adam on a batch of all cases."""
     training = Training(batch_size="full", steps=STEPS, optimiser="adam", precision=precision)
 
@@ -122,7 +122,7 @@ def _training(task: Any, inputs: tuple[int, ...], count: int, precision: Precisi
     return ready
 
 
-def _private(task: Any, inputs: tuple[int, ...], count: int) -> Work:
+def _private(task: Any, inputs: tuple[int, ...], count: int) -> TimedWork:
     """One noisy sum of clipped gradients, every patient in it."""
 
     def ready(device: torch.device) -> Callable[[], Result]:
@@ -140,7 +140,7 @@ def _private(task: Any, inputs: tuple[int, ...], count: int) -> Work:
     return ready
 
 
-def _inversion(task: Any, inputs: tuple[int, ...]) -> Work:
+def _inversion(task: Any, inputs: tuple[int, ...]) -> TimedWork:
     """Some iterations of Inverting Gradients on the gradient of one case."""
 
     def ready(device: torch.device) -> Callable[[], Result]:
@@ -149,7 +149,7 @@ def _inversion(task: Any, inputs: tuple[int, ...]) -> Work:
         victim, batch = Victim(network, soft_losses(task)), cases.batch().to(device)
         loss = task.loss(network, batch).mean()
         captured = torch.autograd.grad(loss, victim.parameters)
-        problem = Problem(victim, captured, (1, *inputs), truth_shape(task, cases.shape, 1))
+        problem = InversionProblem(victim, captured, (1, *inputs), truth_shape(task, cases.shape, 1))
 
         def run() -> Result:
             search, draws = InvertingGradients(iterations=ITERATIONS), torch_generator(1, "device benchmark")
@@ -177,7 +177,7 @@ def _registration() -> Any:
     return TASKS.build(Entry("registration", {"network": "voxelmorph"}))
 
 
-WORKS: dict[str, Work] = {
+WORKS: dict[str, TimedWork] = {
     f"U-Net, 16 x 96 x 96, {STEPS} steps": _training(_segmentation(16, 3), (1, 96, 96), 16),
     f"U-Net in bfloat16, 16 x 96 x 96, {STEPS} steps": _training(_segmentation(16, 3), (1, 96, 96), 16, "bfloat16"),
     f"U-Net, 2 x 48 x 48 x 48, {STEPS} steps": _training(_segmentation(8, 3), (1, 48, 48, 48), 2),

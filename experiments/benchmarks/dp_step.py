@@ -12,8 +12,8 @@ import torch
 from rich.console import Console
 from rich.progress import Progress
 
-from client.allocator import keep_freed_memory
 from client.clipped_sums import WAYS
+from common.allocator import keep_freed_memory
 from common.data.cases import Batch
 from common.learning.task import Task
 from common.learning.tasks.classification import Classification
@@ -21,7 +21,7 @@ from common.learning.tasks.segmentation import Segmentation
 from common.seeding import generator
 from common.study.options import Entry
 from experiments.benchmark import Benchmark, Cell, Measured, Target
-from experiments.benchmarks._dp_steps import OPACUS, Problem, Step, ours, plain, torchs_noise
+from experiments.benchmarks._dp_steps import OPACUS, Step, StepProblem, ours, plain, torchs_noise
 
 CHOSEN = "layers"
 AIMS = {"demo's U-Net": 1.35, "U-Net": 1.35, "small CNN": 1.8}
@@ -42,7 +42,7 @@ def measure(console: Console) -> Measured:
     return Measured("A step of DP-SGD on one thread", rows, _targets(found), _NOTES)
 
 
-def _problems() -> list[Problem]:
+def _problems() -> list[StepProblem]:
     unet = "demo's U-Net, 121 K parameters, 8 x 64 x 64"
     wide = "U-Net, 483 K parameters, 16 x 64 x 64"
     cnn = "small CNN, 94 K parameters, 16 x 28 x 28"
@@ -53,19 +53,19 @@ def _problems() -> list[Problem]:
     ]
 
 
-def _outlines(name: str, channels: int, count: int) -> Problem:
+def _outlines(name: str, channels: int, count: int) -> StepProblem:
     task = Segmentation(network=Entry("unet", {"channels": channels}))
     return _problem(name, task, (count, 1, 64, 64), (count, 64, 64), 5)
 
 
-def _problem(name: str, task: Task, inputs: tuple[int, ...], targets: tuple[int, ...], classes: int) -> Problem:
+def _problem(name: str, task: Task, inputs: tuple[int, ...], targets: tuple[int, ...], classes: int) -> StepProblem:
     rng = generator(1, "steps of DP-SGD")
     images = torch.from_numpy(rng.standard_normal(inputs, np.float32))
     truth = torch.from_numpy(rng.integers(0, classes, targets))
-    return Problem(name, task, Batch.of(images, truth, tuple(map(str, range(inputs[0])))), classes)
+    return StepProblem(name, task, Batch.of(images, truth, tuple(map(str, range(inputs[0])))), classes)
 
 
-def _medians(problem: Problem, progress: Progress) -> dict[str, float | None]:
+def _medians(problem: StepProblem, progress: Progress) -> dict[str, float | None]:
     """CPU milliseconds a step; None where Opacus cannot run the network."""
     steps: dict[str, Step] = {"plain": plain(problem)}
     steps |= {_named(way): ours(problem, WAYS[way]) for way in WAYS if way != "hooks"}

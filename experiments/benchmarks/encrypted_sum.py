@@ -18,7 +18,7 @@ from common.sums.aggregations._distributed_sum import _Form
 from common.sums.aggregations.bfv import Bfv
 from common.sums.aggregations.ckks import Ckks
 from experiments.benchmark import Benchmark, Cell, Measured, Target
-from experiments.benchmarks._sums import Work, least, work, worked
+from experiments.benchmarks._sums import TrainedValues, least, work, worked
 from experiments.benchmarks._tenseal_sums import NVFLARE, TUTORIAL, Settings, ckks_sum
 from experiments.engines._loopback_exchange import expected_of
 
@@ -77,7 +77,7 @@ NOTES = (
 )
 
 
-def _distributed(aggregation: Bfv, values: Work) -> Way:
+def _distributed(aggregation: Bfv, values: TrainedValues) -> Way:
     worked(aggregation, work(HOSPITALS, WARMING_VALUES))
     done = least([worked(aggregation, values) for _ in range(REPEATS)])
     decrypt_s = _decrypt_s(aggregation, values)
@@ -85,7 +85,7 @@ def _distributed(aggregation: Bfv, values: Work) -> Way:
     return Way(NOBODY, done.client_ms / 1e3, done.client_s["round"], add_s, decrypt_s, done.sent_bytes, done.error)
 
 
-def _decrypt_s(aggregation: Bfv, values: Work) -> float:
+def _decrypt_s(aggregation: Bfv, values: TrainedValues) -> float:
     """Of a sum of the same size, by itself."""
     expected = expected_of(values.updates)
     form = _Form.of(aggregation._distributed, Agreement.of(frozenset(values.sites), expected))
@@ -98,7 +98,7 @@ def _decrypt_s(aggregation: Bfv, values: Work) -> float:
     return min(seconds)
 
 
-def _shared(aggregation: Aggregation, values: Work, repeats: int = REPEATS) -> Way:
+def _shared(aggregation: Aggregation, values: TrainedValues, repeats: int = REPEATS) -> Way:
     worked(aggregation, work(HOSPITALS, WARMING_VALUES))
     done = least([worked(aggregation, values) for _ in range(repeats)])
     # One hospital makes the key and one decrypts, so that a mean over all is multiplied.
@@ -107,7 +107,7 @@ def _shared(aggregation: Aggregation, values: Work, repeats: int = REPEATS) -> W
     return Way(EACH_OTHER, client_s, encrypt_s, done.server_s / HOSPITALS, decrypt_s, done.sent_bytes, done.error)
 
 
-def _tenseals(settings: Settings, values: Work) -> Way:
+def _tenseals(settings: Settings, values: TrainedValues) -> Way:
     total_weight = sum(values.weights.values())
     scaled = {site: one * np.float32(values.weights[site] / total_weight) for site, one in values.values.items()}
     done = ckks_sum(settings, scaled)

@@ -28,7 +28,7 @@ from experiments.benchmarks._image_prior_problems import (
     LARGE,
     PROBLEMS,
     Acquisition,
-    Problem,
+    ImagingProblem,
     acquired,
     real_slice,
     slices_of,
@@ -161,7 +161,7 @@ def _small(kept: KeptRows) -> list[Row]:
     return rows
 
 
-def _row(kept: KeptRows, problem: Problem, name: str, solve: Solve, cases: Mapping[str, Acquisition]) -> Row:
+def _row(kept: KeptRows, problem: ImagingProblem, name: str, solve: Solve, cases: Mapping[str, Acquisition]) -> Row:
     def measure_row() -> Mapping[str, Any]:
         scores, more, begin = list[float](), list[Mapping[str, float]](), process_time()
         images: list[NDArray[np.float32]] = []

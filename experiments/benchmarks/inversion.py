@@ -36,7 +36,7 @@ from experiments.benchmarks._inversion_problems import (
     LOW,
     MEAN,
     STANDARD_DEVIATION,
-    Problem,
+    CapturedUpdate,
     networks,
     problems,
 )
@@ -77,13 +77,13 @@ _NOTES = (
 )
 
 
-def ours(problem: Problem, seconds: float) -> Found:
+def ours(problem: CapturedUpdate, seconds: float) -> Found:
     """What our strongest attack makes of it."""
     generator = torch.Generator().manual_seed(entropy(5, "inversion benchmark", "attack") % 2**63)
     began = process_time()
     budget = Budget(seconds, process_time)
     victim = Victim(networks()[problem.network].train(), _losses)
-    task = searched.Problem(
+    task = searched.InversionProblem(
         victim,
         _by_name(victim, problem.captured),
         (1, *problem.image.shape[1:]),
@@ -110,7 +110,7 @@ def _by_name(victim: Victim, captured: Sequence[Tensor]) -> tuple[Tensor, ...]:
     return tuple(own[name] for name, _ in trainable(victim.network))
 
 
-def peers(given: Sequence[Problem], seconds: float) -> dict[str, list[Found]]:
+def peers(given: Sequence[CapturedUpdate], seconds: float) -> dict[str, list[Found]]:
     """The same of breaching's attacks; nothing where there is no Python that has it."""
     python = os.environ.get(PEERS_PYTHON)
     if not python:
@@ -145,7 +145,7 @@ def _work(steps: int) -> str:
     return f"update of {steps} steps" if steps else "gradient"
 
 
-def rows(given: Sequence[Problem], found: Mapping[str, Sequence[Found]]) -> list[dict[str, Cell]]:
+def rows(given: Sequence[CapturedUpdate], found: Mapping[str, Sequence[Found]]) -> list[dict[str, Cell]]:
     """One for every network and program; what was not found is not measured."""
     made = []
     for network in dict.fromkeys(one.network for one in given):
@@ -156,7 +156,7 @@ def rows(given: Sequence[Problem], found: Mapping[str, Sequence[Found]]) -> list
     return made
 
 
-def _row(network: str, work: str, program: str, chosen: Sequence[tuple[Problem, Found]]) -> dict[str, Cell]:
+def _row(network: str, work: str, program: str, chosen: Sequence[tuple[CapturedUpdate, Found]]) -> dict[str, Cell]:
     named: dict[str, Cell] = {"network": network, "captured": work, "program": program}
     if not chosen:
         return named | dict.fromkeys(("PSNR dB", "fitted", "SSIM", "CPU s"), None) | {"each": "not measured"}

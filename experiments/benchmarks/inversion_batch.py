@@ -26,13 +26,13 @@ from experiments.attacks.inversion.first_layer import Stage
 from experiments.attacks.inversion.labels import recovered_labels
 from experiments.attacks.inversion.layers import layers_in_order
 from experiments.attacks.inversion.peeling import peel
-from experiments.attacks.inversion.problem import Problem
+from experiments.attacks.inversion.problem import InversionProblem
 from experiments.attacks.inversion.public_prior import PublicPrior
 from experiments.attacks.inversion.recovered_features import told_by
 from experiments.attacks.inversion.sightings import Way
 from experiments.attacks.learned_prior import LearnedPrior
 from experiments.attacks.matching import Matching
-from experiments.audit.questions._likeness_to_patients import CaseScore, score
+from experiments.audit.questions._similarity_to_patients import CaseScore, score
 from experiments.benchmark import Benchmark, Cell, Measured
 from experiments.benchmarks._inversion_batches import CANDIDATES, KINDS, Kind
 from experiments.evidence.budget import Budget
@@ -44,10 +44,10 @@ LARGER = (20, 32)
 FEWEST_CASES = 4
 """A figure is a mean over at least so many cases, of several batches where a batch is smaller."""
 SITE = "hospital"
-FIGURES = ("PSNR dB", "of others", "likeness", "others'", "identified", "by chance", "CPU s")
+FIGURES = ("PSNR dB", "of others", "similarity", "others'", "identified", "by chance", "CPU s")
 NOTES = (
     "One gradient of so many cases on an untrained network, labels recovered from it as the attack does; real data.",
-    "PSNR: after an affine fit of each channel. likeness: SSIM after that fit; of tables correlation.",
+    "PSNR: after an affine fit of each channel. similarity: SSIM after that fit; of tables correlation.",
     "of others: what as many other patients' cases have, assigned and compared in the same way.",
     f"identified: share of cases for which the right patient is the most alike of {CANDIDATES}.",
     "by chance: the batch's share of them.",
@@ -112,15 +112,15 @@ def figures(found: Sequence[Attacked], batch: int) -> dict[str, Cell]:
     return {
         "PSNR dB": fmean(case.psnr_fitted_db for case in rebuilt),
         "of others": fmean(case.psnr_fitted_db for case in others),
-        "likeness": fmean(map(_likeness, rebuilt)),
-        "others'": fmean(map(_likeness, others)),
+        "similarity": fmean(map(_similarity, rebuilt)),
+        "others'": fmean(map(_similarity, others)),
         "identified": sum(case.recognised for case in rebuilt) / (batch * len(found)),
         "by chance": fmean(batch / case.candidates for case in rebuilt),
         "CPU s": fmean(one.seconds for one in found),
     }
 
 
-def _likeness(case: CaseScore) -> float:
+def _similarity(case: CaseScore) -> float:
     return case.correlation if np.isnan(case.ssim_fitted) else case.ssim_fitted
 
 
@@ -158,7 +158,7 @@ def inverted(kind: Kind, cases: Cases, seconds: float) -> NDArray[np.float32]:
     return Matching().search(problem, draws, Budget(seconds, process_time)).inputs.numpy()
 
 
-def exactly(problem: Problem, budget: Budget) -> NDArray[np.float32]:
+def exactly(problem: InversionProblem, budget: Budget) -> NDArray[np.float32]:
     """(n, *shape) the cases that are certified, n at most N."""
     shape = Shape(problem.inputs[1:], problem.truth[1])
     victim = problem.victim.double()
@@ -169,13 +169,13 @@ def exactly(problem: Problem, budget: Budget) -> NDArray[np.float32]:
     return cases.reshape(-1, *shape.inputs)
 
 
-def captured(kind: Kind, cases: Cases, draws: torch.Generator) -> Problem:
+def captured(kind: Kind, cases: Cases, draws: torch.Generator) -> InversionProblem:
     """Their mean gradient, and the labels that it shows."""
     victim, batch, classes = kind.victim(cases.shape), cases.batch(), len(cases.classes)
     gradient = victim.gradient(batch.inputs, one_hot(batch.targets, classes).float())
     parts = tuple(part.detach() for part in gradient)
     labels = recovered_labels(victim.network, cases.shape, parts, len(cases), draws)
-    return Problem(victim, parts, tuple(batch.inputs.shape), (len(cases), classes), labels)
+    return InversionProblem(victim, parts, tuple(batch.inputs.shape), (len(cases), classes), labels)
 
 
 def _truth(cases: Cases) -> Truth:

@@ -19,7 +19,7 @@ from common.sums.aggregations.secagg import SecureAggregation
 from common.sums.exchange import Payload
 from experiments.benchmark import Benchmark, Cell, Measured, Target
 from experiments.benchmarks._flower_sums import secagg_plus
-from experiments.benchmarks._sums import Outcome, Work, least, work, worked
+from experiments.benchmarks._sums import Outcome, TrainedValues, least, work, worked
 
 HOSPITALS, VALUES, REPEATS = 10, 1_000_000, 7
 DROPOUTS = (0, 1, 3)
@@ -69,7 +69,7 @@ NOTES = (
 )
 
 
-def _flowers(values: Work, clipping_range: float, lost: Sequence[SiteId]) -> Outcome:
+def _flowers(values: TrainedValues, clipping_range: float, lost: Sequence[SiteId]) -> Outcome:
     numbers = {site: number for number, site in enumerate(values.sites, start=1)}
     done = secagg_plus(
         {numbers[site]: one for site, one in values.values.items()},

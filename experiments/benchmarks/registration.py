@@ -23,7 +23,7 @@ from experiments.benchmarks import _registration_wide as wide
 from experiments.benchmarks._data import find
 from experiments.benchmarks._kept_rows import CPU_S, KeptRows
 from experiments.benchmarks._registration_hard import hard_case
-from experiments.benchmarks._registration_problems import Problem
+from experiments.benchmarks._registration_problems import ImagePair
 from experiments.benchmarks._registration_programs import PEERS_PYTHON, Outcome, Program, our_program, peer, run
 
 Row = dict[str, Cell]
@@ -53,13 +53,13 @@ NOTES = (
 
 
 @dataclass(frozen=True)
-class Work:
+class ProblemKind:
     """A kind of problem. ours: transform and similarity of each row of ours, the one to judge by first."""
 
     name: str
     kind: str
     contrast: str
-    problems: Callable[[], Sequence[Problem]]
+    problems: Callable[[], Sequence[ImagePair]]
     ours: Sequence[tuple[str, str]]
 
     @property
@@ -75,30 +75,32 @@ class Work:
         return "Dice" if self.kind == "both" else "error mm"
 
 
-def works() -> Iterator[Work]:
+def kinds() -> Iterator[ProblemKind]:
     """All of them, quick ones first."""
     brain = cache(lambda: problems.brain(find("brain-3d-labelled")))
     for same, word, first in ((True, "same", "cc"), (False, "other", "mi")):
         also = ["mi", "auto"] if same else ["nmi", "auto"]
         chosen = [first, *also]
         flat = partial(_all, problems.flat_problems, brain, same=same)
-        yield Work(f"rigid 2D, {word} contrast", "rigid", word, flat, [("rigid", name) for name in chosen])
+        yield ProblemKind(f"rigid 2D, {word} contrast", "rigid", word, flat, [("rigid", name) for name in chosen])
         solid = partial(_all, problems.affine_problems, brain, same=same)
-        yield Work(f"affine 3D, {word} contrast", "affine", word, solid, [("affine", name) for name in chosen])
+        yield ProblemKind(f"affine 3D, {word} contrast", "affine", word, solid, [("affine", name) for name in chosen])
     auto = [("rigid", "auto")]
-    yield Work("large turns 3D", "rigid", "same", partial(_all, wide.turned_problems, brain), auto)
-    yield Work("ultrasound-like 2D", "rigid", "other", partial(_all, wide.sounded_problems, brain), auto)
-    yield Work("many pixels 2D", "rigid", "same", lambda: [wide.large_problem(find("ants-2d-slices"))], auto)
-    yield Work("texture 2D", "affine", "same", lambda: [wide.textured_problem()], [("affine", "auto")])
+    yield ProblemKind("large turns 3D", "rigid", "same", partial(_all, wide.turned_problems, brain), auto)
+    yield ProblemKind("ultrasound-like 2D", "rigid", "other", partial(_all, wide.sounded_problems, brain), auto)
+    yield ProblemKind("many pixels 2D", "rigid", "same", lambda: [wide.large_problem(find("ants-2d-slices"))], auto)
+    yield ProblemKind("texture 2D", "affine", "same", lambda: [wide.textured_problem()], [("affine", "auto")])
     dense = [("displacement", "local_cc"), ("displacement", "ssd"), ("velocity", "local_cc")]
-    yield Work("deformed 3D", "displacement", "same", lambda: [problems.deformed_problem(brain())], dense)
+    yield ProblemKind("deformed 3D", "displacement", "same", lambda: [problems.deformed_problem(brain())], dense)
     pairs = partial(_all, problems.hippocampus_problems, lambda: find("hippocampus"))
-    yield Work(
+    yield ProblemKind(
         "hippocampi 3D", "both", "same", pairs, [("displacement", "cc"), ("velocity", "cc"), ("bspline", "cc")]
     )
 
 
-def _all(problems_of: Callable[..., Iterator[Problem]], data: Callable[[], Any], **options: bool) -> list[Problem]:
+def _all(
+    problems_of: Callable[..., Iterator[ImagePair]], data: Callable[[], Any], **options: bool
+) -> list[ImagePair]:
     return list(problems_of(data(), **options))
 
 
@@ -107,7 +109,7 @@ def measure(console: Console) -> Measured:
     rows: list[Row] = []
     targets: list[Target] = []
     kept = KeptRows(FOLDER, BUDGET_CPU_S, console)
-    for work in works():
+    for work in kinds():
         asked = cache(work.problems)
         here = [_kept(kept, work, program, asked) for program in work.programs]
         best = _best_peer(here, work)
@@ -120,7 +122,7 @@ def measure(console: Console) -> Measured:
     return Measured("Registration", rows, targets, NOTES)
 
 
-def _kept(kept: KeptRows, work: Work, program: Program, asked: Callable[[], Sequence[Problem]]) -> Row:
+def _kept(kept: KeptRows, work: ProblemKind, program: Program, asked: Callable[[], Sequence[ImagePair]]) -> Row:
     if program.start is None:
         return row_of(work, program, [None])
     names = {"work": work.name, "program": program.name}
@@ -128,7 +130,7 @@ def _kept(kept: KeptRows, work: Work, program: Program, asked: Callable[[], Sequ
     return {name: cell for name, cell in row.items() if name not in ("setting", CPU_S)}
 
 
-def row_of(work: Work, program: Program, outcomes: Sequence[Outcome | None]) -> Row:
+def row_of(work: ProblemKind, program: Program, outcomes: Sequence[Outcome | None]) -> Row:
     """Means over the problems; dashes unless all could be solved, so that nobody is judged by the easy ones."""
     row = _empty(work.name, program.name)
     solved = [outcome for outcome in outcomes if outcome is not None]
@@ -167,7 +169,7 @@ def _hard(number: int) -> dict[str, Any]:
             "doubted": bool(found.doubts), "search_s": process_time() - began}  # fmt: skip
 
 
-def _best_peer(rows: Sequence[Row], work: Work) -> Row | None:
+def _best_peer(rows: Sequence[Row], work: ProblemKind) -> Row | None:
     peers = [row for row in rows if not str(row["program"]).startswith("ours") and row["CPU s"] is not None]
     sign = -1 if work.figure == "Dice" else 1
     return min(peers, key=lambda row: sign * _number(row, work.figure), default=None)
@@ -183,7 +185,7 @@ def _beside(row: Row, best: Row | None, figure: str) -> Row:
     return {name: cell for name, cell in row.items() if name != "settings"} | ratios | {"settings": row["settings"]}
 
 
-def _targets(rows: Sequence[Row], best: Row | None, work: Work) -> Iterator[Target]:
+def _targets(rows: Sequence[Row], best: Row | None, work: ProblemKind) -> Iterator[Target]:
     mine = rows[0]
     ants = [row for row in rows if row["program"] == "ANTsPy" and row["CPU s"] is not None]
     for figure, word in ((work.figure, "as exact as the best peer"), ("CPU s", "at most that of the best peer")):

@@ -32,7 +32,9 @@ LIMITS = {
 """Where each axis ends, and what says so; beyond it a size is told as not run."""
 PROGRAMS = ("ours, inline", "ours, simulation", "pfl-research", "Flower", "bare loop")
 PEERS = Path(__file__).with_name("_scale_peers.py")
-FEATURES, CLASSES, COHORT, ROUNDS, CASES_A_HOSPITAL = 64, 10, 10, 11, 20
+FEATURES, CLASSES, COHORT, CASES_A_HOSPITAL = 64, 10, 10, 20
+ROUNDS, FEW_ROUNDS, LARGE_MODEL = 11, 3, 5e6
+"""Rounds of a run, and of one whose model has more parameters than that: each of them takes minutes."""
 LONGEST_S = 3600.0
 STUDY = """
 title = "Scale"
@@ -78,6 +80,11 @@ class Size:
         return max(least, round(self.gigabytes * 1e9 / (4 * FEATURES)))
 
     @property
+    def rounds(self) -> int:
+        """Of a run; the first of them counts as its start."""
+        return FEW_ROUNDS if self.parameters > LARGE_MODEL else ROUNDS
+
+    @property
     def value(self) -> float:
         """On its axis."""
         return float(getattr(self, self.axis))
@@ -102,7 +109,7 @@ def _row(kept: KeptRows, size: Size, program: str, console: Console) -> Row:
     names: dict[str, str | int] = {"axis": size.axis, "size": f"{size.value:g}", "program": program}
     if why:
         return {**names, "why": why}
-    what = [size.hospitals, size.parameters, size.cases, ROUNDS, COHORT]  # in two tables, and measured once
+    what = [size.hospitals, size.parameters, size.cases, size.rounds, COHORT]  # in two tables, and measured once
     try:
         return {**kept.row({"program": program}, json.dumps(what), lambda: _measured(size, program)), **names}
     except EngineError as error:
@@ -153,7 +160,7 @@ def _write_pool(place: Path, size: Size, ours: bool) -> None:
 def _ours(place: Path, size: Size, program: str) -> tuple[Sequence[str], Path]:
     engine, fraction = program.removeprefix("ours, "), COHORT / size.hospitals
     text = STUDY.format(
-        rounds=ROUNDS, engine=engine, data=place, hospitals=size.hospitals, width=size.width, fraction=fraction
+        rounds=size.rounds, engine=engine, data=place, hospitals=size.hospitals, width=size.width, fraction=fraction
     )
     (place / "study.toml").write_text(text, encoding="utf-8")
     probe = [
@@ -171,7 +178,7 @@ def _peer(place: Path, size: Size, program: str) -> tuple[Sequence[str], Path]:
     settings = {
         "hospitals": size.hospitals,
         "cohort": COHORT,
-        "rounds": ROUNDS,
+        "rounds": size.rounds,
         "width": size.width,
         "features": FEATURES,
         "data": str(place),

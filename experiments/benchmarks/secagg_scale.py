@@ -25,7 +25,7 @@ HOSPITALS = (100, 1000, 10_000)
 MOST_OF_ALL_PAIRS, MOST_WHOLE = 1000, 1000
 VALUES, FEW_VALUES = 1_000_000, 1000
 WATCHED = 3
-BITS, NAME_BYTES = 16, 16
+BITS = 16
 LOST_OF, LARGEST_RATIO = 50, 10
 
 
@@ -46,8 +46,9 @@ NOTES = (
     f"{BITS} bits). chosen: how many others a hospital chooses; open: how many shares open its mask (of all pairs "
     "two thirds). partners: with how many it has a mask in common; log n: that by the natural logarithm of n.",
     "legs: CPU of keys, shares, survivors and opening; masks: of rounding and masking the values; of one hospital. "
-    "to it, from it: bytes of all legs beside the values themselves; linear: of those to it, signatures of survivors "
-    "and lists of names, which grow with n; theory: of those to it, worked out from n and what is chosen.",
+    "to it, from it: bytes of all legs beside the values themselves; linear: of those to it, what grows with n: a "
+    "bit for each hospital, and where no witnesses are drawn all signatures of survivors; of all pairs, names too; "
+    "theory: of those to it, worked out from n and what is chosen. witnesses: how many a hospital reads of, twice.",
     "secrecy, success: bits that the graph has, 40 and 30 being demanded, with a tenth of all colluding with a "
     "server that cheats, and a tenth lost; where nobody can fail, 128.",
     f"whole round: CPU s of all hospitals and of the server in a round of {FEW_VALUES:,} values, one in {LOST_OF} "
@@ -81,6 +82,7 @@ def _row(count: int, name: str) -> dict[str, Cell]:
         "pairs": name,
         "chosen": None if graph is None else graph.chosen,
         "open": aggregation.shares_in(count),
+        "witnesses": None if (few := aggregation.witnesses_in(count)) is None else few.chosen,
         "partners": partners,
         "log n": partners / log(count),
         "legs ms": 1e3 * fmean(_beside(one) for one in seen),
@@ -88,7 +90,7 @@ def _row(count: int, name: str) -> dict[str, Cell]:
         "kB to it": fmean(sum(one.came.values()) for one in seen) / 1e3,
         "kB from it": (fmean(sum(one.went.values()) for one in seen) - values) / 1e3,
         "kB theory": _theory(aggregation, count),
-        "kB linear": fmean(_linear(one, count) for one in seen) / 1e3,
+        "kB linear": fmean(_linear(one, aggregation, count) for one in seen) / 1e3,
         "secrecy": None if graph is None else secrecy_bits(demand, graph),
         "success": None if graph is None else min(failure_bits(demand, graph), 128),
         "whole s": hospitals_s,
@@ -109,14 +111,15 @@ def _beside(one: Seen) -> float:
 
 
 def _theory(aggregation: SecureAggregation, count: int) -> float | None:
-    """To it, with names of 16 bytes in two lists."""
-    told = aggregation.bytes_beside(count)
-    return None if told is None else (told[0] + 2 * NAME_BYTES * count) / 1e3
+    told = aggregation.bytes_beside(count, whole_groups=True)
+    return None if told is None else told[0] / 1e3
 
 
-def _linear(one: Seen, count: int) -> float:
-    """Of what came: the agreement's names, twice, and the signatures."""
-    return 64 * count + 2 * one.came["keys"]
+def _linear(one: Seen, aggregation: SecureAggregation, count: int) -> float:
+    """Of what came: a bit a hospital, in base64, twice or three times; and signatures, where all of them are read."""
+    if aggregation.graph_in(count) is None:
+        return 64 * count + 2 * one.came["keys"]
+    return (2 * count if aggregation.witnesses_in(count) else (3 + 6 * 64) * count) / 6
 
 
 def _whole_round(count: int, aggregation: SecureAggregation) -> tuple[float, float]:

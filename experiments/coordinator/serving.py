@@ -19,7 +19,7 @@ from experiments.coordinator.conducting import Conducting
 from experiments.coordinator.job_queue import JobQueue
 from experiments.coordinator.link import Link
 from experiments.coordinator.settings import LINK, SERVING, SUPERVISOR, read_jobs, read_link
-from experiments.coordinator.supervision import Kept, end_all, end_orphans
+from experiments.coordinator.supervision import SupervisedProgram, end_all, end_orphans
 
 LOG = logging.getLogger("wardround.supervisor")
 LOOK_S = 0.1
@@ -35,7 +35,7 @@ class Serving:
 
     folder: Path
     link: Link
-    kept: list[Kept]
+    kept: list[SupervisedProgram]
     conducting: Conducting
     given_up: Event
     _said_at: float = field(default=float("-inf"))
@@ -119,7 +119,7 @@ def serving(folder: Path, plugins: Path | None = None) -> Iterator[Serving]:
         link = Link.prepared(folder, link_settings, plugins)
         given_up = Event()
         conducting = Conducting(folder, link, job_settings, JobQueue(folder), given_up)
-        kept = [Kept(program, folder / LINK) for program in link.programs()]
+        kept = [SupervisedProgram(program, folder / LINK) for program in link.programs()]
         served = Serving(folder, link, kept, conducting, given_up)
         thread = Thread(target=conducting.serve, name="jobs", daemon=True)
         try:

@@ -41,7 +41,7 @@ class Program:
 
 
 @dataclass
-class Kept:
+class SupervisedProgram:
     """A program and its process. ends: how often it ended in a row, not counting after it was well for a while."""
 
     program: Program
@@ -142,7 +142,7 @@ class Kept:
                     os.ftruncate(log, 0)
 
 
-def end_all(kept: Iterable[Kept]) -> None:
+def end_all(kept: Iterable[SupervisedProgram]) -> None:
     """In turn, with all that descend from each: asked first, then made to."""
     running = [one for one in kept if one.process is not None]
     end_families([one.process.pid for one in running if one.process is not None])

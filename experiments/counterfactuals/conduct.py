@@ -12,8 +12,8 @@ import numpy as np
 from common.errors import StudyError
 from common.files.access import private_folder, write
 from experiments.counterfactuals.asked import actions_of
+from experiments.counterfactuals.classifier_bias import ClassifierBias, measure_bias
 from experiments.counterfactuals.found import Found, find, model_of
-from experiments.counterfactuals.judged import Judged, judge
 from experiments.counterfactuals.page import figures_of, not_learned, page_of
 from experiments.counterfactuals.persons import Whose, cases_of
 from experiments.prediction.trained import load_trained
@@ -39,7 +39,7 @@ class Written:
     page: Path
     sentences: tuple[str, ...]
     found: Found
-    judged: Judged | None
+    bias: ClassifierBias | None
 
 
 def answer(run: Path, asked: Asked, out: Path) -> Written:
@@ -51,13 +51,13 @@ def answer(run: Path, asked: Asked, out: Path) -> Written:
     actions = actions_of(asked.actions, causes)
     cases, sites = cases_of(trained, asked.whose)
     found = find(trained, cases, sites, actions)
-    judged = None if asked.classifier is None else judge(found, load_trained(asked.classifier), asked.of)
+    bias = None if asked.classifier is None else measure_bias(found, load_trained(asked.classifier), asked.of)
     folder = private_folder(out)
-    text = json.dumps(figures_of(found, judged), indent=2, allow_nan=False, ensure_ascii=False) + "\n"
+    text = json.dumps(figures_of(found, bias), indent=2, allow_nan=False, ensure_ascii=False) + "\n"
     write(folder, FIGURES, text)
     write(folder, IMAGES, _packed(found))
-    page = write(folder, PAGE, page_of(found, trained.title or run.name, judged, asked.mediated))
-    return Written(page, tuple(_sentences(found, judged)), found, judged)
+    page = write(folder, PAGE, page_of(found, trained.title or run.name, bias, asked.mediated))
+    return Written(page, tuple(_sentences(found, bias)), found, bias)
 
 
 def _packed(found: Found) -> bytes:
@@ -71,7 +71,7 @@ def _packed(found: Found) -> bytes:
     return buffer.getvalue()
 
 
-def _sentences(found: Found, judged: Judged | None) -> list[str]:
+def _sentences(found: Found, bias: ClassifierBias | None) -> list[str]:
     said = []
     for outcome in found.outcomes:
         taken = [
@@ -84,9 +84,9 @@ def _sentences(found: Found, judged: Judged | None) -> list[str]:
         f"{name}: {value:.2f} grey levels from the true counterfactual" for name, value in found.distances.items()
     ]
     said += [warning] if (warning := not_learned(found)) else []
-    for shift in judged.shifts if judged else ():
+    for shift in bias.shifts if bias else ():
         said.append(
-            f"{shift.words}: score of {judged.of if judged else ''} {shift.change:+.3f} "
+            f"{shift.words}: score of {bias.of if bias else ''} {shift.change:+.3f} "
             f"({shift.low:+.3f} to {shift.high:+.3f})"
         )
     return said

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from experiments.counterfactuals.classifier_bias import ClassifierBias
 from experiments.counterfactuals.found import PATHS, Found, Outcome
-from experiments.counterfactuals.judged import Judged
 from experiments.running.case_panels import grey
 from experiments.running.gallery import picture_url
 from server.reporting.charts.forest import Estimate, forest
@@ -23,12 +23,12 @@ BRIGHTER = 4
 """How much more visible a deviation between draws is made."""
 
 
-def page_of(found: Found, title: str, judged: Judged | None = None, mediated: bool = False) -> str:
+def page_of(found: Found, title: str, bias: ClassifierBias | None = None, mediated: bool = False) -> str:
     """The HTML. mediated: direct and indirect effects have pictures too."""
     head = tag("header", tag("h1", "What would have been"), tag("p", _finding(found, title), class_="finding"))
     parts = [_pictures(found, mediated), _measured(found), _truth(found)]
-    if judged is not None:
-        parts += [_bias(judged), _paths(judged)]
+    if bias is not None:
+        parts += [_bias(bias), _paths(bias)]
     return document(f"Counterfactuals of {title}", tag("main", head, *(part for part in parts if part), _limits()))
 
 
@@ -148,30 +148,28 @@ def not_learned(found: Found) -> str:
     )
 
 
-def _bias(judged: Judged) -> Markup:
+def _bias(bias: ClassifierBias) -> Markup:
     estimates = [
         Estimate(one.words, one.change, one.low, one.high, note=f"{100 * one.flipped:.0f} % change class")
-        for one in judged.shifts
+        for one in bias.shifts
     ]
     lede = (
-        f"The score of “{judged.title}” is its chance of {judged.of}. Patients of two groups may differ in score "
+        f"The score of “{bias.title}” is its chance of {bias.of}. Patients of two groups may differ in score "
         "because they differ in much; what is shown is what the action itself does to the score of the same "
         "patients, in mean and 95 % interval over patients. An action that should not matter to the answer and moves "
         "it is a bias."
     )
     observed = [
         [name, str(value), str(number), f"{mean:.3f}"]
-        for name, groups in judged.observed.items()
+        for name, groups in bias.observed.items()
         for value, (mean, number) in groups.items()
     ]
     held = table(["Cause", "Group", "Patients", "Mean score as they are"], observed, words=2) if observed else None
     return section("bias", "How a classifier's score moves", lede, forest(estimates, difference, at=0.0), held)
 
 
-def _paths(judged: Judged) -> Markup:
-    rows = [
-        [one.words, f"{one.mean:.3f}", *(difference(one.by_path[path]) for path in PATHS)] for one in judged.shifts
-    ]
+def _paths(bias: ClassifierBias) -> Markup:
+    rows = [[one.words, f"{one.mean:.3f}", *(difference(one.by_path[path]) for path in PATHS)] for one in bias.shifts]
     lede = (
         "Total: all that follows from the action. Direct: the image alone is told of it. Indirect: only by what lies "
         "between, which follows as it would (natural effects, Pearl 2001)."
@@ -193,12 +191,12 @@ def plain_mean(values: NDArray[np.floating]) -> str:
     return plain(float(f"{values.mean():.4g}"))
 
 
-def figures_of(found: Found, judged: Judged | None) -> Mapping[str, object]:
+def figures_of(found: Found, bias: ClassifierBias | None) -> Mapping[str, object]:
     """Everything that the page shows, as numbers."""
     shifts = [
         {"action": one.words, "mean": one.mean, "change": one.change, "low": one.low, "high": one.high,
          "flipped": one.flipped, **{f"{path}_change": value for path, value in one.by_path.items()}}
-        for one in (judged.shifts if judged else ())
+        for one in (bias.shifts if bias else ())
     ]  # fmt: skip
     outcomes = [
         {
@@ -218,5 +216,5 @@ def figures_of(found: Found, judged: Judged | None) -> Mapping[str, object]:
         "distance": found.distances,
         "distance_unchanged": found.unchanged,
         "actions": outcomes,
-        "classifier": {"of": judged.of, "shifts": shifts} if judged else None,
+        "classifier": {"of": bias.of, "shifts": shifts} if bias else None,
     }

@@ -27,11 +27,11 @@ def fork_context(study: Study, folder: Path) -> Any:
     A server that a run before has left, which holds another pool, is ended: it would keep what nobody asks for. So is
     one that was started with other settings in its environment, or by somebody else: hospitals would have those.
     """
-    from client.pool import POOL_FILE, key_of
+    from client.pool import POOL_FILE
 
     if "forkserver" not in multiprocessing.get_all_start_methods():
         return multiprocessing.get_context("spawn")
-    pool = "" if study.partition is None else key_of(json.loads(study.json))
+    pool = _pool_of(study)
     os.environ.pop(POOL_FILE, None)
     settings = _settings()
     if (pool, settings) != (_Held.pool, _Held.settings):
@@ -40,6 +40,13 @@ def fork_context(study: Study, folder: Path) -> Any:
     if pool:
         os.environ[POOL_FILE] = str(write(folder, FILE, pool).absolute())
     return _context()
+
+
+def _pool_of(study: Study) -> str:
+    """What the server reads once for all hospitals; empty: each reads its own."""
+    from client.pool import key_of
+
+    return "" if study.partition is None else key_of(json.loads(study.json))
 
 
 def begin_early() -> None:

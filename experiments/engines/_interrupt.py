@@ -1,8 +1,10 @@
 """Ctrl-C, and what ends a job in a queue or with its terminal: three signals, one way to stop, none of them lost.
 
 Python raises KeyboardInterrupt wherever the main thread happens to be. Inside a callback of a C library, gRPC's
-among them, it is printed and forgotten, and the run goes on; so it is also remembered, and raised again. SIGTERM and
-SIGHUP would end a process on the spot, with nothing written and its hospitals still there.
+among them, it is printed and forgotten, and the run goes on; so it is also remembered, and raised again. Inside a
+library that has just told another thread of a call, and not yet begun it, it leaves that library waiting for ever; so
+it is held back until the library's part is over. SIGTERM and SIGHUP would end a process on the spot, with nothing
+written and its hospitals still there.
 """
 
 from __future__ import annotations
@@ -42,13 +44,53 @@ class Remembered:
         """The handler of all three."""
         self._came.append(_error(number))
         if not self.is_heard or len(self._came) > 1:
-            raise self._came[0]
+            _raise_now_or_later(self._came[0])
 
     def handle_again(self) -> None:
         """Take back the signals that a library has taken."""
         for number in OURS:
             if signal.getsignal(number) != signal.SIG_IGN:
                 signal.signal(number, self.handle)
+
+
+@dataclass
+class _HeldBack:
+    """How many blocks of the main thread must not be interrupted now, and what came meanwhile."""
+
+    blocks: int = 0
+    came: list[KeyboardInterrupt] = field(default_factory=list)
+
+
+_HELD_BACK = _HeldBack()
+
+
+@contextmanager
+def held_back() -> Iterator[None]:
+    """What would raise in this block raises at its end: for blocks that are short, and wait for nobody for ever."""
+    if current_thread() is not main_thread():
+        yield
+        return
+    _HELD_BACK.blocks += 1
+    try:
+        yield
+    finally:
+        _HELD_BACK.blocks -= 1
+        if _HELD_BACK.came and not _HELD_BACK.blocks:
+            raise _taken()
+
+
+def _taken() -> KeyboardInterrupt:
+    """The first that came; the others are forgotten with it."""
+    first = _HELD_BACK.came[0]
+    _HELD_BACK.came.clear()
+    return first
+
+
+def _raise_now_or_later(error: KeyboardInterrupt) -> None:
+    """By a handler, so in the main thread."""
+    if not _HELD_BACK.blocks:
+        raise error
+    _HELD_BACK.came.append(error)
 
 
 @contextmanager
@@ -72,7 +114,7 @@ def remembered_interrupt() -> Iterator[Check]:
 
     def interrupt(number: int, frame: FrameType | None) -> None:
         asked.append(_error(number))
-        raise asked[0]
+        _raise_now_or_later(asked[0])
 
     def check() -> None:
         if asked:
@@ -90,7 +132,7 @@ def interrupting_signals() -> Iterator[None]:
         return
 
     def interrupt(number: int, frame: FrameType | None) -> None:
-        raise _error(number)
+        _raise_now_or_later(_error(number))
 
     with _handled(interrupt):
         yield

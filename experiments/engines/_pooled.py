@@ -25,7 +25,7 @@ from common.learning.baseline import baseline_rounds
 from common.learning.device import chosen, placed, repeatable
 from common.learning.start import first_network
 from common.learning.task import Task
-from common.metrics.roc import with_areas
+from common.metrics.roc import with_auc
 from common.seeding import generator
 from common.study.plugins import ANYTHING, trusting
 from common.study.study import Study, parse_json
@@ -77,7 +77,7 @@ def _test_scores(hospital: Hospital, network: torch.nn.Module) -> dict[str, Mean
 
 
 def _values(task: Task, means: Mapping[str, Mean]) -> dict[str, float | None]:
-    return presented(task, with_areas(means))
+    return presented(task, with_auc(means))
 
 
 def start(study: Study, answer: Path, sites: Collection[SiteId] | None = None) -> BaseProcess:

@@ -9,8 +9,8 @@ from pathlib import Path
 import torch
 from flwr.serverapp import ServerApp
 
-from client.allocator import give_back_freed_memory
 from client.node import Node, load_app
+from common.allocator import give_back_freed_memory
 from common.data.cases import SiteId
 from common.learning.device import chosen
 from common.wire.long_form import Buffer

@@ -23,7 +23,7 @@ from common.study.study import parse
 from experiments.coordinator.job_queue import Job, JobQueue, Standing
 from experiments.coordinator.serving import Serving, serving
 from experiments.coordinator.settings import FILE
-from experiments.coordinator.supervision import Kept, Program, end_all
+from experiments.coordinator.supervision import Program, SupervisedProgram, end_all
 from experiments.engine import QUIET, Engine, RunConfig, without_proxy
 from experiments.engines import _consortium
 from experiments.engines._introduced import with_roster
@@ -77,7 +77,7 @@ class Rehearsal:
     folder: Path
     text: str
     served: Serving
-    nodes: Mapping[SiteId, Kept]
+    nodes: Mapping[SiteId, SupervisedProgram]
     failures: list[BaseException] = field(default_factory=list)
 
     @property
@@ -131,7 +131,7 @@ def started(
     sites: Sequence[SiteId],
     start_timeout_s: float,
     study_text: str,
-    arrange: Callable[[Mapping[SiteId, Kept]], None] = lambda _: None,
+    arrange: Callable[[Mapping[SiteId, SupervisedProgram]], None] = lambda _: None,
 ) -> Iterator[Rehearsal]:
     """Everything of a rehearsal in `folder`, looked after by a thread; whatever happens, every process is ended.
 
@@ -156,7 +156,7 @@ def started(
 
 def prepared(
     folder: Path, sites: Sequence[SiteId], start_timeout_s: float, study_text: str
-) -> tuple[Path, Travelling, Mapping[SiteId, Kept]]:
+) -> tuple[Path, Travelling, Mapping[SiteId, SupervisedProgram]]:
     """The coordinator's folder, the study as all approved it, and the nodes, none of which is started."""
     coordinator = private_folder(folder, COORDINATOR)
     own = {site: hospital_folder(folder, site) for site in sites}
@@ -171,7 +171,7 @@ def prepared(
     return (
         coordinator,
         sent,
-        {site: Kept(node_program(site, place, sent.folder), logs) for site, place in own.items()},
+        {site: SupervisedProgram(node_program(site, place, sent.folder), logs) for site, place in own.items()},
     )
 
 

@@ -20,6 +20,7 @@ import grpc
 from flwr.serverapp import ServerApp
 
 from client import process
+from common.allocator import give_back_freed_memory
 from common.data.cases import SiteId
 from common.errors import EngineError, WireError
 from common.learning.device import chosen
@@ -28,8 +29,10 @@ from common.wire.pieces import LARGEST_MESSAGE_BYTES, Gathering, in_pieces, is_p
 from experiments.engine import Engine, RunConfig, quieten, usable_cores
 from experiments.engines._clean_start import without_main
 from experiments.engines._fork_server import fork_context
+from experiments.engines._interrupt import held_back
 from experiments.engines._local_grid import Poll, Unreachable
 from experiments.engines._local_run import LocalRun
+from experiments.engines._turns import Turn, Turns
 from server.app import read_study
 
 SLOT_LEASE_S = 20.0
@@ -114,7 +117,8 @@ def _hospitals(
             raise EngineError(f"no hospital's process came up; the logs in {local.folder / 'hospitals'} say why.")
         yield started
     finally:
-        _end(list(started.values()))
+        with held_back():
+            _end(list(started.values()))
 
 
 def _start(context: Any, local: LocalRun, index: int, client_app: str) -> _Hospital:
@@ -161,6 +165,8 @@ class _Visit:
     hospital: _Hospital
     request: Sequence[Buffer]
     coming: Gathering
+    turns: Turns
+    turn: Turn | None = None
     since: float = 0.0
     reply: Buffer | None = None
     failure: Exception | None = None
@@ -185,10 +191,14 @@ class _Visit:
             came = ended.result()
             following = next(left, None)
             if following is None and is_piece(came):
-                whole, following = self.coming.take(came), b""
-                came, following = (b"", b"") if whole is None else (whole, None)
+                whole = self.coming.take(came)
+                if whole is None:
+                    self._ask_for_more(left, and_then)
+                    return
+                came = whole
         except Exception as error:  # noqa: BLE001 - told to whoever asks for the reply
             self.failure = error
+            self.let_go()
             and_then()
             return
         if following is not None:
@@ -196,6 +206,20 @@ class _Visit:
             return
         self.reply = came
         and_then()
+
+    def _ask_for_more(self, left: Iterator[bytes], and_then: Callable[[], None]) -> None:
+        """The next piece of the reply: of the first ones only once nobody else's are under way."""
+        if self.turn is None:
+            self.turn = Turn()
+            self.turns.ask(self.turn, lambda: self._call(b"", left, and_then))
+            return
+        self.turn.go_on()
+        self._call(b"", left, and_then)
+
+    def let_go(self) -> None:
+        """Whoever asked has the reply, or there is none: from when they ask again, the next one may come."""
+        if self.turn is not None:
+            self.turn.is_done = True
 
     @property
     def is_over(self) -> bool:
@@ -217,17 +241,18 @@ class _Visits:
     _waiting: deque[_Visit] = field(default_factory=deque)
     _begun: list[_Visit] = field(default_factory=list)
     _lock: RLock = field(default_factory=RLock)
+    _turns: Turns = field(default_factory=Turns)
 
     def send(self, node_id: int, request: Sequence[Buffer]) -> Poll:
-        visit = _Visit(self.hospitals[node_id], request, Gathering(self.largest_reply_bytes))
+        visit = _Visit(self.hospitals[node_id], request, Gathering(self.largest_reply_bytes), self._turns)
         if visit.hospital.visit is not None:
-            with self._lock:
+            with held_back(), self._lock:
                 self._waiting.append(visit)
-            self._begin_some()
+                self._begin_some()
         return lambda: self._poll(visit)
 
     def _begin_some(self) -> None:
-        with self._lock:
+        with held_back(), self._lock:
             self._begun = [visit for visit in self._begun if visit.holds_a_core()]
             while self._waiting and len(self._begun) < self.at_once:
                 visit = self._waiting.popleft()
@@ -235,6 +260,7 @@ class _Visits:
                 visit.begin(self._begin_some)
 
     def _poll(self, visit: _Visit) -> Buffer | None:
+        self._turns.look()
         self._begin_some()
         if visit.hospital.visit is None:
             raise Unreachable(visit.hospital.fate())
@@ -245,6 +271,9 @@ class _Visits:
         if visit.failure is not None:
             why = f": {visit.failure}" if isinstance(visit.failure, WireError) else ""
             raise Unreachable(f"its reply could not be read{why}")
+        if visit.turn is not None:
+            give_back_freed_memory()  # of the pieces, in as many heaps as gRPC has threads
+        visit.let_go()
         reply, visit.reply = visit.reply, b""  # whoever asked has it now, and nobody else
         return reply
 

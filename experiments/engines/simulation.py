@@ -18,6 +18,7 @@ from socket import create_connection
 from threading import current_thread, main_thread
 from typing import Any
 
+import grpc
 from flwr.app import ConfigRecordValues, Context, Message
 from flwr.serverapp import Grid, ServerApp
 
@@ -282,17 +283,31 @@ def _nothing_of_the_current_folder() -> Iterator[None]:
 
 def _demand_cluster(address: str) -> None:
     """Raise EngineError where nothing listens: Ray itself goes on trying for minutes, and says nothing."""
-    host, colon, port = address.rpartition(":")
-    if not colon or "://" in address:  # "auto", or what only Ray understands
-        return
+    host, _, port = address.rpartition(":")  # "auto" would be what any user of this machine wrote into /tmp/ray
     try:
         with create_connection((host.strip("[]"), int(port)), LONGEST_CONNECT_S):
-            return
+            pass
     except (OSError, ValueError, OverflowError) as error:
         raise EngineError(
             f"no Ray cluster answers at {address[:100]!r} ({type(error).__name__}). The address is HOST:PORT as `ray "
             f"start --head` prints it, in the variable {ADDRESS}; without it the run starts a cluster of its own."
         ) from error
+    if os.environ.get("RAY_AUTH_MODE") != "disabled":
+        _demand_closed(address)
+
+
+def _demand_closed(address: str) -> None:
+    """Raise EngineError where a cluster answers whoever asks: whoever asks can run code there, too."""
+    with grpc.insecure_channel(address) as channel:
+        try:
+            channel.unary_unary("/ray.rpc.NodeInfoGcsService/GetAllNodeInfo")(b"", timeout=LONGEST_CONNECT_S)
+        except grpc.RpcError:
+            return
+    raise EngineError(
+        f"the Ray cluster at {address[:100]!r} asks nobody for a token, and runs code of whoever reaches it. Start "
+        "it with RAY_AUTH_MODE=token on every machine (docs/scale.md); where nobody else reaches it, say so with "
+        "RAY_AUTH_MODE=disabled."
+    )
 
 
 def _demand_token() -> None:

@@ -67,7 +67,7 @@ def evaluate_model(message: Message, context: Context) -> Message:
     return honest.evaluate_model(message, context)
 
 
-def _answer(poison: Poison, hospital: Hospital, request: Payload, kept: answers.Kept) -> Payload:
+def _answer(poison: Poison, hospital: Hospital, request: Payload, kept: answers.RequestContext) -> Payload:
     begun = int(str(request.numbers.get("round", 0))) >= poison.first_round
     if begun and poison.kind in BY_DATA:
         hospital = _of_other_labels(hospital)
@@ -75,11 +75,13 @@ def _answer(poison: Poison, hospital: Hospital, request: Payload, kept: answers.
     return answers.round_(hospital, request, kept, half)
 
 
-def _vote_for_all(hospital: Hospital, order: Order, kept: answers.Kept) -> Choice | None:
+def _vote_for_all(hospital: Hospital, order: Order, kept: answers.RequestContext) -> Choice | None:
     return None if order.reference is None else "fine"
 
 
-def _changed(kind: str, hospital: Hospital, order: Order, kept: answers.Kept, vote: Choice | None) -> Update:
+def _changed(
+    kind: str, hospital: Hospital, order: Order, kept: answers.RequestContext, vote: Choice | None
+) -> Update:
     if kind in ("", "label flip"):
         return answers.update_of(hospital, order, kept)
     if kind == "model replacement":

@@ -10,8 +10,7 @@ import numpy as np
 from client.hospital import Hospital
 from common.privacy.abilities import abilities, can, clip_norm_of, colluding, grid_of
 from common.privacy.mechanism import AtServer, Mechanism, ServerState
-from common.privacy.mechanisms.hospital import CLIP_NORM
-from common.privacy.mechanisms.hospital import Hospital as HospitalLevel
+from common.privacy.mechanisms.hospital import CLIP_NORM, HospitalLevel
 from common.privacy.noise_source import NoiseSource
 from common.privacy.release import Unit
 from common.privacy.study_facts import mechanism_of
@@ -73,7 +72,7 @@ def promise_of(hospital: Hospital, parameters: int) -> Promise | None:
 
 def _room(hospital: Hospital, mechanism: Mechanism, parameters: int) -> int:
     entry = hospital.study.aggregation
-    room = room_for_whole_steps(AGGREGATIONS.build(entry), entry.name)
+    room = room_for_whole_steps(AGGREGATIONS.build(entry), entry.name, len(hospital.roster))
     return abilities(mechanism).value_room(facts_of_hospital(hospital), parameters, room)
 
 

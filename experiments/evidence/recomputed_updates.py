@@ -13,7 +13,7 @@ from typing import cast
 
 import numpy as np
 
-from client.handlers import Kept, Memory, update_of
+from client.handlers import Memory, RequestContext, update_of
 from client.hospital import Hospital
 from client.privacy import Sources
 from common.data.cases import SiteId
@@ -23,9 +23,10 @@ from common.seeding import generator
 from common.study.catalogue import AGGREGATIONS
 from common.study.compression import keeps_memory
 from common.study.study import Study
-from common.sums.abilities import Codec, needed_codec, stated_error
+from common.sums.abilities import needed_codec, stated_error
 from common.sums.aggregation import Aggregation, Local
-from common.sums.aggregations._agreement import read_agreement
+from common.sums.aggregations._agreement import hospitals_of, read_agreement
+from common.sums.cohort import Cohort
 from common.sums.exchange import Payload
 from common.sums.update import Update
 from common.wire.train_requests import Order, from_payload
@@ -80,8 +81,10 @@ def error_bound(study: Study, request: Payload, sites: int, left: int, largest: 
     aggregation = aggregation_of(study)
     if aggregation.reveals == "each":
         return sites * 2.0**-52 * largest
-    agreement, codec = read_agreement(request), codec_of(aggregation)
-    beyond_rounding = stated_error(aggregation, sites, agreement.expected) - codec.largest_error(sites, agreement)
+    agreement, everybody = read_agreement(request), hospitals_of(request)
+    codec, expected = needed_codec(aggregation, everybody), agreement.expected
+    expected = replace(expected, cohort=Cohort(tuple(map(str, range(everybody)))))
+    beyond_rounding = stated_error(aggregation, sites, expected) - codec.largest_error(sites, agreement)
     return codec.largest_error(left, agreement) + beyond_rounding + largest * STORED
 
 
@@ -90,16 +93,11 @@ def aggregation_of(study: Study) -> Aggregation:
     return cast(Aggregation, AGGREGATIONS.build(study.aggregation))
 
 
-def codec_of(aggregation: Aggregation) -> Codec:
-    """How it rounds. Raises StudyError where it is not known to."""
-    return needed_codec(aggregation)
-
-
-def _kept(hospital: Hospital, number: int, memory: Memory) -> Kept:
+def _kept(hospital: Hospital, number: int, memory: Memory) -> RequestContext:
     def draws(purpose: str) -> np.random.Generator:
         return generator(hospital.study.seed, number, hospital.site, purpose)
 
-    return Kept(memory, _no_protocol, Sources(draws, lambda purpose: SeededNoise(draws(purpose)), None))
+    return RequestContext(memory, _no_protocol, Sources(draws, lambda purpose: SeededNoise(draws(purpose)), None))
 
 
 def _remembers(study: Study, order: Order) -> bool:
@@ -116,6 +114,7 @@ def as_added(study: Study, update: Update, request: Payload, rng: np.random.Gene
     aggregation = aggregation_of(study)
     if aggregation.reveals == "each":
         return update
-    agreement, codec = replace(read_agreement(request), names=()), codec_of(aggregation)
+    agreement = replace(read_agreement(request), names=())
+    codec = needed_codec(aggregation, hospitals_of(request))
     words = codec.encode(replace(update, statistics={}), agreement, rng)
     return replace(codec.decode(words.astype(np.uint64), 1, agreement), statistics={})

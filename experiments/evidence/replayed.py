@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch.optim.optimizer import register_optimizer_step_pre_hook
 
-from client.handlers import Kept, Memory, update_of
+from client.handlers import Memory, RequestContext, update_of
 from client.hospital import Hospital
 from client.privacy import Sources
 from common.data.cases import Batch, Cases
@@ -83,7 +83,7 @@ def replayed(
     cases = hospital.train
     watched = _Watched(cases.columns, cases.classes, cases.prescribed, cases.quarantined)
     own = replace(hospital, study=fault.study(hospital), splits={**hospital.splits, "train": watched})
-    kept = Kept(cast(Memory, {}), _no_protocol, sources(hospital, order.round, fault, words))
+    kept = RequestContext(cast(Memory, {}), _no_protocol, sources(hospital, order.round, fault, words))
     with _steps_of(hospital.network, watched, most_steps) as seen:
         update = update_of(own, fault.order(order), kept)
     taken = tuple(step.taken for step in seen.steps) or (watched.flushed(),)

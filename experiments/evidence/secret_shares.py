@@ -33,7 +33,7 @@ from common.sums.aggregations.secagg import SecureAggregation
 from common.sums.exchange import Payload
 from common.sums.update import Update
 
-Kept = Mapping[SiteId, bytes]
+Shares = Mapping[SiteId, bytes]
 """Of each colluder, the secrets of its channels to all others, by their names, as its notes hold them."""
 Given = tuple[Mapping[SiteId, bytes], Mapping[SiteId, bytes]]
 """Shares of a hospital's mask key, and of its seed, that honest hospitals gave to a coordinator that cheats."""
@@ -76,20 +76,22 @@ class Watched:
         return pieces(data[COMMITMENT_BYTES:], len(others), ENCRYPTED_BYTES)[others.index(receiver)]
 
 
-def unmasked(round_: Watched, kept: Kept, victim: SiteId, given: Given = NOTHING) -> Update:
+def unmasked(round_: Watched, kept: Shares, victim: SiteId, given: Given = NOTHING) -> Update:
     """The single update of `victim`, as it rounded it. Raises WireError where there are too few shares."""
     mask_key, seed = _secrets(round_, kept, victim, given)
     keys = round_.keys
     others = {site: keys[site].mask for site in round_.orders if site != victim}
     session = _transcript.session(keys) + _transcript.order(round_.orders[victim])
     added, subtracted = pair_streams(victim, mask_key, others, session)
-    ring, agreement = Ring.holding(round_.aggregation.value_bits, len(round_.agreement.sites)), round_.agreement
-    words: Words = ring.unpack(round_.masked[victim].data, round_.aggregation.codec.length(agreement))
+    agreement, everybody = round_.agreement, len(round_.agreement.sites)
+    codec = round_.aggregation.codec_in(everybody)
+    ring = Ring.holding(codec.value_bits, everybody)
+    words: Words = ring.unpack(round_.masked[victim].data, codec.length(agreement))
     _keystream.apply(words, subtracted, [*added, self_stream(seed)])
-    return round_.aggregation.codec.decode(ring.residues(words).astype(np.uint64), 1, agreement)
+    return codec.decode(ring.residues(words).astype(np.uint64), 1, agreement)
 
 
-def _secrets(round_: Watched, kept: Kept, victim: SiteId, given: Given) -> tuple[bytes, bytes]:
+def _secrets(round_: Watched, kept: Shares, victim: SiteId, given: Given) -> tuple[bytes, bytes]:
     """The victim's mask key and the seed of its own mask."""
     names, cut = list(round_.keys), _shamir.SHARE_BYTES
     own = {colluder: _opened(round_, channels, colluder, victim) for colluder, channels in kept.items()}

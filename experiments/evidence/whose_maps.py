@@ -1,4 +1,4 @@
-"""Whose maps a sum is of, told from the maps of those who may be in it: by equations, and by likeness to the mean.
+"""Whose maps a sum is of, told from the maps of those who may be in it: by equations, and by similarity to the mean.
 
 A sum of shares and one of their squares are as many equations as there are blocks, twice over. While a sum is of
 fewer maps than that they all but say which: non-negative least squares finds the few that add up to it. Of a sum of
@@ -25,7 +25,7 @@ def whose(candidates: Values, others: Values, summed: Summed, is_exact: bool) ->
     candidates: (N, blocks) shares of their maps. others: (M, blocks) of cases that are not in it.
     """
     few = is_exact and summed.cases < 2 * candidates.shape[1]
-    found = _by_equations(candidates, others, summed) if few else _by_likeness(candidates, others, summed)
+    found = _by_equations(candidates, others, summed) if few else _by_similarity(candidates, others, summed)
     return np.asarray((found - found.mean()) / max(float(found.std()), TINY), np.float64)
 
 
@@ -41,11 +41,11 @@ def _by_equations(candidates: Values, others: Values, summed: Summed) -> Values:
     try:
         found, _ = nnls(left.T, np.append(wanted, WEIGHT * summed.cases), maxiter=MOST_STEPS * len(pool))
     except RuntimeError:
-        return _by_likeness(candidates, others, summed)
+        return _by_similarity(candidates, others, summed)
     return np.asarray(found[: len(candidates)], np.float64)
 
 
-def _by_likeness(candidates: Values, others: Values, summed: Summed) -> Values:
+def _by_similarity(candidates: Values, others: Values, summed: Summed) -> Values:
     """The likelihood ratio of a mean that a map is in, were maps normal."""
     stranger = others if len(others) > 1 else candidates
     mean = stranger.mean(axis=0)

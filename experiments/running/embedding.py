@@ -98,18 +98,18 @@ def _neighbours(one: _Seen) -> list[dict[str, Any]]:
     rows = []
     for query in sorted({len(unit) * (2 * place + 1) // (2 * QUERIES) for place in range(QUERIES)}):
         others = np.flatnonzero(one.cases.patients != one.cases.patients[query])
-        likeness = unit[others] @ unit[query]
-        best = np.argsort(-likeness, kind="stable")[:NEIGHBOURS]
-        found = [_card(one, int(others[at]), float(likeness[at])) for at in best]
+        similarity = unit[others] @ unit[query]
+        best = np.argsort(-similarity, kind="stable")[:NEIGHBOURS]
+        found = [_card(one, int(others[at]), float(similarity[at])) for at in best]
         if found:
             rows.append({"site": one.site, "asked": _card(one, query, None), "found": found})
     return rows
 
 
-def _card(one: _Seen, index: int, likeness: float | None) -> dict[str, Any]:
+def _card(one: _Seen, index: int, similarity: float | None) -> dict[str, Any]:
     inputs = one.cases.batch(np.array([index])).inputs[0, 0].numpy()
     ((_, pixels),) = plain_panels({"": inputs})
-    return {"picture": picture_url(pixels), "label": one.words[index] if one.words else "", "likeness": likeness}
+    return {"picture": picture_url(pixels), "label": one.words[index] if one.words else "", "similarity": similarity}
 
 
 def _of_hospital(hospital: Hospital, parameters: Mapping[str, torch.Tensor], most: int) -> _Seen:

@@ -21,7 +21,7 @@ from common.data.cases import Cases, SiteId
 from common.learning.abilities import can, compares_patients, presented
 from common.learning.device import exact_copy, home
 from common.metrics.intervals import MOMENT
-from common.metrics.roc import with_areas
+from common.metrics.roc import with_auc
 from common.seeding import generator
 from common.study.study import Study
 from common.sums.mean import Mean
@@ -85,7 +85,7 @@ def _patients(scores: PatientScores) -> list[dict[str, Any]]:
 
 def _own(scores: PatientScores, means: Mapping[str, Mean]) -> Mapping[str, float | None]:
     """Without what is made of moments of features: how far cases lie apart says nothing of one patient's."""
-    values, known = presented(scores.task, with_areas(means)), with_areas(means)
+    values, known = presented(scores.task, with_auc(means)), with_auc(means)
     if not any(name.startswith(MOMENT) for name in means):
         return values
     return {name: value for name, value in values.items() if name in known}

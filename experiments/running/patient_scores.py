@@ -18,7 +18,7 @@ from common.files.tensor_files import read_tensors
 from common.learning.abilities import can, compares_patients, presented
 from common.learning.judging import Answered, judge, taken
 from common.learning.task import Task
-from common.metrics.roc import with_areas
+from common.metrics.roc import with_auc
 from common.study.study import Study
 from common.sums.mean import Mean, merge
 from experiments.prediction.trained import demand_room, put, shape_of
@@ -50,7 +50,7 @@ class PatientScores:
         """The headline of each person that has one; {} where scores compare persons."""
         if compares_patients(self.task):
             return {}
-        shown = [presented(self.task, with_areas(means)).get(self.task.headline) for means in self.means]
+        shown = [presented(self.task, with_auc(means)).get(self.task.headline) for means in self.means]
         return {person: value for person, value in zip(self.persons, shown, strict=True) if value is not None}
 
     def restricted(self, persons: Collection[Person]) -> PatientScores:
@@ -81,7 +81,7 @@ class PatientScores:
 
     def _shown(self, names: Sequence[str], totals: Sequence[float], weights: Sequence[float]) -> Values:
         means = {name: Mean(int(t), int(w)) for name, t, w in zip(names, totals, weights, strict=True)}
-        return presented(self.task, with_areas(means))
+        return presented(self.task, with_auc(means))
 
     def _whole(self, times: NDArray[np.int64]) -> Values:
         """A score that compares persons is that of the sample as a whole, hospital by hospital."""
@@ -95,7 +95,7 @@ class PatientScores:
                 parts.append(evaluate(self.task, hospital.network, cases.take(rows)))
             elif len(rows):
                 parts.append(judge(self.task, taken(answered, rows)))
-        return presented(self.task, with_areas(merge(parts)))
+        return presented(self.task, with_auc(merge(parts)))
 
     @cached_property
     def _answered(self) -> tuple[Answered | None, ...]:

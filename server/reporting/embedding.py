@@ -24,11 +24,11 @@ class Point:
 
 @dataclass(frozen=True)
 class Card:
-    """A picture as a data URI. likeness: cosine to the case that is asked about; None for that itself."""
+    """A picture as a data URI. similarity: cosine to the case that is asked about; None for that itself."""
 
     picture: str
     label: str
-    likeness: float | None
+    similarity: float | None
 
 
 @dataclass(frozen=True)
@@ -82,4 +82,4 @@ def _alike(raw: Mapping[str, Any]) -> Alike | None:
 
 def _card(raw: Mapping[str, Any]) -> Card | None:
     picture = text(raw.get("picture"))
-    return Card(picture, text(raw.get("label")), number(raw.get("likeness"))) if is_png(picture) else None
+    return Card(picture, text(raw.get("label")), number(raw.get("similarity"))) if is_png(picture) else None

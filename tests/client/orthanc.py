@@ -104,7 +104,10 @@ def running(folder: Path) -> Iterator[Orthanc]:
             yield Orthanc(f"{root}/dicom-web", root)
         finally:
             process.terminate()
-            process.wait()
+            try:
+                process.wait(60)
+            finally:
+                process.kill()
 
 
 def _wait(process: subprocess.Popen[bytes], root: str, log: Path) -> None:

@@ -165,7 +165,7 @@ def test_a_real_hospital_keeps_scores_of_its_own_model_where_the_study_promises_
     study = parse(TEXT, [f'source.folder="{images}"', "baselines.local=true", promise])
     hospital = open_hospital(study.json, 0)
     request = to_payload(replace(order_of(hospital, 3), evaluate=("test",)))
-    kept = answers.Kept({}, lambda: None, None, simulated=True)
+    kept = answers.RequestContext({}, lambda: None, None, simulated=True)
     assert answers.local(hospital, request, kept).numbers
     if promise.startswith("baselines"):
         assert answers.local(hospital, request, replace(kept, simulated=False)).numbers

@@ -33,9 +33,9 @@ KINDS: dict[str, tuple[str, ...]] = {
 }
 
 
-def hospital_of(*overrides: str, withdrawn: int = 0) -> Hospital:
+def hospital_of(*overrides: str, left: frozenset[str] = frozenset()) -> Hospital:
     """All that is asked of one."""
-    return cast(Hospital, SimpleNamespace(study=parse(TEXT, overrides), site="hospital-1", withdrawn=withdrawn))
+    return cast(Hospital, SimpleNamespace(study=parse(TEXT, overrides), site="hospital-1", left=left))
 
 
 def order_of(number: int, **changed: Any) -> Order:
@@ -87,10 +87,11 @@ def test_without_feedback_nothing_is_kept_and_draws_follow_from_the_round() -> N
 
 
 def test_what_was_kept_goes_once_a_person_withdraws() -> None:
+    """Whoever it is: a number of them stands still where privacy is promised, and starts anew with data accepted."""
     memory: dict[str, Any] = {}
     (first, second) = updates(2)
-    compressed(first, hospital_of(*KINDS["top_k"]), order_of(1), memory, {})
-    after = compressed(second, hospital_of(*KINDS["top_k"], withdrawn=1), order_of(2), memory, {})
+    compressed(first, hospital_of(*KINDS["top_k"], left=frozenset({"a"})), order_of(1), memory, {})
+    after = compressed(second, hospital_of(*KINDS["top_k"], left=frozenset({"b"})), order_of(2), memory, {})
     fresh = compressed(second, hospital_of(*KINDS["top_k"]), order_of(2), {}, {})
     assert np.array_equal(after.vectors[0], fresh.vectors[0])
 

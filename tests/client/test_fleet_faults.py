@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event, Thread
-from time import monotonic
+from time import monotonic, sleep
 
 import numpy as np
 import pytest
@@ -192,6 +192,7 @@ def test_a_node_that_is_killed_at_any_step_loses_nothing_and_answers_nothing_twi
         deadline = monotonic() + 60
         while not hospital.ended:
             assert monotonic() < deadline
+            sleep(0.005)
     assert isinstance(hospital.ended[0], Killed)
     link.calls.clear()
     with hospital.running():
@@ -259,6 +260,7 @@ def test_a_run_that_is_over_is_let_go(hospital: Hospital, link: Link) -> None:
         deadline = monotonic() + 60
         while not hospital.answered:
             assert monotonic() < deadline
+            sleep(0.005)
         hospital.ended.append(AssertionError())
         assert answer_of(link.await_reply(goes_on, link.ask(goes_on, hospital.node_id, "train.round", order(3)))) == 2
     assert not list(Inbox(hospital.folder).waiting())

@@ -130,7 +130,7 @@ def test_a_charge_outlives_kill_9_between_spending_and_sending(child, tmp_path):
     process = child(tmp_path, times=1, wait_s=60)
     assert process.stdout.readline() == "spent\n"
     process.send_signal(signal.SIGKILL)
-    assert process.wait() == -signal.SIGKILL
+    assert process.wait(120) == -signal.SIGKILL
     found = Ledger(tmp_path).contents()
     assert found.fault is None
     assert len(found.entries) == 1
@@ -142,7 +142,7 @@ def test_kill_9_at_any_moment_loses_nothing_that_was_said_to_be_spent(child, tmp
         process.stdout.readline()
     process.kill()
     said = 5 + len(process.stdout.read().splitlines())
-    process.wait()
+    process.wait(120)
     Ledger(tmp_path).spend(charge())
     found = Ledger(tmp_path).contents()
     assert found.fault is None

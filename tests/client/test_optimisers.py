@@ -49,6 +49,20 @@ def test_the_proximal_step_follows_the_gradients() -> None:
     torch.testing.assert_close(bias, torch.tensor([0.0, -1.0]))
 
 
+def test_plain_steps_are_those_of_torch_to_the_bit_and_leave_what_no_gradient_reached() -> None:
+    draws = torch.Generator().manual_seed(7)
+    first = [torch.randn(size, generator=draws) for size in ((5, 3), (4,), (2,))]
+    own, theirs = ([nn.Parameter(one.clone()) for one in first] for _ in range(2))
+    ours, other = new_optimiser(own, Training(learning_rate=0.3)), torch.optim.SGD(theirs, lr=0.3)
+    for _ in range(3):
+        for index in (0, 1):
+            own[index].grad = theirs[index].grad = torch.randn(first[index].shape, generator=draws)
+        ours.step()
+        other.step()
+    assert all(torch.equal(one, two) for one, two in zip(own, theirs, strict=True))
+    assert torch.equal(own[2], first[2])
+
+
 def test_steps_end_at_the_minimum_of_the_lasso() -> None:
     """Of 1/2 (w - v)^2 + lambda |w| it is v shrunk by lambda (Parikh and Boyd 2014, section 6.5.2)."""
     weight = nn.Parameter(torch.zeros(1, 4))

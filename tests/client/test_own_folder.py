@@ -11,7 +11,7 @@ from rich.console import Console
 
 from client.app import _approved_hospital
 from client.approved_studies import APPROVED, list_study
-from client.handlers import Kept, hello
+from client.handlers import RequestContext, hello
 from client.hospital import Hospital, open_hospital, site_names
 from client.protocol_context import sources
 from common.errors import HospitalError, SourceError, StudyError
@@ -55,7 +55,7 @@ def deployed(study: Study, folder: Path, **config: str | int) -> Hospital:
 
 def persons_said(hospital: Hospital) -> int:
     context = Context(1, 1, {"simulated": True}, RecordDict(), {})
-    kept = Kept({}, lambda: pytest.fail("no protocol"), sources(hospital, context, 0))
+    kept = RequestContext({}, lambda: pytest.fail("no protocol"), sources(hospital, context, 0))
     numbers = hello(hospital, Payload(), kept).numbers
     return sum(int(value) for key, value in numbers.items() if key.startswith("patients/"))  # type: ignore[arg-type]
 

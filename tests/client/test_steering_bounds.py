@@ -16,7 +16,7 @@ from client.steering_bounds import MOST_CASES, refuse_steering
 from common.errors import WireError
 from common.learning.client_work import Work
 from common.learning.parameters import new_network, read
-from common.privacy.mechanisms.hospital import Hospital as HospitalLevel
+from common.privacy.mechanisms.hospital import HospitalLevel
 from common.study.study import parse
 from common.sums.aggregations._agreement import Agreement, with_agreement
 from common.sums.exchange import Payload

@@ -133,7 +133,7 @@ def test_a_hospitals_shares_are_uniform_and_add_up_to_its_words() -> None:
                 assert low < np.sum((observed - expected) ** 2) / expected < high
 
 
-def test_nothing_but_keys_sealed_seeds_and_sums_of_shares_leaves_a_hospital() -> None:
+def test_nothing_but_keys_encrypted_seeds_and_sums_of_shares_leaves_a_hospital() -> None:
     played = exchange()
     collect(played)
     sizes = {"keys": SIGNED_KEYS_BYTES, "round": 3 * ENCRYPTED_BYTES, "sums": 4 * (12 + 12)}

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from common.errors import StudyError, WireError
-from common.sums.aggregations._agreement import Agreement, read_agreement, with_agreement
+from common.sums.aggregations._agreement import Agreement, hospitals_of, read_agreement, with_agreement
 from common.sums.aggregations._fixed_point import CLIPPED, FixedPoint
 from common.sums.exchange import Payload
 from common.sums.mean import Mean
@@ -100,3 +102,18 @@ def test_an_agreement_survives_the_wire_and_a_wrong_one_is_refused() -> None:
     for words in ({"sum/sites": ["b", "a"]}, {"sum/sites": []}, {"sum/names": "dice"}):
         with pytest.raises(WireError):
             read_agreement(Payload(numbers=sent.numbers, words={**sent.words, **words}))
+
+
+def test_hospitals_that_are_not_named_are_those_that_the_study_draws_or_refused() -> None:
+    """A request of ten thousand tells a digest in place of their names."""
+    sent = with_agreement(Payload(), agreement(), names=False)
+    assert not set(agreement().sites) & {str(word) for word in sent.words.values()}
+    assert read_agreement(sent, agreement().sites) == agreement()
+    assert read_agreement(sent).sites == () and hospitals_of(sent) == len(agreement().sites)
+    assert read_agreement(sent).expected.largest_weight
+    for known in (("other", *agreement().sites), agreement().sites[:-1]):
+        with pytest.raises(WireError, match="others were named"):
+            read_agreement(sent, known)
+    for count in (0, 1 << 17, True):
+        with pytest.raises(WireError):
+            read_agreement(replace(sent, numbers={**sent.numbers, "sum/hospitals": count}), agreement().sites)

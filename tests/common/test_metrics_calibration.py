@@ -26,7 +26,7 @@ from common.metrics.intervals import (
     wilson,
     with_intervals,
 )
-from common.metrics.roc import FARTHEST, ScoreHistogram, with_areas
+from common.metrics.roc import FARTHEST, ScoreHistogram, with_auc
 from common.study.catalogue import TASKS
 from common.study.options import Entry
 from common.sums.mean import Mean, merge
@@ -52,8 +52,8 @@ def test_the_expected_error_by_hand() -> None:
     """Three cases of 0.1 of which none happened, one of 0.9 that did: (3 * 0.1 + 1 * 0.1) / 4."""
     found = calibration_statistics(np.array([0.1, 0.1, 0.1, 0.9]), np.array([0.0, 0.0, 0.0, 1.0]))
     assert expected_error(curve_of(found)) == pytest.approx(0.1, abs=1e-6)
-    assert with_areas(found) == {"calibration_error": pytest.approx(0.1, abs=1e-6)}
-    assert with_areas(calibration_statistics(np.array([]), np.array([]))) == {"calibration_error": None}
+    assert with_auc(found) == {"calibration_error": pytest.approx(0.1, abs=1e-6)}
+    assert with_auc(calibration_statistics(np.array([]), np.array([]))) == {"calibration_error": None}
 
 
 @settings(max_examples=30, deadline=None)

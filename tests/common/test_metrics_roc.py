@@ -14,7 +14,7 @@ from torch import nn
 
 from common.data.cases import Batch, Shape
 from common.errors import StudyError, UnknownNameError
-from common.metrics.roc import ScoreHistogram, with_areas
+from common.metrics.roc import ScoreHistogram, with_auc
 from common.study.catalogue import TASKS
 from common.study.options import Entry
 from common.sums.mean import Mean, merge
@@ -84,15 +84,15 @@ def test_scores_by_class_are_scikit_learns() -> None:
 
 def test_histograms_become_areas_where_numbers_are_written() -> None:
     logits, targets = np.array([[0.0, 1], [0, 3], [0, -2]]), np.array([1, 1, 0])
-    assert with_areas(scored(logits, targets, "auc")) == {
+    assert with_auc(scored(logits, targets, "auc")) == {
         "accuracy": 1,
         "loss": pytest.approx(float(np.log1p(np.exp([-1.0, -3, -2])).mean()), rel=1e-6),
         "auc": 1,
         "auc_error": 0,
     }
-    alone = with_areas(scored(logits[:2], targets[:2], "auc"))
+    alone = with_auc(scored(logits[:2], targets[:2], "auc"))
     assert (alone["auc"], alone["auc_error"]) == (None, None)
-    assert with_areas({"recall_1": Mean(), "roc_curves": Mean.of([1.0])}) == {"recall_1": None, "roc_curves": 1}
+    assert with_auc({"recall_1": Mean(), "roc_curves": Mean.of([1.0])}) == {"recall_1": None, "roc_curves": 1}
 
 
 def test_a_class_that_is_never_answered_has_no_precision_and_shows_it() -> None:

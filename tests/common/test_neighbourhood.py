@@ -45,6 +45,9 @@ def test_bits_are_those_of_the_theorem_in_exact_fractions(
         size: at_least(graph[1], hospitals - 1, colluding + size - 1, graph[0]) for size in range(1, honest // 2 + 1)
     }
     bound = sum(comb(honest, size) * chance**size for size, chance in inside.items())
+    for size in inside:
+        none = at_least(graph[0], hospitals - 1, hospitals - 1 - size, graph[0])
+        bound += comb(honest, size) * none ** (honest - size)
     assert secrecy_bits(demand, found) == pytest.approx(-log2(bound), abs=1e-6)
     lost = hospitals * at_least(found.may_be_lost + 1, hospitals - 1, demand.lost, graph[0])
     assert failure_bits(demand, found) == (pytest.approx(-log2(lost), abs=1e-6) if lost else np.inf)
@@ -98,8 +101,8 @@ def test_few_hospitals_share_with_all_and_many_with_some() -> None:
 def test_who_can_read_whom_is_said_with_what_the_graph_promises() -> None:
     said = readers_of(SecureAggregation(), 1000)
     assert "its secrets with 70 of 999 others" in said and "42 of its own choice open its masks" in said
-    # 71.8 and 31.5 bits, as the theorems give them.
-    assert "Up to 100 hospitals that collude" in said and "at most one in 10^21 a round" in said
+    # 71.8 bits and, of witnesses, 50.5; and 31.5 that nobody fails, as the theorems give them.
+    assert "Up to 100 hospitals that collude" in said and "at most one in 10^15 a round" in said
     assert "up to 100 are lost, one fails with a chance of one in 10^9 at most" in said
     assert readers_of(SecureAggregation(), 100) == SecureAggregation.readers
 
@@ -111,6 +114,25 @@ def test_what_a_byte_less_would_cost_is_said() -> None:
         "by less than 1.2e-07. aggregation.value_bits = 20 takes 3 bytes, and moves it by less than 1.9e-06."
     )
     assert "takes" not in SecureAggregation(value_bits=12).precision_in(10)
+
+
+def test_bits_of_a_value_follow_the_number_of_hospitals_unless_a_study_sets_them() -> None:
+    """32 bits hold the sum; one of 22 bits is 2 / (2^22 - 1) of a range to both sides."""
+    auto = SecureAggregation()
+    assert [auto.bits_in(count) for count in (3, 256, 257, 1000, 1024, 10_000, 65_536)] == [
+        24,
+        24,
+        23,
+        22,
+        22,
+        18,
+        16,
+    ]
+    auto.check(10_000)
+    assert "22 bits of which are its own" in auto.precision_in(1000) and "4.8e-07" in auto.precision_in(1000)
+    assert auto.codec_in(1000).levels == (1 << 22) - 1 and auto.codec.levels == (1 << 24) - 1
+    with pytest.raises(StudyError, match="value_bits must be at most 22"):
+        SecureAggregation(value_bits=24).check(1000)
 
 
 @pytest.mark.parametrize(

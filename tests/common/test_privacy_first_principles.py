@@ -16,7 +16,7 @@ from common.privacy.accounting import epsilon_of
 from common.privacy.mechanism import Facts, Mechanism
 from common.privacy.mechanisms.distributed import Distributed
 from common.privacy.mechanisms.dpsgd import Dpsgd
-from common.privacy.mechanisms.hospital import Hospital
+from common.privacy.mechanisms.hospital import HospitalLevel
 from common.privacy.release import Release
 from experiments.planning.privacy_plan import planned_site
 from tests.common.hockey_stick import (
@@ -137,7 +137,7 @@ def test_distributed_noise_that_is_made_for_an_epsilon_keeps_it() -> None:
 @pytest.mark.parametrize("adaptive", [False, True])
 def test_hospital_noise_is_one_gaussian_with_the_count_in_it(adaptive) -> None:
     """What a hospital moves: the sum by one clip norm, and, where clip norms adapt, the count by a half."""
-    mechanism = Hospital(noise_multiplier=3.0, delta=DELTA, adaptive=adaptive, count_share=0.2)
+    mechanism = HospitalLevel(noise_multiplier=3.0, delta=DELTA, adaptive=adaptive, count_share=0.2)
     known = facts()
     distance = 1 / mechanism.sum_noise(known)
     if adaptive:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -76,7 +77,7 @@ def blob(centre: tuple[float, float], seed: int) -> Atlas:
 def test_a_structure_elsewhere_is_found_by_registration() -> None:
     """By the default; what tells the ways of voting apart is shown by hand above."""
     target = blob((24, 24), 0)
-    atlases = [blob((20, 27), 1), blob((27, 21), 2), blob((22, 20), 3)]
+    atlases = [blob((20, 27), 1), blob((27, 21), 2)]
     found = segment(target.image, atlases)
     before, after = (
         float(f_beta(Counts.of(target.labels.values, labels, [1]))[0])
@@ -96,6 +97,7 @@ def test_what_does_not_fit_is_refused() -> None:
         locally_weighted_vote([np.ones((2, 2), int)], [], np.ones((2, 2)))
 
 
+@pytest.mark.skipif(not os.environ.get("WARDROUND_DRILLS"), reason="a drill: set WARDROUND_DRILLS=1")
 def test_hippocampi_are_outlined_by_three_others(shared_data: Path) -> None:
     folder = shared_data / "hippocampus"
     names = sorted(path.name for path in (folder / "images").glob("*.nii.gz"))[:4]

@@ -129,6 +129,20 @@ def test_wide_numbers_add_up_exactly_and_a_lost_hospitals_do_not_count() -> None
     assert list(opened.total) == [sum(range(14)) - 3, 13 << 40]
 
 
+def test_both_halves_take_as_many_bits_as_a_round_has_room_for() -> None:
+    class Coarse(Sparse):
+        def bits_in(self, hospitals: int) -> int:
+            return 9 if hospitals == len(ALL) else 24
+
+    played = replace(exchange(), aggregation=Coarse())
+    opened = collect(played)
+    assert opened.total is not None
+    clear = sum(update.vectors[0].astype(np.float64) for update in played.updates.values())
+    step = 2 * 9 / 511
+    error = float(np.abs(opened.total.vectors[0] - clear).max())
+    assert step / 100 < error < len(ALL) * step
+
+
 def test_a_sum_of_parts_of_groups_is_not_opened() -> None:
     played = exchange({"round": [ALL[9]]})
     played.groups = (ALL[:7], ALL[7:])

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from common.errors import StudyError
-from common.metrics.roc import with_areas
+from common.metrics.roc import with_auc
 from common.metrics.subgroups import cells_of, names_of_cells, of_cell, opened
 from common.study.report_settings import Report
 from common.study.study import parse
@@ -81,7 +81,7 @@ def test_hospitals_cells_add_up_to_those_of_all_persons() -> None:
     assert merge([first, second]) == whole
     assert cells_of(whole)[0, 1]["accuracy"].value == 0.5
     assert set(whole) <= set(names_of_cells([2], scores))
-    assert with_areas({**whole, "loss": Mean.of([2])}) == {"loss": 2}
+    assert with_auc({**whole, "loss": Mean.of([2])}) == {"loss": 2}
 
 
 def test_values_are_placed_in_words_or_bands_however_they_are_written() -> None:

@@ -17,7 +17,7 @@ from common.data.cases import Batch, Shape
 from common.errors import StudyError
 from common.learning.abilities import presented
 from common.learning.score_names import statistic_names
-from common.metrics.roc import with_areas
+from common.metrics.roc import with_auc
 from common.study.catalogue import TASKS
 from common.study.options import Entry
 from common.sums.mean import merge
@@ -44,7 +44,7 @@ def batch(inputs: Any, targets: Any) -> Batch:
 
 
 def shown(task: Any, *batches: Batch) -> Any:
-    return presented(task, with_areas(merge(task.score(Answers(), one) for one in batches)))
+    return presented(task, with_auc(merge(task.score(Answers(), one) for one in batches)))
 
 
 def test_two_cases_by_hand() -> None:

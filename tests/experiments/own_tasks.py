@@ -77,11 +77,11 @@ class SimCLR(Embedding):
 
     def loss(self, network: nn.Module, batch: Batch) -> Tensor:
         both = torch.cat([network(batch.tensor("first")), network(batch.tensor("second"))])
-        likeness = normalize(both) @ normalize(both).T / self.temperature
+        similarity = normalize(both) @ normalize(both).T / self.temperature
         count = len(batch)
-        likeness = likeness.masked_fill(torch.eye(2 * count, dtype=torch.bool), -torch.inf)
+        similarity = similarity.masked_fill(torch.eye(2 * count, dtype=torch.bool), -torch.inf)
         other = torch.arange(2 * count).roll(count)
-        return cross_entropy(likeness, other, reduction="none").reshape(2, count).mean(0)
+        return cross_entropy(similarity, other, reduction="none").reshape(2, count).mean(0)
 
 
 class Pupil(nn.Module):
@@ -119,8 +119,8 @@ class BYOL(Embedding):
             if network.training:
                 network.centre.lerp_(torch.cat(taught).mean(0), 0.5)
         asked = [network.predictor(network.online(view)) for view in (first, second)]
-        likeness = [cosine_similarity(a, t, dim=1) for a, t in zip(asked, taught, strict=True)]
-        return 4 - 2 * likeness[0] - 2 * likeness[1]
+        similarity = [cosine_similarity(a, t, dim=1) for a, t in zip(asked, taught, strict=True)]
+        return 4 - 2 * similarity[0] - 2 * similarity[1]
 
     def follow(self, network: nn.Module) -> None:
         assert isinstance(network, Pupil)
@@ -146,7 +146,7 @@ class Rivals(nn.Module):
 class GAN:
     """Goodfellow et al. 2014: the critic's step, then the generator's, by the loss that does not saturate."""
 
-    headline: ClassVar[str] = "likeness"
+    headline: ClassVar[str] = "similarity"
     views: ClassVar[tuple[str, ...]] = ("noise",)
     optimised: ClassVar[Mapping[str, tuple[str, ...]]] = {"critic": ("critic",), "generator": ("generator",)}
     drawn: ClassVar[str] = "panels"
@@ -171,7 +171,7 @@ class GAN:
     def score(self, network: nn.Module, batch: Batch) -> Mapping[str, Mean]:
         assert isinstance(network, Rivals)
         distances = (network.made(torch.zeros(len(batch), 3)) - batch.inputs).square().flatten(1).mean(1)
-        return {"likeness": Mean.of((1 / (1 + distances)).tolist())}
+        return {"similarity": Mean.of((1 / (1 + distances)).tolist())}
 
     def predict(self, network: nn.Module, inputs: Tensor) -> Tensor:
         assert isinstance(network, Rivals)

@@ -11,7 +11,7 @@ import pytest
 
 import wardround
 from client import questions
-from client.handlers import Kept
+from client.handlers import RequestContext
 from client.hospital import Hospital, open_hospital, site_names
 from client.records import records_of
 from common.analyses.anova import Anova
@@ -140,7 +140,7 @@ def test_a_hospital_that_is_lost_in_the_middle_ends_the_question_and_says_over_w
     """Two sums of other hospitals would tell those apart; so no query is over others than the first."""
     answered = questions.answer
 
-    def lost(hospital: Hospital, request: Payload, kept: Kept) -> Payload:
+    def lost(hospital: Hospital, request: Payload, kept: RequestContext) -> Payload:
         if hospital.site == SITES[1] and request.numbers["query"] == 2:
             raise HospitalError("its disk is full")
         return answered(hospital, request, kept)

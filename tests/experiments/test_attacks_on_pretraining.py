@@ -26,7 +26,7 @@ from common.study.options import Entry
 from common.study.study import parse
 from experiments.attacks.inversion.token_spans import MISSES, embedding_of, patches_in
 from experiments.attacks.patch_tokens import _Reader
-from experiments.attacks.view_likeness import ViewLikeness
+from experiments.attacks.view_similarity import ViewSimilarity
 from experiments.audit.conduct import Effort, audit_run
 from experiments.audit.report.page import page_of
 from experiments.engines._quiet import run_quietly
@@ -143,7 +143,7 @@ def test_an_audit_rebuilds_images_of_single_cases_and_calls_it_red(audited: tupl
 
 def test_an_audit_asks_the_encoder_who_was_in_it(audited: tuple[object, Path]) -> None:
     tried = {one.attack for one in audited[0].trials if one.kind == "membership" and one.possible}  # type: ignore[attr-defined]
-    assert {"loss_threshold", "view_likeness", "rmia", "lira_offline"} <= tried
+    assert {"loss_threshold", "view_similarity", "rmia", "lira_offline"} <= tried
 
 
 def test_a_page_about_pretraining_has_no_word_of_classes_that_nobody_learned(audited: tuple[object, Path]) -> None:
@@ -155,14 +155,14 @@ def test_a_page_about_pretraining_has_no_word_of_classes_that_nobody_learned(aud
 
 
 def test_an_encoder_that_learned_some_by_heart_gives_them_away() -> None:
-    """The attack by likeness of views, of an encoder that was trained to make one of all views of members."""
+    """The attack by similarity of views, of an encoder that was trained to make one of all views of members."""
     task, rng = SimClr(network=Entry("mlp", {"hidden": [256, 64]})), np.random.default_rng(0)
     network = new_network(task, SHAPE, 1)
     inputs = rng.normal(size=(16, *SHAPE.inputs)).astype(np.float32)
     cases = Cases.of(inputs, np.zeros(16, np.int64), np.array([f"p{i:02d}" for i in range(16)]), ("one", "two"))
-    target, attack = Target(task, network), ViewLikeness(shown=8)
-    before = attack._likeness(target, parameters_of(network), cases)
+    target, attack = Target(task, network), ViewSimilarity(shown=8)
+    before = attack._similarity(target, parameters_of(network), cases)
     training = Training(steps=200, batch_size="full", learning_rate=0.002, optimiser="adam")
     Trainer(task, network, cases.take(np.arange(8)), training, np.random.default_rng(1)).train()
-    gained = attack._likeness(target, parameters_of(network), cases) - before
+    gained = attack._similarity(target, parameters_of(network), cases) - before
     assert (gained[:8, None] > gained[None, 8:]).mean() > 0.65

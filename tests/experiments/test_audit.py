@@ -128,13 +128,13 @@ def trial(kind: str, **more: object) -> Trial:
     return replace(Trial("attack", "reconstruction", "coordinator", "a", "", "", ""), kind=kind, **more)
 
 
-def rebuilt(likeness: float, rank: int) -> Rebuilt:
-    return Rebuilt("a", "", "", likeness, 20.0, rank, 50)
+def rebuilt(similarity: float, rank: int) -> Rebuilt:
+    return Rebuilt("a", "", "", similarity, 20.0, rank, 50)
 
 
-def of_few(likeness: float, rank: int, decoy: float, chance: float = 0.01) -> Rebuilt:
+def of_few(similarity: float, rank: int, decoy: float, chance: float = 0.01) -> Rebuilt:
     """Of ten patients, where no more than the chance to be so near says whether it is one of them."""
-    return Rebuilt("a", "", "", likeness, 20.0, rank, 10, chance=chance, decoy=decoy)
+    return Rebuilt("a", "", "", similarity, 20.0, rank, 10, chance=chance, decoy=decoy)
 
 
 @pytest.mark.parametrize(

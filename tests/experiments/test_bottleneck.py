@@ -23,8 +23,8 @@ from experiments.attacks.inversion.leaky_relu import Softened
 from experiments.attacks.inversion.recovered_features import told_by
 from experiments.attacks.inversion.unet_shortcut import skipped_features
 from experiments.attacks.inversion.updates import captured_updates
-from experiments.audit.questions._likeness_to_patients import score
 from experiments.audit.questions._similarity import correlations
+from experiments.audit.questions._similarity_to_patients import score
 from experiments.evidence.ground_truth import all_training_cases, truth_of
 from experiments.evidence.observing import observe
 from experiments.observation import Observation

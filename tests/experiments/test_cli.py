@@ -139,7 +139,7 @@ def test_ctrl_c_ends_every_process_and_leaves_a_run_that_can_be_resumed(
     try:
         assert len(family) >= 2
         process.send_signal(signal.SIGINT)
-        assert process.wait() == 130, log.read_text()
+        assert process.wait(120) == 130, log.read_text()
         _, alive = psutil.wait_procs(family, timeout=120)
         assert alive == []
     finally:

@@ -297,13 +297,13 @@ def test_distributed_noise_says_how_many_colluders_it_pays_for(tiny: Callable[..
     assert epsilon_of_one_share(tiny(), 4) is None
 
 
-@pytest.mark.parametrize(("likeness", "rank", "light"), [(0.9, 1, "amber"), (0.9, 2, "green"), (0.1, 1, "green")])
+@pytest.mark.parametrize(("similarity", "rank", "light"), [(0.9, 1, "amber"), (0.9, 2, "green"), (0.1, 1, "green")])
 def test_the_rule_of_collusion_is_one_light_milder_than_that_of_the_coordinator(
-    likeness: float, rank: int, light: str
+    similarity: float, rank: int, light: str
 ) -> None:
     claim = Claim("secagg", "sum", "nobody", "dpsgd", "patient", {"a": 2.0}, 1e-5)
     condition = "all 2 other hospitals collude with the coordinator, this hospital's update is open, and"
-    rebuilt = (Rebuilt("a", "", "", likeness, 20.0, rank, 50),)
+    rebuilt = (Rebuilt("a", "", "", similarity, 20.0, rank, 50),)
     trial = Trial("x", "reconstruction", "colluding", "a", "", "", "", condition=condition, rebuilt=rebuilt)
     (verdict,) = judged(claim, [trial])
     assert verdict.light == light

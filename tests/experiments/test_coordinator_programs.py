@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from experiments.coordinator import supervision
-from experiments.coordinator.supervision import MARK, PAUSES_S, Kept, Program, end_all, end_orphans
+from experiments.coordinator.supervision import MARK, PAUSES_S, Program, SupervisedProgram, end_all, end_orphans
 
 LONGEST_S = 60.0
 
@@ -27,12 +27,12 @@ class Time:
 
 
 @pytest.fixture
-def keep(tmp_path: Path) -> Iterator[Callable[..., Kept]]:
-    made: list[Kept] = []
+def keep(tmp_path: Path) -> Iterator[Callable[..., SupervisedProgram]]:
+    made: list[SupervisedProgram] = []
 
-    def kept(code: str, clock: Callable[[], float] = monotonic) -> Kept:
+    def kept(code: str, clock: Callable[[], float] = monotonic) -> SupervisedProgram:
         environment = {**os.environ, MARK: str(tmp_path)}
-        made.append(Kept(Program("one", ["sh", "-c", code], environment, tmp_path), tmp_path, clock))
+        made.append(SupervisedProgram(Program("one", ["sh", "-c", code], environment, tmp_path), tmp_path, clock))
         return made[-1]
 
     yield kept
@@ -46,11 +46,13 @@ def until(happened: Callable[[], object]) -> None:
         sleep(0.01)
 
 
-def ended(one: Kept) -> bool:
+def ended(one: SupervisedProgram) -> bool:
     return one.process is not None and one.process.poll() is not None
 
 
-def test_a_program_that_ends_is_started_again_after_pauses_that_grow_to_a_bound(keep: Callable[..., Kept]) -> None:
+def test_a_program_that_ends_is_started_again_after_pauses_that_grow_to_a_bound(
+    keep: Callable[..., SupervisedProgram],
+) -> None:
     time = Time()
     one = keep("exit 3", time)
     one.start()
@@ -67,7 +69,7 @@ def test_a_program_that_ends_is_started_again_after_pauses_that_grow_to_a_bound(
     assert one.restarts == len(waited)
 
 
-def test_after_it_was_well_for_a_while_it_is_started_at_once(keep: Callable[..., Kept]) -> None:
+def test_after_it_was_well_for_a_while_it_is_started_at_once(keep: Callable[..., SupervisedProgram]) -> None:
     time = Time()
     one = keep("exit 3", time)
     one.start()
@@ -79,7 +81,7 @@ def test_after_it_was_well_for_a_while_it_is_started_at_once(keep: Callable[...,
     assert one.process is not None
 
 
-def test_a_program_that_says_it_will_never_start_is_told_apart(keep: Callable[..., Kept]) -> None:
+def test_a_program_that_says_it_will_never_start_is_told_apart(keep: Callable[..., SupervisedProgram]) -> None:
     one = keep("echo there is no certificate; exit 78")
     one.start()
     until(lambda: ended(one))
@@ -87,7 +89,9 @@ def test_a_program_that_says_it_will_never_start_is_told_apart(keep: Callable[..
     assert one.refuses and one.last_words() == "there is no certificate"
 
 
-def test_a_program_is_ended_with_what_it_started_and_left_behind(keep: Callable[..., Kept], tmp_path: Path) -> None:
+def test_a_program_is_ended_with_what_it_started_and_left_behind(
+    keep: Callable[..., SupervisedProgram], tmp_path: Path
+) -> None:
     one = keep("(trap '' TERM; echo $$ > /dev/null; sleep 300) & (sleep 300 &) ; sleep 300")
     one.start()
     until(lambda: sum(_is_marked(process, tmp_path) for process in psutil.process_iter()) >= 4)
@@ -100,7 +104,7 @@ def test_a_program_is_ended_with_what_it_started_and_left_behind(keep: Callable[
 
 
 def test_what_a_killed_supervisor_left_is_ended_by_the_next_and_nothing_else(
-    keep: Callable[..., Kept], tmp_path: Path
+    keep: Callable[..., SupervisedProgram], tmp_path: Path
 ) -> None:
     one = keep("sleep 300")
     one.start()
@@ -115,7 +119,7 @@ def test_what_a_killed_supervisor_left_is_ended_by_the_next_and_nothing_else(
 
 
 def test_a_program_that_cannot_be_started_again_now_is_tried_later(
-    keep: Callable[..., Kept], monkeypatch: pytest.MonkeyPatch
+    keep: Callable[..., SupervisedProgram], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     time = Time()
     one = keep("exit 1", time)
@@ -123,7 +127,7 @@ def test_a_program_that_cannot_be_started_again_now_is_tried_later(
     until(lambda: ended(one))
     one.look()
     with monkeypatch.context() as without_memory:
-        without_memory.setattr(Kept, "start", lambda self: (_ for _ in ()).throw(OSError("no memory")))
+        without_memory.setattr(SupervisedProgram, "start", lambda self: (_ for _ in ()).throw(OSError("no memory")))
         one.look()
         one.look()
     assert one.process is None and one.restarts == 1
@@ -133,7 +137,7 @@ def test_a_program_that_cannot_be_started_again_now_is_tried_later(
 
 
 def test_a_log_is_bounded_and_its_last_part_is_kept(
-    keep: Callable[..., Kept], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    keep: Callable[..., SupervisedProgram], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(supervision, "LARGEST_LOG_BYTES", 1000)
     time = Time()

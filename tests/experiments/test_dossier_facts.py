@@ -11,11 +11,11 @@ import pytest
 
 from common.data.cases import SiteId
 from common.study.study import Study, parse
-from experiments.audit.dossier.judged import conditions
 from experiments.audit.dossier.leftovers import departed, ledgers, retained, unreadable
 from experiments.audit.dossier.pyramid import epsilon_in_words, pyramid
 from experiments.audit.dossier.recognition import in_words, recognitions
 from experiments.audit.dossier.risks import risks
+from experiments.audit.dossier.scope import conditions
 from experiments.audit.dossier.sheet import Departed, Recognition
 from experiments.audit.records import Claim, Power, Trial
 from tests.experiments.judging import report_of

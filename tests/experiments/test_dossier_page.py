@@ -19,9 +19,9 @@ from experiments.audit.cast import cast_of
 from experiments.audit.conduct import Effort, audit_run
 from experiments.audit.dossier import printing, schema
 from experiments.audit.dossier.anonymity import answer
-from experiments.audit.dossier.judged import kind_of, sentence
 from experiments.audit.dossier.prices import prices
 from experiments.audit.dossier.risks import light_of, placed
+from experiments.audit.dossier.scope import kind_of, sentence
 from experiments.audit.dossier.sheet import Bearing, Price, Recognition, Risk
 from experiments.audit.dossier.verifying import verify
 from experiments.audit.dossier.words import words_of

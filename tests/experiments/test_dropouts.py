@@ -27,7 +27,7 @@ def lose(monkeypatch: pytest.MonkeyPatch) -> Lose:
     def losing(number: int, times: int) -> None:
         real, failed = answers.round_, list[int]()
 
-        def failing(hospital: Hospital, request: Payload, kept: answers.Kept) -> Payload:
+        def failing(hospital: Hospital, request: Payload, kept: answers.RequestContext) -> Payload:
             if hospital.site == LOST and request.numbers["round"] == number and len(failed) < times:
                 failed.append(number)
                 raise RuntimeError("a cable was loose")

@@ -52,8 +52,8 @@ def test_every_case_is_a_point_and_no_neighbour_is_of_the_same_person(run: Path)
     assert len({point["site"] for point in found["points"]}) == 3
     assert 0 < sum(found["shares"]) <= 1 + 1e-9
     for row in found["neighbours"]:
-        likeness = [card["likeness"] for card in row["found"]]
-        assert likeness == sorted(likeness, reverse=True)
+        similarity = [card["similarity"] for card in row["found"]]
+        assert similarity == sorted(similarity, reverse=True)
         assert row["asked"]["picture"] not in [card["picture"] for card in row["found"]]
 
 
@@ -117,7 +117,7 @@ def test_a_run_with_labels_has_no_such_section(tmp_path: Path) -> None:
 
 def test_what_a_file_says_is_shown_as_text_and_only_pictures_are_pictures(tmp_path: Path) -> None:
     evil = "<script>alert(1)</script>"
-    card = {"picture": PIXEL, "label": evil, "likeness": 0.5}
+    card = {"picture": PIXEL, "label": evil, "similarity": 0.5}
     table: dict[str, Any] = {
         "cases": "many",
         "width": -3,

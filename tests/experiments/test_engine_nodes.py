@@ -20,7 +20,7 @@ def test_nodes_give_the_model_of_inline_to_the_bit_though_a_node_and_the_front_a
     tiny: Callable[..., Study], tmp_path: Path
 ) -> None:
     """Of a task with a teacher, which travels beside the model and must be there again after a crash."""
-    settings = ("rounds=2", "partition.hospitals=3", TAUGHT)
+    settings = ("rounds=2", "partition.hospitals=2", TAUGHT)
     inline = run_quietly(tiny(*settings), tmp_path / "inline")
     faults = [Fault("front", 0), Fault("node", 1)]
     drilled = drill(tiny("engine=nodes", *settings), tmp_path / "nodes", faults)

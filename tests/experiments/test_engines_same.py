@@ -14,6 +14,11 @@ from common.wire import pieces
 from experiments.engines._quiet import run_quietly
 
 
+@pytest.fixture
+def hospitals_read_for_themselves() -> None:
+    """Here, the process that they are forked from reads the pool for them."""
+
+
 @pytest.mark.parametrize("strategy", ["fedavg", "scaffold", "fedsgd"])
 def test_processes_give_the_bit_identical_model_of_inline(
     tiny: Callable[..., Study], tmp_path: Path, strategy: str

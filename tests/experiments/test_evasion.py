@@ -29,7 +29,7 @@ from experiments.attacks.evasion.ascent import SIZES, Range
 from experiments.attacks.fgsm import Fgsm
 from experiments.attacks.pgd import Pgd
 from experiments.attacks.square import Square
-from experiments.audit.questions.robustness import ErrorsByChange, check_moved, headline
+from experiments.audit.questions.evasion import ErrorsByChange, check_moved, headline
 from experiments.evidence.ground_truth import hospital_of
 from experiments.evidence.observing import observe
 from experiments.question import Attempt
@@ -129,7 +129,7 @@ def run(tmp_path_factory: pytest.TempPathFactory, tiny_images: Path) -> Any:
 def test_every_hospital_gets_a_curve_of_each_attack(run: Any) -> None:
     for name, attack in (("fgsm", Fgsm()), ("pgd", Pgd()), ("apgd", Apgd(5)), ("square", Square(20))):
         finding = attack.run(run.observed, np.random.default_rng(0), 60.0)
-        attempt = Attempt(name, attack.source, "outsider", View(run.observed), question="robustness")
+        attempt = Attempt(name, attack.source, "outsider", View(run.observed), question="evasion")
         trials = ErrorsByChange().scored(attempt, finding, run)
         assert [trial.site for trial in trials] == list(run.observed.access.tests)
         for trial in trials:

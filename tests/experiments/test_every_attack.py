@@ -36,7 +36,7 @@ FOUND_ELSEWHERE = {
     "patch_tokens": (
         "test_attacks_on_pretraining.py::test_an_image_comes_back_from_maes_gradient_of_one_case_hidden_patches_too"
     ),
-    "view_likeness": "test_attacks_on_pretraining.py::test_an_encoder_that_learned_some_by_heart_gives_them_away",
+    "view_similarity": "test_attacks_on_pretraining.py::test_an_encoder_that_learned_some_by_heart_gives_them_away",
     "learned_prior": "test_learned_prior.py::test_a_case_comes_back_from_fewer_numbers_than_it_has",
     "latent_traps": "test_cheating_coordinator.py::test_convolutions_hand_pictures_on_and_their_windows_are_decoded",
     "linkage": "test_linkage_audit.py::test_side_knowledge_finds_people_in_spite_of_k_and_a_planted_release_is_seen",

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from common.privacy.mechanisms.hospital import Hospital
+from common.privacy.mechanisms.hospital import HospitalLevel
 from common.privacy.noise import SeededNoise, add_gaussian
 from common.privacy.study_facts import facts_of, mechanism_of
 from common.seeding import generator
@@ -84,7 +84,7 @@ def weights_of(folder: Path) -> list[int]:
 def servers_noise(study: Study, length: int, strategy: str) -> np.ndarray:
     """What the server's own noise changed in the model: it pays for an aggregation's rounding, and so differs."""
     mechanism = mechanism_of(study)
-    assert isinstance(mechanism, Hospital)
+    assert isinstance(mechanism, HospitalLevel)
     rounding = aggregation_error(AGGREGATIONS.build(study.aggregation), 1, Expected(length, 1, {"": 1.0}))
     sensitivity = mechanism.clip_norm + rounding * sqrt(length)
     deviation = mechanism.sum_noise(facts_of(study, 1, 1, 4)) * sensitivity

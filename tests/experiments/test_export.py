@@ -24,6 +24,7 @@ from experiments.prediction.conduct import predict
 from experiments.prediction.trained import load_trained
 from tests.experiments.trained_runs import trained_run, write_balls
 
+pytestmark = pytest.mark.usefixtures("one_onnx_registry")
 SMALL = {"unet": {"channels": 2, "depth": 2}, "voxelmorph": {"channels": 2, "depth": 1}}
 SMALL |= {"two_pathway": {"widths": [2], "hidden": 2}, "dilated": {"dilations": [1, 2]}}
 SMALL |= {"conditional_ladder": {"channels": [2], "latents": [1], "top": 2}, "affine_pair": {"depth": 2}}

@@ -83,6 +83,10 @@ def test_hospitals_of_one_patient_are_scored_together_and_none_alone(
     roster = json.loads((tmp_path / "roster.json").read_text())
     assert roster["class_counts"] == [] and not any(one["labels"] for one in roster["sites"])
     assert not any(one["dropped"] for one in outcome.rounds)
+    traffic = json.loads((tmp_path / "traffic.json").read_text())["sites"]
+    for part in ("train", "validation", "test"):
+        alike = [site["site"] for site in roster["sites"] if site["patients"][part]]
+        assert len(alike) > 1 and len({traffic[site]["received"] for site in alike}) == 1
     words = "held out and never trained on" if aggregation == "plain" else "added up with the updates"
     assert words in (tmp_path / "report.html").read_text("utf-8")
 

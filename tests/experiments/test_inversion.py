@@ -19,13 +19,13 @@ from experiments.attacks.deep_image_prior import DeepImagePrior
 from experiments.attacks.dlg import DeepLeakage
 from experiments.attacks.inversion.differentiable_client import Victim
 from experiments.attacks.inversion.inverting import problem_of
-from experiments.attacks.inversion.problem import Problem
+from experiments.attacks.inversion.problem import InversionProblem
 from experiments.attacks.inversion.updates import as_gradient, captured_updates
 from experiments.attacks.inverting_gradients import InvertingGradients
 from experiments.attacks.matching import Matching
 from experiments.attacks.multi_step import MultiStep
-from experiments.audit.questions._likeness_to_patients import ReconstructionScore, score
 from experiments.audit.questions._similarity import psnr_db
+from experiments.audit.questions._similarity_to_patients import ReconstructionScore, score
 from experiments.benchmarks import inversion
 from experiments.benchmarks._inversion_problems import LOCAL_LEARNING_RATE, LOCAL_STEPS, networks, problems
 from experiments.evidence.budget import Budget
@@ -262,7 +262,7 @@ def test_of_a_smooth_network_the_image_comes_back_nearly_exactly(attack: Matchin
     victim = Victim(network, lambda body, inputs, truth: soft_cross_entropy(body(inputs), truth))
     image = torch.from_numpy(blobs(np.random.default_rng(2)) / 255).float()[None, None]
     captured = tuple(part.detach() for part in victim.gradient(image, torch.eye(3)[:1]))
-    problem = Problem(victim, captured, tuple(image.shape), (1, 3), np.array([0]))
+    problem = InversionProblem(victim, captured, tuple(image.shape), (1, 3), np.array([0]))
     attempt = attack.search(problem, draws, Budget(SECONDS))
     assert psnr_db(image.numpy(), attempt.inputs.numpy(), 1.0) > 30
 

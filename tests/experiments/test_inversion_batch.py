@@ -11,7 +11,7 @@ import torch
 
 from common.data.cases import Cases, Shape
 from common.learning.networks.mlp import Mlp
-from experiments.audit.questions._likeness_to_patients import CaseScore
+from experiments.audit.questions._similarity_to_patients import CaseScore
 from experiments.benchmarks._inversion_batches import KINDS, Kind, radiographs
 from experiments.benchmarks._inversion_networks import groupnorm_cnn, lenet
 from experiments.benchmarks.inversion_batch import BATCHES, FIGURES, Attacked, attacked, captured, figures, row
@@ -30,7 +30,7 @@ CASE = CaseScore(0, 0, "p0", "a", 10.0, 20.0, 0.4, 0.5, 0.9, rank=1, candidates=
 
 def test_a_single_row_comes_back_exactly_and_other_patients_rows_do_not_look_like_it() -> None:
     found = row(TABLE, 1, TABLE.candidates())
-    assert found["identified"] == found["likeness"] == pytest.approx(1)
+    assert found["identified"] == found["similarity"] == pytest.approx(1)
     assert isinstance(found["others'"], float) and found["others'"] < 0.8
     assert found["by chance"] == pytest.approx(1 / 30)
 
@@ -54,7 +54,7 @@ def test_figures_are_means_over_cases_and_one_that_did_not_come_back_is_not_iden
     assert found == {
         "PSNR dB": pytest.approx(50 / 3),
         "of others": 15.0,
-        "likeness": pytest.approx((0.5 + 0.9 + 0.5) / 3),
+        "similarity": pytest.approx((0.5 + 0.9 + 0.5) / 3),
         "others'": pytest.approx(0.7),
         "identified": 0.5,
         "by chance": pytest.approx(0.04),

@@ -37,7 +37,7 @@ def test_who_is_named_and_how_often_chance_names_as_many() -> None:
     assert parted.chance_of_named == pytest.approx(4 / 6 * 3 / 5 * 2 / 4)
     assert parted.best_chance == pytest.approx(1 / comb(6, 4))
     assert Parted(np.array([2.0]), np.array([2.0])).named == 0, "a tie is a false alarm too"
-    assert Parted(np.zeros(3), np.zeros(3)).chance_of_area == 1
+    assert Parted(np.zeros(3), np.zeros(3)).chance_of_auc == 1
 
 
 def audited(rng: np.random.Generator, attacks: int, shift: Any, monkeypatch: Any, patients: int = 12) -> list[Any]:

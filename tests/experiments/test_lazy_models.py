@@ -49,6 +49,11 @@ test = 0.3
 
 
 @pytest.fixture
+def hospitals_read_for_themselves() -> None:
+    """Here, the process that they are forked from reads the pool for them."""
+
+
+@pytest.fixture
 def volumes(tmp_path: Path) -> Path:
     folder = tmp_path / "data"
     folder.mkdir()

@@ -15,7 +15,7 @@ from common.errors import StudyError
 from common.learning.tasks.classification import soft_cross_entropy
 from common.study.study import parse
 from experiments.attacks.inversion.differentiable_client import Victim
-from experiments.attacks.inversion.problem import Problem
+from experiments.attacks.inversion.problem import InversionProblem
 from experiments.attacks.inversion.public_prior import PublicPrior
 from experiments.attacks.learned_prior import LearnedPrior
 from experiments.evidence.budget import Budget
@@ -50,14 +50,14 @@ def losses(network: nn.Module, inputs: Tensor, truth: Tensor) -> Tensor:
     return soft_cross_entropy(network(inputs), truth)
 
 
-def problem(case: Tensor) -> Problem:
+def problem(case: Tensor) -> InversionProblem:
     """Of a network that shows four numbers of a case's forty: its first layer is not sent."""
     torch.manual_seed(3)
     network = nn.Sequential(nn.Linear(FEATURES, 4), nn.Sigmoid(), nn.Linear(4, 2))
     network[0].requires_grad_(False)
     victim = Victim(network, losses)
     gradient = tuple(part.detach() for part in victim.gradient(case, torch.tensor([[1.0, 0.0]])))
-    return Problem(victim, gradient, (1, FEATURES), (1, 2), np.array([0]))
+    return InversionProblem(victim, gradient, (1, FEATURES), (1, 2), np.array([0]))
 
 
 def test_the_distribution_is_that_of_the_public_cases() -> None:

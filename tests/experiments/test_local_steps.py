@@ -23,7 +23,7 @@ from common.seeding import generator
 from experiments.attacks.inversion.differentiable_client import Victim
 from experiments.attacks.inversion.local_steps import Moving, steps_of
 from experiments.attacks.inversion.losses import soft_losses
-from experiments.attacks.inversion.problem import Problem
+from experiments.attacks.inversion.problem import InversionProblem
 from experiments.attacks.multi_step import MultiStep, believed
 from experiments.evidence.budget import Budget
 
@@ -157,7 +157,7 @@ def returned(steps: int, optimiser: Optimiser, attack: MultiStep) -> float:
     image = torch.from_numpy(images(1))
     victim = Victim(smooth(), soft_losses(Classification()))
     captured = tuple(part.detach() for part in victim.change(image, truth_of(np.array([0])), batches, training))
-    problem = Problem(victim, captured, tuple(image.shape), (1, CLASSES), np.array([0]))
+    problem = InversionProblem(victim, captured, tuple(image.shape), (1, CLASSES), np.array([0]))
     draws = torch.Generator().manual_seed(1)
     attempt = attack.search(problem, batches, training, 0.0, draws, Budget(SECONDS))
     return float(np.corrcoef(image.numpy().ravel(), attempt.inputs.numpy().ravel())[0, 1])
@@ -174,7 +174,7 @@ def test_labels_of_several_cases_are_searched_too_where_steps_show_only_signs(
     optimiser: Optimiser, cases: int, tries: int
 ) -> None:
     victim, labels = Victim(smooth(), soft_losses(Classification())), np.arange(cases) % CLASSES
-    problem = Problem(victim, (), (cases, 1, SIDE, SIDE), (cases, CLASSES), labels)
+    problem = InversionProblem(victim, (), (cases, 1, SIDE, SIDE), (cases, CLASSES), labels)
     first, *others = believed(problem, Training(optimiser=optimiser))
     assert first is problem
     assert [one.labels for one in others] == [None] * (tries - 1)

@@ -89,7 +89,7 @@ def test_cases_come_back_of_what_is_not_private_alone_and_no_measured_epsilon_ex
     rows = {row["protection"]: row for row in json.loads((place / "matrix.json").read_text())}
     identified = {name for name, row in rows.items() if row["identified"]}
     assert identified >= SINGLE_CASES and identified <= SINGLE_CASES | FEW_STEPS
-    assert rows["plain FedSGD, batch of 1"]["likeness"] > 0.99
+    assert rows["plain FedSGD, batch of 1"]["similarity"] > 0.99
     assert set(rows["plain FedSGD, batch of 1"]["verdicts"].values()) == {"red"}
     private = [row for row in rows.values() if row["promised_epsilon"] is not None]
     assert len(private) == 3

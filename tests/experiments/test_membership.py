@@ -33,7 +33,7 @@ from experiments.attacks.user_level import by_person
 from experiments.audit.questions._joint_chance import Level, Parted
 from experiments.audit.questions._roc import (
     area,
-    area_interval,
+    auc_interval,
     curve,
     delong_variance,
     rate_at,
@@ -60,7 +60,7 @@ def test_area_and_its_variance_by_hand() -> None:
     """
     assert area(MEMBERS, OTHERS) == pytest.approx(5.5 / 6)
     assert delong_variance(MEMBERS, OTHERS) == pytest.approx(1 / 48 / 3 + 1 / 72 / 2)
-    found = area_interval(MEMBERS, OTHERS, 0.95)
+    found = auc_interval(MEMBERS, OTHERS, 0.95)
     spread = 1.959964 * np.sqrt(1 / 144 + 1 / 144) / (5.5 / 6 * 0.5 / 6)
     assert found.low == pytest.approx(1 / (1 + np.exp(spread - log(11))), rel=1e-5)
     assert found.high == pytest.approx(1 / (1 + np.exp(-spread - log(11))), rel=1e-5)
@@ -73,7 +73,7 @@ def test_the_area_is_the_share_of_pairs_and_lies_below_the_curve(members, others
     points = np.array(curve(members, others).points)
     assert np.trapezoid(points[:, 1], points[:, 0]) == pytest.approx(np.mean(pairs))
     assert points[0].tolist() == [0, 0] and points[-1].tolist() == [1, 1]
-    found = area_interval(members, others, 0.95)
+    found = auc_interval(members, others, 0.95)
     assert 0 <= found.low <= found.value + 1e-9 and found.value - 1e-9 <= found.high <= 1
 
 
@@ -82,14 +82,14 @@ def test_intervals_of_areas_hold_the_true_one_as_often_as_they_say() -> None:
     true = float(norm.cdf(1 / np.sqrt(2)))
     hits = 0
     for _ in range(400):
-        found = area_interval(rng.normal(1, 1, 25), rng.normal(0, 1, 25), 0.9)
+        found = auc_interval(rng.normal(1, 1, 25), rng.normal(0, 1, 25), 0.9)
         hits += found.low <= true <= found.high
     assert 0.86 < hits / 400 < 0.94
 
 
 def test_a_perfect_area_still_has_an_interval() -> None:
     """Newcombe's equation at 1: (1 - a)^2 = z^2 a (1 - a) / 9 (1 + 2 (1 - a) / (2 - a) + 2 a / (1 + a))."""
-    found = area_interval(np.array([4.0, 5, 6]), np.array([1.0, 2, 3]), 0.95)
+    found = auc_interval(np.array([4.0, 5, 6]), np.array([1.0, 2, 3]), 0.95)
     low = found.low
     spread = 1 + 2 * (1 - low) / (2 - low) + 2 * low / (1 + low)
     assert (1 - low) ** 2 == pytest.approx(1.959964**2 * low * (1 - low) / 9 * spread, rel=1e-4)
@@ -256,7 +256,7 @@ def trials_of(seen: Observation, names: Sequence[str], seconds: float = 300, **o
     return found
 
 
-def area_of(trials: Sequence[Trial], attack: str, site: str = "") -> Interval:
+def auc_of(trials: Sequence[Trial], attack: str, site: str = "") -> Interval:
     (trial,) = [one for one in trials if (one.attack, one.site) == (attack, site)]
     return trial.intervals["auc"]
 
@@ -269,7 +269,7 @@ def test_every_attack_tells_the_members_of_a_model_that_learned_by_heart(seen: O
     trials = trials_of(seen, ON_ROUNDS) + trials_of(seen, WITH_SHADOWS, shadows=4)
     assert {trial.site for trial in trials} == {"", "hospital-0", "hospital-1", "hospital-2"}
     for name in (*ON_ROUNDS, *WITH_SHADOWS):
-        found = area_of(trials, name)
+        found = auc_of(trials, name)
         assert found.low > 0.5 or (name == "lira_offline" and found.value > 0.55), (
             "two shadows without a case are few"
         )
@@ -283,7 +283,7 @@ def test_of_a_model_that_saw_none_of_the_cases_nothing_is_told(seen: Observation
     trials = trials_of(unseen, ("loss_threshold", "quantile_regression")) + trials_of(unseen, WITH_SHADOWS, shadows=4)
     for trial in trials:
         assert trial.intervals["auc"].low <= 0.5 <= trial.intervals["auc"].high, trial.attack
-        assert trial.figures["chance_of_named"] > 0.05 and trial.figures["chance_of_area"] > 0.05
+        assert trial.figures["chance_of_named"] > 0.05 and trial.figures["chance_of_auc"] > 0.05
 
 
 def test_who_sees_too_little_is_told_what(seen: Observation) -> None:
@@ -375,7 +375,7 @@ def test_power_is_to_have_seen_a_red_light_and_not_an_amber_one() -> None:
     """Of 30 patients and 8 others a perfect order has a lower limit of .60, between amber (.55) and red (.65)."""
     run: Any = SimpleNamespace(study=SimpleNamespace(audit=Audit()))
     level = Level(0.05, 8, 4).of("a")
-    perfect = area_interval(np.ones(30), np.zeros(8), 1 - level)
+    perfect = auc_interval(np.ones(30), np.zeros(8), 1 - level)
     assert 0.55 < perfect.low < 0.65
     assert not _could_see(Parted(np.ones(30), np.zeros(8)), level, run)
     assert _could_see(Parted(np.ones(60), np.zeros(10)), level, run)

@@ -15,7 +15,7 @@ from common.study.audit_settings import Audit
 from common.study.study import parse
 from experiments.attack import Reconstruction
 from experiments.audit.questions import _rebuilt_cases
-from experiments.audit.questions._chance_of_likeness import Crowd, Likenesses, chance_of_company
+from experiments.audit.questions._chance_of_similarity import Crowd, Similarities, chance_of_company
 from experiments.audit.questions._rebuilt_cases import scored
 from experiments.audit.questions.reconstruction import _light
 from experiments.audit.records import CHANCE, Rebuilt
@@ -102,7 +102,7 @@ def alarmed(kind: str, seed: int) -> bool:
     people = everybody(kind, rng)
     crowd = Crowd.of(people, seed)
     for one, indices in attempts(people, rng):
-        looked = Likenesses.of(one, taken(people, indices), people, crowd, ATTEMPTS)
+        looked = Similarities.of(one, taken(people, indices), people, crowd, ATTEMPTS)
         nearest = looked.to_truth.argmax(1)
         chances = [looked.chance(case, int(true)) for case, true in enumerate(nearest)]
         if min(*chances, *looked.in_company().values(), 1.0) < CHANCE:
@@ -149,7 +149,7 @@ def test_a_chance_is_counted_over_all_that_was_tried() -> None:
     crowd, indices = Crowd.of(people, 0), behind("a", rng, 1)
     near = people.inputs[indices] + 0.05 * rng.normal(size=people.inputs[indices].shape).astype(np.float32)
     of_one, of_ten = (
-        Likenesses.of(Reconstruction(1, ("a",), near), taken(people, indices), people, crowd, attempts).chance(0, 0)
+        Similarities.of(Reconstruction(1, ("a",), near), taken(people, indices), people, crowd, attempts).chance(0, 0)
         for attempts in (1, 10)
     )
     assert 0 < of_one < 0.1 and of_ten == pytest.approx(10 * of_one)

@@ -17,8 +17,8 @@ TESTS: dict[str, Callable[[Floats], float]] = {
     "shape": normality.of_shape,
     "constant": normality.of_constant_part,
     "common": normality.of_common_part,
-    "likeness": normality.of_largest_likeness,
-    "likeness of coordinates": lambda noise: normality.of_largest_likeness(noise.T),
+    "similarity": normality.of_largest_similarity,
+    "similarity of coordinates": lambda noise: normality.of_largest_similarity(noise.T),
     "share": lambda noise: normality.of_share_of(noise, np.ones(noise.shape)),
 }
 BROKEN: dict[str, Callable[[Floats], Floats]] = {
@@ -27,8 +27,8 @@ BROKEN: dict[str, Callable[[Floats], Floats]] = {
     "shape": np.sign,
     "constant": lambda noise: 0.9 * noise + 0.4 * np.arange(-5, 5) / 3,
     "common": lambda noise: np.repeat(noise[:, :1], 10, axis=1),
-    "likeness": lambda noise: np.concatenate([noise, noise[3:4] * -0.5]),
-    "likeness of coordinates": lambda noise: np.concatenate([noise, noise[:, 2:3]], axis=1),
+    "similarity": lambda noise: np.concatenate([noise, noise[3:4] * -0.5]),
+    "similarity of coordinates": lambda noise: np.concatenate([noise, noise[:, 2:3]], axis=1),
     "share": lambda noise: noise + 0.2,
 }
 
@@ -56,11 +56,11 @@ def test_chances_that_can_be_worked_out_by_hand() -> None:
     assert normality.of_share_of(np.array([[1.959964]]), np.array([[1.0]])) == pytest.approx(0.05, abs=1e-6)
 
 
-def test_likeness_of_three_dimensions_is_uniform() -> None:
+def test_similarity_of_three_dimensions_is_uniform() -> None:
     """In three dimensions the cosine of two independent directions is uniform; four are asked for, so by symmetry of
     the beta distribution: P[cos^2 > 1/2] = 1 - (2 / pi) (pi / 4 + 1 / 2) = 0.18169 with four."""
     rows = np.array([[1.0, 0, 0, 0], [1.0, 1, 0, 0]])
-    assert normality.of_largest_likeness(rows) == pytest.approx(0.181690, abs=1e-6)
+    assert normality.of_largest_similarity(rows) == pytest.approx(0.181690, abs=1e-6)
 
 
 def test_what_is_resolved_is_found_in_nine_of_ten_cases() -> None:

@@ -38,8 +38,8 @@ WITH_MEMBERSHIP = cast_for()
 WITH_MEMBERSHIP = replace(WITH_MEMBERSHIP, questions={**WITH_MEMBERSHIP.questions, "membership": cast(Any, Told())})
 
 
-def back(site: str, likeness: float = 0.9, rank: int = 1) -> Trial:
-    one = Rebuilt(site, "", "", likeness, 20.0, rank, 50)
+def back(site: str, similarity: float = 0.9, rank: int = 1) -> Trial:
+    one = Rebuilt(site, "", "", similarity, 20.0, rank, 50)
     return Trial("attack", "reconstruction", "coordinator", site, "", "", "", rebuilt=(one,))
 
 

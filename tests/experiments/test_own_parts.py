@@ -13,7 +13,7 @@ from flwr.app import Context, RecordDict
 from safetensors.numpy import load_file
 
 from client import own_parts
-from client.handlers import Kept
+from client.handlers import RequestContext
 from client.hospital import open_hospital
 from client.state_store import RECORD
 from common.errors import StudyError, WireError
@@ -114,7 +114,7 @@ def test_a_hospital_keeps_no_model_but_the_one_that_the_study_names(
     flat = np.concatenate([model[name].reshape(-1) for name in shapes_taken(hospital.network, start)])
     context = context_of(tmp_path / "own" if has_folder else None)
     wrong = {"short": flat[:-1], "other": flat + 1, "nan": flat * np.float32(np.nan), "none": None}[fault]
-    kept = Kept({}, lambda: pytest.fail("no protocol"), None)  # type: ignore[arg-type]
+    kept = RequestContext({}, lambda: pytest.fail("no protocol"), None)  # type: ignore[arg-type]
     with pytest.raises(WireError):
         own_parts.take(context, hospital, Payload(wrong), kept)
     assert own_parts.told(hospital, context) == {}
@@ -124,7 +124,7 @@ def test_a_hospital_keeps_no_model_but_the_one_that_the_study_names(
 
 def test_a_model_that_the_study_does_not_need_is_refused(tiny: Callable[..., Study]) -> None:
     hospital = open_hospital(tiny(NETWORK).json, 0)
-    kept = Kept({}, lambda: pytest.fail("no protocol"), None)  # type: ignore[arg-type]
+    kept = RequestContext({}, lambda: pytest.fail("no protocol"), None)  # type: ignore[arg-type]
     with pytest.raises(WireError, match="begins from none"):
         own_parts.take(context_of(None), hospital, Payload(np.zeros(3, np.float32)), kept)
 

@@ -32,7 +32,7 @@ from experiments.attacks.evasion.ascent import Range
 from experiments.attacks.inversion.differentiable_client import Victim
 from experiments.attacks.inversion.layers import layers_in_order
 from experiments.attacks.inversion.losses import soft_losses
-from experiments.attacks.inversion.problem import Problem
+from experiments.attacks.inversion.problem import InversionProblem
 from experiments.attacks.inversion.recovered_features import Told
 from experiments.attacks.inverting_gradients import InvertingGradients
 from experiments.attacks.matching import Matching
@@ -239,7 +239,7 @@ def test_the_pretended_gpu_refuses_what_a_gpu_refuses() -> None:
     assert "mul" in seen
 
 
-def victim(on_gpu: bool) -> Problem:
+def victim(on_gpu: bool) -> InversionProblem:
     """A classifier of small images, and the gradient of one of them."""
     shape = Shape((1, 8, 8), 3)
     task: Any = TASKS.build(Entry("classification", {"network": {"name": "groupnorm_cnn"}}))
@@ -248,25 +248,25 @@ def victim(on_gpu: bool) -> Problem:
     image = torch.from_numpy(np.random.default_rng(2).normal(size=(1, 1, 8, 8)).astype(np.float32))
     truth = torch.nn.functional.one_hot(torch.tensor([1]), 3).float()
     captured = shown.gradient(image.to(shown.device), truth.to(shown.device))
-    return Problem(shown, tuple(part.detach() for part in captured), (1, 1, 8, 8), (1, 3), np.array([1]))
+    return InversionProblem(shown, tuple(part.detach() for part in captured), (1, 1, 8, 8), (1, 3), np.array([1]))
 
 
 def _budget() -> Budget:
     return Budget(1e6)
 
 
-def _multi_step(problem: Problem, draws: torch.Generator) -> Any:
+def _multi_step(problem: InversionProblem, draws: torch.Generator) -> Any:
     batches = [np.array([0])] * 2
     return MultiStep(iterations=2).search(problem, batches, Training(optimiser="adam"), 0.1, draws, _budget())
 
 
-def _told(problem: Problem, draws: torch.Generator) -> Any:
+def _told(problem: InversionProblem, draws: torch.Generator) -> Any:
     layer = layers_in_order(problem.victim.network, Shape(problem.inputs[1:], 3))[2]
     told = Told(layer.name, layer.seen.cpu().abs() + 0.1, 0.0).on(problem.victim.device)
     return Bottleneck(turns=2, starts=1, iterations=2).invert(problem, told, draws, _budget())
 
 
-SEARCHES: dict[str, Callable[[Problem, torch.Generator], Any]] = {
+SEARCHES: dict[str, Callable[[InversionProblem, torch.Generator], Any]] = {
     "matching": lambda problem, draws: Matching(iterations=3, polish_iterations=5).search(problem, draws, _budget()),
     "dlg": lambda problem, draws: DeepLeakage(iterations=5, restarts=1).search(problem, draws, _budget()),
     "inverting_gradients": lambda problem, draws: InvertingGradients(iterations=3).search(problem, draws, _budget()),

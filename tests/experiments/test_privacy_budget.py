@@ -70,7 +70,7 @@ def one_incident(monkeypatch: pytest.MonkeyPatch) -> None:
     """The first hospital fails once, in the second round, after which the coordinator is resumed."""
     real, failed = answers.round_, []
 
-    def once(hospital: Hospital, request: Payload, kept: answers.Kept) -> Payload:
+    def once(hospital: Hospital, request: Payload, kept: answers.RequestContext) -> Payload:
         if hospital.site == "hospital-0" and request.numbers["round"] == 2 and not failed:
             failed.append(hospital.site)
             raise RuntimeError("a disk was full")

@@ -7,8 +7,10 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import grpc
 import pytest
 from flwr.serverapp import ServerApp
 
@@ -82,8 +84,34 @@ def test_a_cluster_is_joined_by_option_or_by_rays_own_variable(
     assert ("num_cpus" in engine._cluster()) == (not joined)
 
 
-@pytest.mark.parametrize("address", ["127.0.0.1:9", "127.0.0.1:ray", "127.0.0.1:99999999"])
+@pytest.mark.parametrize("address", ["127.0.0.1:9", "127.0.0.1:ray", "127.0.0.1:99999999", "auto"])
 def test_a_cluster_that_is_not_there_is_told_at_once(address: str, tmp_path: Path) -> None:
     engine = Simulation(address=address)
-    with pytest.raises(EngineError, match=r"no Ray cluster answers at '127\.0\.0\.1:.*RAY_ADDRESS"):
+    with pytest.raises(EngineError, match=r"no Ray cluster answers at '(127\.0\.0\.1:|auto).*RAY_ADDRESS"):
         engine.run(server_app=ServerApp(), client_app="client.app:app", sites=["a"], run_config={}, folder=tmp_path)
+
+
+class Open(grpc.GenericRpcHandler):  # type: ignore[misc]
+    """Answers whoever asks, as a Ray that was started without a token."""
+
+    def service(self, details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler:
+        return grpc.unary_unary_rpc_method_handler(lambda request, context: b"")
+
+
+def test_a_cluster_that_runs_anybodys_code_is_joined_where_that_is_said_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    server = grpc.server(ThreadPoolExecutor(1), handlers=(Open(),))
+    address = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
+    server.start()
+    try:
+        for mode in (None, "token"):
+            monkeypatch.delenv("RAY_AUTH_MODE", raising=False)
+            if mode:
+                monkeypatch.setenv("RAY_AUTH_MODE", mode)
+            with pytest.raises(EngineError, match="asks nobody for a token"):
+                simulation._demand_cluster(address)
+        monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
+        simulation._demand_cluster(address)
+    finally:
+        server.stop(None)

@@ -12,7 +12,7 @@ from common.data.geometry import Geometry
 from common.data.image import Image
 from common.registration.linear import Linear
 from common.registration.sampling import lattice_points
-from experiments.benchmarks._registration_problems import Known, Problem
+from experiments.benchmarks._registration_problems import ImagePair, Known
 from experiments.benchmarks._registration_programs import PEERS_PYTHON, Program, our_program, peer, run
 from experiments.benchmarks.registration import DENSE_PEERS, LINEAR_PEERS
 
@@ -40,7 +40,7 @@ def blobs(points: NDArray[np.float64]) -> NDArray[np.float32]:
     return (100 * total).astype(np.float32)
 
 
-def shifted(kind: str) -> Problem:
+def shifted(kind: str) -> ImagePair:
     """Of unequal axes; the moving lattice lies elsewhere too, but for what has no linear search before it."""
     shift = np.array(SHIFT_MM[kind])
     size = len(shift)
@@ -54,7 +54,7 @@ def shifted(kind: str) -> Problem:
     points = lattice_points(fixed).numpy()
     values = blobs(points)
     images = Image(values, fixed), Image(blobs(lattice_points(moving).numpy() - shift), moving)
-    return Problem(*images, Known(Linear.of(np.eye(size), shift), points[values > 30]))
+    return ImagePair(*images, Known(Linear.of(np.eye(size), shift), points[values > 30]))
 
 
 def assert_finds_the_shift(program: Program, kind: str) -> None:
@@ -70,8 +70,13 @@ def test_another_program_finds_a_plain_shift(name: str, kind: str) -> None:
     assert_finds_the_shift(peer(name, kind, "same"), kind)
 
 
-def test_ours_is_asked_the_same_way() -> None:
-    assert_finds_the_shift(our_program("ours", "both", "displacement", "cc"), "both")
+@pytest.mark.parametrize(
+    ("kind", "transform"),
+    [("rigid", "rigid"), *([("both", "displacement")] if os.environ.get("WARDROUND_DRILLS") else [])],
+)
+def test_ours_is_asked_the_same_way(kind: str, transform: str) -> None:
+    """A linear search and a deformation after it in the drills."""
+    assert_finds_the_shift(our_program("ours", kind, transform, "cc"), kind)
 
 
 def test_a_program_that_is_absent_or_fails_leaves_dashes(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""What a reconstruction's likeness to the right patient has to stand out from."""
+"""What a reconstruction's similarity to the right patient has to stand out from."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from experiments.audit.questions._likeness_to_patients import rivals
 from experiments.audit.questions._similarity import fitted, ssim
+from experiments.audit.questions._similarity_to_patients import rivals
 from experiments.evidence.ground_truth import Truth
 
 

@@ -61,7 +61,7 @@ def hold(folder: str, name: str) -> None:
 def test_a_lock_ends_with_its_holder_however_that_ends(tmp_path: Path) -> None:
     process = get_context("fork").Process(target=hold, args=(str(tmp_path), "lock"))
     process.start()
-    process.join()
+    process.join(120)
     assert process.exitcode == -signal.SIGKILL
     assert (tmp_path / "lock").exists()
     with (

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from client.handlers import Kept, hello
+from client.handlers import RequestContext, hello
 from client.hospital import Hospital, open_hospital
 from client.partitions._patients import patients_of
 from common.data.cases import Cases
@@ -38,7 +38,7 @@ def study_of(folder: Path) -> Study:
 
 
 def said(hospital: Hospital) -> Payload:
-    return hello(hospital, Payload(None), Kept({}, None, None))  # type: ignore[arg-type]
+    return hello(hospital, Payload(None), RequestContext({}, None, None))  # type: ignore[arg-type]
 
 
 def test_a_hospital_of_numbers_tells_no_counts_of_labels(tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ training = { batch_size = 2 }
 
 
 @dataclass
-class Kept:
+class RecordingTracker:
     """A tracker that keeps what it is told; `fails` at a step."""
 
     fails: str = ""
@@ -58,7 +58,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def tracked_run(monkeypatch: pytest.MonkeyPatch, tracker: Kept, folder: Path) -> Study:
+def tracked_run(monkeypatch: pytest.MonkeyPatch, tracker: RecordingTracker, folder: Path) -> Study:
     monkeypatch.setattr(live, "tracker_of", lambda study, folder: tracker)
     study = parse(STUDY)
     run_study(study, "small", folder)
@@ -68,7 +68,7 @@ def tracked_run(monkeypatch: pytest.MonkeyPatch, tracker: Kept, folder: Path) ->
 def test_a_run_is_told_the_same_live_as_afterwards_but_for_its_seconds(
     run: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    alive, after = Kept(), Kept()
+    alive, after = RecordingTracker(), RecordingTracker()
     tracked_run(monkeypatch, alive, tmp_path / "live")
     tell(run, after)
     told = [[one for one in kept.scalars if not one.name.startswith("round/")] for kept in (alive, after)]
@@ -78,7 +78,7 @@ def test_a_run_is_told_the_same_live_as_afterwards_but_for_its_seconds(
 
 
 def test_numbers_are_those_of_the_run(run: Path) -> None:
-    kept = Kept()
+    kept = RecordingTracker()
     tell(run, kept)
     told = {(one.name, one.round): one.value for one in kept.scalars}
     records = read_run(run)
@@ -91,7 +91,7 @@ def test_numbers_are_those_of_the_run(run: Path) -> None:
 def test_a_tracker_that_fails_is_a_problem_of_the_run_and_not_its_end(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    tracked_run(monkeypatch, Kept(fails="nobody is\nthere"), tmp_path / "run")
+    tracked_run(monkeypatch, RecordingTracker(fails="nobody is\nthere"), tmp_path / "run")
     (problem,) = read_run(tmp_path / "run").lost
     assert problem.stage == "tracking" and "ConnectionError: nobody is there" in problem.reason
     assert read_run(tmp_path / "run").about.state == "completed"

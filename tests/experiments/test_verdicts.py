@@ -29,7 +29,7 @@ CASES = [
     for ssim, rank, chance, decoy, rival in product([0.3, 0.6, 1.0], [1, 2], [0.0, 0.5], [0.0, 0.4], [0.0, 0.4])
 ]
 LIMITS, LAX = Audit(), Audit(image_amber=0.5, image_red=0.7)
-"""The second of a study that lets half a likeness pass, so that many a patient is recognised below it."""
+"""The second of a study that lets half a similarity pass, so that many a patient is recognised below it."""
 
 
 def of(*rebuilt: Rebuilt, **more: object) -> Trial:
@@ -58,14 +58,14 @@ def test_a_hospital_of_a_sum_none_of_whose_cases_came_back_was_tried_and_held() 
 def test_a_patient_who_is_recognised_dimly_is_amber_and_said() -> None:
     light, (said,) = judged(of(BLURRED))
     assert light == "amber"
-    assert "likeness 0.26, the right one of 50 patients, yet only dimly (below the limit of 0.3)" in said
+    assert "similarity 0.26, the right one of 50 patients, yet only dimly (below the limit of 0.3)" in said
 
 
 def test_a_dim_match_hides_no_sharp_case_of_another_patient() -> None:
     assert judged(of(BLURRED, SHARP))[0] == "amber"
     assert judged(of(BLURRED, replace(BLURRED, ssim=0.9)))[0] == "red"
     (_, (said,)) = judged(of(NOTHING, SHARP))
-    assert "likeness 0.95" in said and "not this patient alone" in said
+    assert "similarity 0.95" in said and "not this patient alone" in said
 
 
 @cache
@@ -109,7 +109,7 @@ def test_what_decides_a_verdict_is_kept_where_few_cases_are() -> None:
 
 def test_the_summary_says_what_is_more_alike_than_what_is_recognised() -> None:
     said = ReconstructionOfCases().answer([of(BLURRED, SHARP)])
-    assert "likeness of 0.26" in said and "Another has 0.95" in said
+    assert "similarity of 0.26" in said and "Another has 0.95" in said
     assert "Another" not in ReconstructionOfCases().answer([of(BLURRED, NOTHING)])
 
 

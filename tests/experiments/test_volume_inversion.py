@@ -26,12 +26,12 @@ from experiments.attacks.inversion.descent import lbfgs
 from experiments.attacks.inversion.differentiable_client import Victim
 from experiments.attacks.inversion.inverting import most_cases
 from experiments.attacks.inversion.priors import total_variation
-from experiments.attacks.inversion.problem import Problem
+from experiments.attacks.inversion.problem import InversionProblem
 from experiments.attacks.matching import Matching, tiled_noise
 from experiments.audit.conduct import Effort, audit_run
 from experiments.audit.questions import _canaries, _sent_noise
-from experiments.audit.questions._likeness_to_patients import ReconstructionScore, score
 from experiments.audit.questions._similarity import fitted, psnr_db, ssim
+from experiments.audit.questions._similarity_to_patients import ReconstructionScore, score
 from experiments.audit.records import Report
 from experiments.audit.report.images import picture_of
 from experiments.audit.report.page import SCHEMA, json_of, page_of
@@ -102,7 +102,7 @@ def test_a_volume_comes_back_exactly_from_a_first_linear_layer(volumes: Callable
     assert found.figures["recognised_share"] == 1
 
 
-@pytest.mark.parametrize("attack", [Matching(iterations=120), DeepImagePrior(iterations=120)])
+@pytest.mark.parametrize("attack", [Matching(iterations=50), DeepImagePrior(iterations=50)])
 def test_a_volume_comes_back_from_a_convolutional_network_as_this_patient(
     volumes: Callable[..., Study], tmp_path: Path, attack: Attack
 ) -> None:
@@ -120,7 +120,7 @@ def test_of_a_smooth_network_a_volume_comes_back_nearly_exactly() -> None:
     victim = Victim(network, lambda body, inputs, truth: soft_cross_entropy(body(inputs), truth))
     volume = torch.from_numpy(blobs(np.random.default_rng(2)) / 255).float()[None, None]
     captured = tuple(part.detach() for part in victim.gradient(volume, torch.eye(3)[:1]))
-    problem = Problem(victim, captured, tuple(volume.shape), (1, 3), np.array([0]))
+    problem = InversionProblem(victim, captured, tuple(volume.shape), (1, 3), np.array([0]))
     attack = Matching(iterations=80, polish_iterations=80)
     first, again = (attack.search(problem, torch.Generator().manual_seed(0), Budget(SECONDS)) for _ in range(2))
     assert psnr_db(volume.numpy(), first.inputs.numpy(), 1.0) > 30
@@ -237,7 +237,7 @@ def test_an_audit_of_classified_volumes_rebuilds_them_and_tries_every_kind_of_at
         "exact_batch",
     }
     assert {name for kind, name in tried(report) if kind == "reconstruction"} >= rebuilding
-    assert {("labels", "label_counts"), ("robustness", "fgsm"), ("robustness", "pgd")} <= tried(report)
+    assert {("labels", "label_counts"), ("evasion", "fgsm"), ("evasion", "pgd")} <= tried(report)
     (counted,) = {t.figures["exact_share"] for t in report.trials if t.attack == "label_counts"}
     assert counted == 1
     asked = {trial.site for trial in report.trials if trial.attack == "rmia"}
@@ -278,7 +278,7 @@ def test_an_audit_of_outlined_volumes_under_differential_privacy_measures_epsilo
     with coarse_bounds(monkeypatch):
         report = audit_run(tmp_path, Effort(0.5, pictures=True))
     sound(report)
-    assert {("epsilon", "gradient_canaries"), ("epsilon", "canary_cases"), ("robustness", "pgd")} <= tried(report)
+    assert {("epsilon", "gradient_canaries"), ("epsilon", "canary_cases"), ("evasion", "pgd")} <= tried(report)
     measured = [t for t in report.trials if "epsilon_lower_bound" in t.figures]
     assert {t.attack for t in measured} == {"gradient_canaries", "canary_cases"}
     assert all(t.figures["epsilon_lower_bound"] <= t.figures["epsilon_claimed"] for t in measured)
@@ -298,4 +298,4 @@ def test_an_audit_of_pairs_of_volumes_tries_inversion_and_says_what_it_cannot(st
     report = audit_run(tmp_path, Effort(0.5, pictures=True))
     sound(report)
     assert {("reconstruction", "matching"), ("reconstruction", "dlg"), ("membership", "rmia")} <= tried(report)
-    assert "robustness" not in {kind for kind, _ in tried(report)}
+    assert "evasion" not in {kind for kind, _ in tried(report)}

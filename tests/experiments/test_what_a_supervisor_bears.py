@@ -24,7 +24,7 @@ class Named:
 
 @dataclass
 class Program:
-    """As `Kept` is seen from there."""
+    """As `SupervisedProgram` is seen from there."""
 
     pid: int | None = 7
     program: Named = Named("superlink")

@@ -170,7 +170,10 @@ def nginx_front(folder: Path, settings: FrontSettings) -> Iterator[int]:
             yield settings.port
         finally:
             process.terminate()
-            process.wait()
+            try:
+                process.wait(GIVE_UP_S)
+            finally:
+                process.kill()
 
 
 def _until_open(port: int, process: subprocess.Popen[bytes]) -> None:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from common.errors import StudyError
 from common.sums.aggregations import _seal_ckks, _tenseal_ckks
 from common.sums.aggregations._fixed_point import Totals, Words
-from common.sums.aggregations._seal import MemoryFile, opened, seal
+from common.sums.aggregations._microsoft_seal import MemoryFile, opened, seal
 from common.sums.aggregations._seal_bytes import plaintext_coefficients, with_header
 from common.sums.aggregations._seal_ckks import SealCkks
 from common.sums.aggregations._tenseal_ckks import TensealCkks

@@ -68,7 +68,7 @@ def everything_sent(hospital: Hospital, order: Order) -> tuple[Payload, Payload]
         own = identity.simulated(hospital.site, (hospital.site,), 0)
         return Local(hospital.site, order.round, hospital.digest, own, {}, np.random.default_rng(0), None)
 
-    kept = answers.Kept({}, local, sources, True)
+    kept = answers.RequestContext({}, local, sources, True)
     said = answers.hello(hospital, Payload(words={"study": order.study_json}), kept)
     return said, answers.round_(hospital, to_payload(order), kept)
 

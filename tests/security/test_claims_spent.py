@@ -123,7 +123,7 @@ def test_a_hospital_whose_reply_was_lost_counts_as_charged(
     """It trained and was charged, and then failed on the way out: nobody but its ledger knows."""
     real = answers.round_
 
-    def lost(hospital: Hospital, request: Payload, kept: answers.Kept) -> Payload:
+    def lost(hospital: Hospital, request: Payload, kept: answers.RequestContext) -> Payload:
         reply = real(hospital, request, kept)
         if hospital.site == "hospital-1" and request.numbers["round"] == 2:
             raise RuntimeError("the line is dead")

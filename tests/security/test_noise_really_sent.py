@@ -26,7 +26,7 @@ import common.privacy.clipped
 from common.learning.client_work import Training
 from common.privacy.mechanism import Facts
 from common.privacy.mechanisms.distributed import Distributed
-from common.privacy.mechanisms.hospital import BELOW, CLIP_NORM, Hospital
+from common.privacy.mechanisms.hospital import BELOW, CLIP_NORM, HospitalLevel
 from common.privacy.noise import SeededNoise
 from common.privacy.study_facts import facts_of
 from common.seeding import generator
@@ -319,7 +319,7 @@ def test_a_clip_twice_as_large_is_found(black, one_white, tmp_path, plant, mecha
 
 def counts(noise: Callable[[int], SeededNoise], releases: int) -> np.ndarray:
     """Noise on the count of updates below the clip norm, as the next clip norm tells it."""
-    mechanism = Hospital(noise_multiplier=NOISE, adaptive=True, count_share=0.1, delta=1e-2)
+    mechanism = HospitalLevel(noise_multiplier=NOISE, adaptive=True, count_share=0.1, delta=1e-2)
     facts = Facts(10, 10, HOSPITALS, releases, "delta", Training())
     central = CentralNoise(mechanism, facts, noise, statistics=mechanism.statistics, steers=True)
     total = Update((np.zeros(2),), float(HOSPITALS), {TOLD + BELOW: Mean.of([1.0, 1.0, 1.0, 0.0, 0.0])})

@@ -35,6 +35,7 @@ class Asking:
         self.federation = Federation(study, folder)
         self.federation.hello()
         self.refused: dict[SiteId, str] = {}
+        self.asked = 0
 
     def ask(self, leg: str, requests: Mapping[SiteId, Payload]) -> dict[SiteId, Payload]:
         """The leg "round" is a question."""
@@ -53,7 +54,8 @@ class Asking:
     def total(self, entry: Entry, others: Mapping[SiteId, Entry] | None = None) -> int | None:
         """Rows in the sum of all three; None where there is none."""
         study = self.federation.study
-        self.federation.number = study.rounds + 1
+        self.asked += 1
+        self.federation.number = study.rounds + self.asked
         requests = {site: self._request((others or {}).get(site, entry)) for site in SITES}
         query = next(Question.of(entry).build().ask(public_of(study, SITES)))
         aggregation = AGGREGATIONS.build(study.aggregation)
@@ -66,7 +68,7 @@ class Asking:
         study = self.federation.study
         question = Question.of(entry)
         query = next(question.build().ask(public_of(study, SITES)))
-        return to_payload(AskedQuery(question, 1, query), study.json, self.federation.run, study.rounds + 1)
+        return to_payload(AskedQuery(question, 1, query), study.json, self.federation.run, self.federation.number)
 
 
 @pytest.mark.parametrize("aggregation", ["plain", SECAGG])

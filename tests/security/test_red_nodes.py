@@ -236,20 +236,20 @@ def lying(liar: Liar) -> Iterator[Connection]:
         thread.join()
 
 
-LIES = {
-    "hexadecimal": Liar(500, "text/plain; charset=hex", b"zz"),
-    "unpacks to 200 MB": Liar(500, "text/plain; charset=zlib", zlib.compress(bytes(200_000_000))),
-    "a codec that raises": Liar(500, "text/plain; charset=undefined", b"zz"),
-    "turned letters": Liar(500, "text/plain; charset=rot13", b"zz"),
-    "names of hosts": Liar(500, "text/plain; charset=idna", b"a." * 9000),
-    "deep": Liar(500, body=b"[" * 15000),
-    "a long number": Liar(500, body=b'{"code":' + b"9" * 9000 + b',"detail":"x"}'),
+LIES: dict[str, Callable[[], Liar]] = {
+    "hexadecimal": lambda: Liar(500, "text/plain; charset=hex", b"zz"),
+    "unpacks to 200 MB": lambda: Liar(500, "text/plain; charset=zlib", zlib.compress(bytes(200_000_000))),
+    "a codec that raises": lambda: Liar(500, "text/plain; charset=undefined", b"zz"),
+    "turned letters": lambda: Liar(500, "text/plain; charset=rot13", b"zz"),
+    "names of hosts": lambda: Liar(500, "text/plain; charset=idna", b"a." * 9000),
+    "deep": lambda: Liar(500, body=b"[" * 15000),
+    "a long number": lambda: Liar(500, body=b'{"code":' + b"9" * 9000 + b',"detail":"x"}'),
 }
 
 
 @pytest.mark.parametrize("lie", LIES)
 def test_no_error_of_a_coordinator_ends_a_node(lie: str) -> None:
-    with lying(LIES[lie]) as connection, pytest.raises(Unreached):
+    with lying(LIES[lie]()) as connection, pytest.raises(Unreached):
         called(lambda: connection.calls.pull(5))
 
 

@@ -193,7 +193,7 @@ def known_of_poisoned(study: Study) -> float:
 def victims_update(study: Study) -> np.ndarray:
     """The truth, of the third round: a control variate of its own that the first round left."""
     hospital = open_hospital(study.json, 0)
-    kept = answers.Kept({}, lambda: None, None, simulated=True)  # type: ignore[arg-type,return-value]
+    kept = answers.RequestContext({}, lambda: None, None, simulated=True)  # type: ignore[arg-type,return-value]
     parameters, zero = model(study), np.zeros_like(model(study))
     for number in (1, 3):
         order = Order(study.json, number, parameters, Work("delta", 0.0, True), zero)

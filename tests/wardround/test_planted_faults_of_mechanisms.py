@@ -8,57 +8,57 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 
-from common.privacy.mechanisms.hospital import Hospital
+from common.privacy.mechanisms.hospital import HospitalLevel
 from common.sums.update import Update
 from tests.wardround.planted import FROZEN, broken, laws, pairs, thawed
 from wardround.testing import MechanismTests
 
 
 @dataclass(frozen=True)
-class Somebody(Hospital):
+class Somebody(HospitalLevel):
     unit: ClassVar[Any] = "somebody"  # type: ignore[misc]
 
 
-class Free(Hospital):
+class Free(HospitalLevel):
     def round_releases(self, facts: Any) -> Any:
         return ()
 
 
-class Careless(Hospital):
+class Careless(HospitalLevel):
     def check(self, facts: Any) -> None:
         pass
 
 
-class Quieter(Hospital):
+class Quieter(HospitalLevel):
     def sum_noise(self, facts: Any) -> float:
         return 0.9 * super().sum_noise(facts)
 
 
-class Unclipped(Hospital):
+class Unclipped(HospitalLevel):
     def hospital_update(self, at: Any) -> Any:
         update, steps = at.own_update()
         return Update(update.vectors, 1.0), steps
 
 
-class Telling(Hospital):
+class Telling(HospitalLevel):
     def hospital_update(self, at: Any) -> Any:
         update, steps = super().hospital_update(at)
         return replace(update, statistics=at.own_update()[0].statistics), steps
 
 
-class Weighing(Hospital):
+class Weighing(HospitalLevel):
     def hospital_update(self, at: Any) -> Any:
         update, steps = super().hospital_update(at)
         return replace(update, weight=1.0 + float(np.linalg.norm(update.vectors[0]))), steps
 
 
-class FreeAgain(Hospital):
+class FreeAgain(HospitalLevel):
     def round_releases(self, facts: Any) -> Any:
         return []
 
 
 MECHANISMS = {
-    FROZEN: (thawed(Hospital),),
+    FROZEN: (thawed(HospitalLevel),),
     "it_says_whom_it_hides_and_who_adds_the_noise": (Somebody,),
     "its_releases_cost_what_an_accountant_can_work_out": (Free,),
     "two_rounds_cost_more_than_one": (FreeAgain,),

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from common.attribution.faithfulness.check import Check, Finding
 from common.attribution.faithfulness.evidence import mean_of, not_measured, spelled, with_spread
-from common.attribution.faithfulness.likeness import gradients, rank_correlation, structure
+from common.attribution.faithfulness.map_similarity import gradients, rank_correlation, structure
 from common.attribution.faithfulness.resetting import cascade
 from common.attribution.faithfulness.trial import Trial, by_place
 from common.study.checks import between
@@ -38,7 +38,7 @@ class Randomisation:
         between("randomisation", 0, 1, most_alike=self.most_alike)
 
     def measured(self, trial: Trial) -> dict[str, Mean]:
-        """Likeness after each step, by ranks, and at the end by structure and by gradients too."""
+        """Similarity after each step, by ranks, and at the end by structure and by gradients too."""
         before, found = _read(trial, trial.maps), {}
         ranks = sizes = np.full(len(trial.inputs), np.nan)
         last = trial.maps

@@ -13,8 +13,8 @@ from common.learning.task import Network
 from common.segmentation.self_configuration import MOST_HALVINGS, levels_of, widths_of
 from common.study.checks import WIDEST, one_of, positive, sized
 
-Kept = Literal["spacing", "patch", "batch", "normalisation"]
-KEPT: tuple[Kept, ...] = ("spacing", "patch", "batch", "normalisation")
+KeptSetting = Literal["spacing", "patch", "batch", "normalisation"]
+KEPT: tuple[KeptSetting, ...] = ("spacing", "patch", "batch", "normalisation")
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Auto:
 
     channels: int = 8
     memory_mb: float = 512.0
-    keep: tuple[Kept, ...] = ()
+    keep: tuple[KeptSetting, ...] = ()
 
     def __post_init__(self) -> None:
         sized("network 'auto'", WIDEST, channels=self.channels)

@@ -30,7 +30,7 @@ MOST_LOCAL = 16
 
 @dataclass(frozen=True)
 class Dino(Taught):
-    """prototypes: numbers that are answered (K), by likeness to so many directions of the projection. temperature: of
+    """prototypes: numbers that are answered (K), by similarity to K directions of the projection. temperature: of
     the student. teacher_temperature: the lower, the surer the teacher.
 
     local_crops: views of the student alone, beside the two that the teacher sees as well. local_augmentation: what

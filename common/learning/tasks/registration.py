@@ -73,7 +73,7 @@ class Registration:
         return build_fitting(self.network, shape, (len(sizes), *sizes), "registration")
 
     def loss(self, network: nn.Module, batch: Batch) -> Tensor:
-        """(N,) float32: unlikeness of moved and fixed image + smoothness * squared gradient of the displacement."""
+        """(N,) float32: dissimilarity of moved and fixed image + smoothness * squared gradient of the field."""
         return self._losses(batch, network(batch.inputs).float())
 
     @property
@@ -120,10 +120,10 @@ class Registration:
         moving, fixed = images[:, :1], images[:, 1:]
         warped = warp(moving, field)
         if self.similarity == "difference":
-            unlikeness = mean_squared_difference(warped, fixed)
+            dissimilarity = mean_squared_difference(warped, fixed)
         else:
-            unlikeness = local_correlation_loss(warped, fixed, self.window)
-        losses = unlikeness + self.smoothness * squared_gradient(field)
+            dissimilarity = local_correlation_loss(warped, fixed, self.window)
+        losses = dissimilarity + self.smoothness * squared_gradient(field)
         if self.label_weight:
             losses = losses + self.label_weight * label_loss(batch.targets, field, self.shrink)
         return losses

@@ -40,7 +40,7 @@ CLIP_NORM = "clip_norm"
 
 
 @dataclass(frozen=True)
-class Hospital:
+class HospitalLevel:
     """clip_norm: the most an update's L2 norm may be, at first where `adaptive`. Either noise_multiplier (of the sum,
     over the clip norm) or epsilon, for all rounds, with delta. clip_learning_rate: of the adaptive clip norm.
 
@@ -157,4 +157,4 @@ def _below(statistics: Statistics) -> float:
     return mean.value * mean.weight if mean is not None and mean.weight_units else 0.0
 
 
-mechanism: type[Mechanism] = Hospital
+mechanism: type[Mechanism] = HospitalLevel

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from common.reconstruction.alternating import Division, divided
 from common.reconstruction.inner_products import by_case, squares
-from common.reconstruction.problem import Method, Problem, Solved, clipped
+from common.reconstruction.problem import Method, ReconstructionProblem, Solved, clipped
 from common.reconstruction.progress import Progress
 from common.study.checks import positive, sized
 
@@ -37,7 +37,7 @@ class Admm:
         positive("method 'admm'", tolerance=self.tolerance, penalty=self.penalty)
         sized("method 'admm'", 10**7, iterations=self.iterations)
 
-    def solve(self, problem: Problem, start: Tensor | None = None) -> Solved:
+    def solve(self, problem: ReconstructionProblem, start: Tensor | None = None) -> Solved:
         """See `Method`. The images are those that the regulariser's map gave, or meet the data's equations."""
         images = problem.start() if start is None else clipped(start, problem.bounds)
         division = divided(problem, self.tolerance)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from common.reconstruction.inner_products import by_case, squares
 from common.reconstruction.primal_dual import Blocks, minus, norms
-from common.reconstruction.problem import Method, Problem, Solved, clipped
+from common.reconstruction.problem import Method, ReconstructionProblem, Solved, clipped
 from common.reconstruction.progress import Progress
 from common.study.checks import positive, sized
 
@@ -35,7 +35,7 @@ class ChambollePock:
         positive("method 'chambolle_pock'", tolerance=self.tolerance)
         sized("method 'chambolle_pock'", 10**7, iterations=self.iterations)
 
-    def solve(self, problem: Problem, start: Tensor | None = None) -> Solved:
+    def solve(self, problem: ReconstructionProblem, start: Tensor | None = None) -> Solved:
         """See `Method`."""
         images = problem.start() if start is None else clipped(start, problem.bounds)
         blocks, steps = Blocks(problem), _Steps.first(images)

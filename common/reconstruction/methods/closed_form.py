@@ -9,7 +9,7 @@ from torch import Tensor
 from common.errors import StudyError
 from common.reconstruction.closed_forms import PeriodicEquations, Stationary, cosine_solve
 from common.reconstruction.imaging_operator import Invertible, Shifted
-from common.reconstruction.problem import Method, Problem, Solved
+from common.reconstruction.problem import Method, ReconstructionProblem, Solved
 from common.reconstruction.quadratic import quadratic
 from common.reconstruction.regularisers.gradient import Gradient
 from common.reconstruction.regularisers.identity import Identity
@@ -20,14 +20,14 @@ from common.reconstruction.regularisers.none import Nothing
 class ClosedForm:
     """The pseudo-inverse, a shifted solve, or a division in the Fourier or the cosine plane."""
 
-    def solve(self, problem: Problem, start: Tensor | None = None) -> Solved:
+    def solve(self, problem: ReconstructionProblem, start: Tensor | None = None) -> Solved:
         """Exactly. Raises StudyError where there is no closed form."""
         quadratic(problem, "closed_form")
         images = _solution(problem)
         return Solved(images, problem.objective(images)[None], 0, "exact")
 
 
-def _solution(problem: Problem) -> Tensor:
+def _solution(problem: ReconstructionProblem) -> Tensor:
     linear, prior = problem.linear, problem.regulariser
     if (isinstance(prior, Nothing) or bool((problem.weight == 0).all())) and isinstance(linear, Invertible):
         return linear.pseudo_inverse(problem.measured)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from common.reconstruction.inner_products import by_case
 from common.reconstruction.normal_equations import conjugate_gradients
-from common.reconstruction.problem import Method, Problem, Solved
+from common.reconstruction.problem import Method, ReconstructionProblem, Solved
 from common.reconstruction.quadratic import quadratic
 from common.study.checks import positive, sized
 
@@ -27,7 +27,7 @@ class ConjugateGradient:
         positive("method 'conjugate_gradient'", tolerance=self.tolerance)
         sized("method 'conjugate_gradient'", 10**7, iterations=self.iterations)
 
-    def solve(self, problem: Problem, start: Tensor | None = None) -> Solved:
+    def solve(self, problem: ReconstructionProblem, start: Tensor | None = None) -> Solved:
         """From nothing, so that least squares without a unique solution end at the one of least norm."""
         regulariser, linear = quadratic(problem, "conjugate_gradient"), problem.linear
         right = linear.adjoint(problem.measured)

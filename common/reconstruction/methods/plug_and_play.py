@@ -10,7 +10,7 @@ from torch import Tensor
 from common.reconstruction.alternating import ByImage
 from common.reconstruction.filled_start import filled_start
 from common.reconstruction.inner_products import squares
-from common.reconstruction.problem import Method, Problem, Solved, clipped
+from common.reconstruction.problem import Method, ReconstructionProblem, Solved, clipped
 from common.reconstruction.progress import Progress
 from common.study.checks import between, positive, probability, sized
 
@@ -40,7 +40,7 @@ class PlugAndPlay:
         probability("method 'plug_and_play'", decline=self.decline)
         sized("method 'plug_and_play'", 10**7, iterations=self.iterations)
 
-    def solve(self, problem: Problem, start: Tensor | None = None) -> Solved:
+    def solve(self, problem: ReconstructionProblem, start: Tensor | None = None) -> Solved:
         """See `Method`. Without a value of the regulariser, the objective is the data's misfit."""
         images = filled_start(problem) if start is None else clipped(start, problem.bounds)
         division, progress = (

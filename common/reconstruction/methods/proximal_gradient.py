@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from common.reconstruction.problem import Method, Problem, Solved
+from common.reconstruction.problem import Method, ReconstructionProblem, Solved
 from common.reconstruction.proximal_steps import descend
 from common.study.checks import positive, sized
 
@@ -25,7 +25,7 @@ class ProximalGradient:
         positive("method 'proximal_gradient'", tolerance=self.tolerance)
         sized("method 'proximal_gradient'", 10**7, iterations=self.iterations)
 
-    def solve(self, problem: Problem, start: Tensor | None = None) -> Solved:
+    def solve(self, problem: ReconstructionProblem, start: Tensor | None = None) -> Solved:
         """See `Method`."""
         return descend(
             problem,

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from math import isfinite
 
 from common.data.cases import SiteId
 from common.errors import WireError
-from common.sums.exchange import Expected, Number, Payload
+from common.sums.exchange import Expected, Number, Payload, Word
 from common.sums.wide import WideForm
 
 MOST_HOSPITALS = 1 << 16
@@ -47,7 +49,7 @@ class Agreement:
     @property
     def expected(self) -> Expected:
         """What such an agreement was made from, as far as it is known of it."""
-        largest = dict.fromkeys(self.sites, self.scale)
+        largest = dict.fromkeys(self.sites or ("unnamed",), self.scale)
         return Expected(
             self.length, self.vectors, largest, self.names, step=self.step, range_factor=self.range_factor
         )
@@ -63,8 +65,11 @@ class Agreement:
         return self.scale * self.range_factor
 
 
-def with_agreement(request: Payload, agreement: Agreement) -> Payload:
-    """The request with the agreement beside what it holds."""
+def with_agreement(request: Payload, agreement: Agreement, names: bool = True) -> Payload:
+    """The request with the agreement beside what it holds.
+
+    names: of its hospitals; else how many they are and a digest, where each hospital knows them from the study.
+    """
     numbers: dict[str, Number] = {
         "sum/length": agreement.length,
         "sum/vectors": agreement.vectors,
@@ -75,21 +80,46 @@ def with_agreement(request: Payload, agreement: Agreement) -> Payload:
         numbers["sum/step"] = agreement.step
     if agreement.wide is not None:
         numbers |= {"sum/counts": agreement.wide.counts, "sum/reals": agreement.wide.reals}
-    words = {"sum/sites": list(agreement.sites), "sum/names": list(agreement.names)}
+    words: dict[str, Word] = {"sum/names": list(agreement.names)}
+    if names:
+        words["sum/sites"] = list(agreement.sites)
+    else:
+        numbers["sum/hospitals"], words["sum/digest"] = len(agreement.sites), _digest(agreement.sites)
     return replace(request, numbers={**request.numbers, **numbers}, words={**request.words, **words})
 
 
-def read_agreement(request: Payload) -> Agreement:
-    """The hospital's side. Raises WireError where it is missing or impossible."""
+def read_agreement(request: Payload, known: Sequence[SiteId] = ()) -> Agreement:
+    """The hospital's side. Raises WireError where it is missing or impossible.
+
+    known: the round's hospitals, as the study draws them. Of a request that names none the agreement has these, where
+    it tells their digest; without them it has none.
+    """
     length, vectors = _whole(request.numbers, "sum/length"), _whole(request.numbers, "sum/vectors")
     scale = request.numbers.get("sum/scale")
     if not isinstance(scale, float) or not isfinite(scale) or scale <= 0:
         raise WireError("the scale of a sum must be above 0.")
-    sites, names = _names(request, "sum/sites"), _names(request, "sum/names")
-    if not sites or len(sites) > MOST_HOSPITALS:
-        raise WireError("a sum needs between 1 and 65,536 hospitals.")
+    names, count = _names(request, "sum/names"), hospitals_of(request)
+    is_named = "sum/digest" not in request.words
+    sites = _names(request, "sum/sites") if is_named else tuple(known)
+    if not is_named and sites and (count, request.words["sum/digest"]) != (len(sites), _digest(sites)):
+        raise WireError(f"this round is of {len(sites)} hospitals that the study draws; others were named.")
     ranged = (scale, _step(request.numbers), _range_factor(request.numbers))
     return Agreement(sites, length, vectors, names, *ranged, _wide(request.numbers))
+
+
+def hospitals_of(request: Payload) -> int:
+    """How many hospitals agreed. Raises WireError where there are none, or too many."""
+    if "sum/digest" in request.words:
+        count = _whole(request.numbers, "sum/hospitals")
+    else:
+        count = len(_names(request, "sum/sites"))
+    if not 1 <= count <= MOST_HOSPITALS:
+        raise WireError("a sum needs between 1 and 65,536 hospitals.")
+    return count
+
+
+def _digest(sites: Sequence[SiteId]) -> str:
+    return sha256(json.dumps(list(sites)).encode()).hexdigest()
 
 
 def _range_factor(numbers: Mapping[str, Number]) -> int:

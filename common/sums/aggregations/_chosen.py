@@ -62,16 +62,24 @@ class Announced:
 
 @lru_cache(maxsize=1 << 15)
 def chosen(choice: bytes, own: int, hospitals: int, count: int) -> tuple[int, ...]:
-    """Places, sorted, of the `count` hospitals that the one at place `own` of `hospitals` chose: all sets alike."""
+    """As `drawn`, and kept: of those that a hospital shares with."""
+    return drawn(choice, own, hospitals, count)
+
+
+def drawn(choice: bytes, own: int, hospitals: int, count: int) -> tuple[int, ...]:
+    """Places, sorted, of `count` hospitals that the one at place `own` of `hospitals` draws: all sets alike.
+
+    Whoever draws more draws the same ones first.
+    """
     stream = shake_256(choice).digest(_DRAW_BYTES * count)
     moved: dict[int, int] = {}
     found: list[int] = []
-    for drawn in range(count):
+    for turn in range(count):
         # Fisher and Yates' shuffle of all others, of which only what was moved is kept.
-        number = int.from_bytes(stream[_DRAW_BYTES * drawn : _DRAW_BYTES * (drawn + 1)], "little")
-        at = drawn + number % (hospitals - 1 - drawn)
+        number = int.from_bytes(stream[_DRAW_BYTES * turn : _DRAW_BYTES * (turn + 1)], "little")
+        at = turn + number % (hospitals - 1 - turn)
         found.append(moved.get(at, at))
-        moved[at] = moved.get(drawn, drawn)
+        moved[at] = moved.get(turn, turn)
     return tuple(sorted(place + (place >= own) for place in found))
 
 

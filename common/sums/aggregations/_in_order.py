@@ -65,7 +65,7 @@ class InOrder:
 
     def _add(self, site: SiteId, update: Update) -> None:
         self.each[site] = update if self.expected.keeps_each else replace(update, vectors=())
-        self.total = update if self.total is None else _added(self.total, update, len(self.each) > 2)
+        self.total = _begun(update) if self.total is None else _added(self.total, update)
 
     def collected(self) -> Collected:
         """Of all, once nothing more comes."""
@@ -78,10 +78,13 @@ class InOrder:
         return Collected(self.total, tuple(self.each), self.each, self.replies)
 
 
-def _added(total: Update, update: Update, is_own: bool) -> Update:
-    """As `total + update`, to the bit. is_own: whether total's vectors are doubles that nobody else holds."""
-    if not is_own:
-        return total + update
+def _begun(update: Update) -> Update:
+    """A sum of one, of doubles of its own: the update as it came would lie beside them while the next is added."""
+    return replace(update, vectors=tuple(vector.astype(np.float64) for vector in update.vectors))
+
+
+def _added(total: Update, update: Update) -> Update:
+    """As `total + update`, to the bit. total: begun here, so that nobody else holds its vectors."""
     for sums, vector in zip(total.vectors, update.vectors, strict=True):
         np.add(sums, vector, out=sums)
     return Update(total.vectors, total.weight + update.weight, merge([total.statistics, update.statistics]))

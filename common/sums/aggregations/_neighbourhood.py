@@ -21,11 +21,20 @@ fewer than t of those that keep a hospital's shares collude. The chance is of th
 coordinator loses, nor when it decides, is in it. (The paper's coordinator loses hospitals at random, or opens several
 sums of a share of all; ours opens one. So the theorem is ours; nobody outside this project has reviewed it.)
 
+*Theorem (whole sums).* Where a coordinator may call nobody lost, as in a round of one group, it opens a sum over some
+of the honest hospitals, and not over all, with a chance of at most
+
+    P + sum over s from 1 to h / 2 of C(h, s) (C(n - 1 - s, k) / C(n - 1, k))^(h - s)
+
+*Proof.* P is of sums over h / 2 or fewer. Of another the rest, of s < h / 2, has no mask in common with those in it:
+each of these h - s chose nobody of the rest, and each chooses by itself. (That the rest chose somebody does not help:
+whom it chose may not have been shown that.) Where there are several groups, all of one have masks in common.
+
 *Theorem (correctness).* Of n hospitals of which any d are lost in whatever leg, the lost ones being independent of
 the choices, all masks are opened but for a chance of at most n H(k - t + 1; d, k).
 
-Both chances are worked out exactly, from logarithms of binomials; t is the largest that the second allows, and
-k the least for which the first holds as well.
+All chances are worked out exactly, from logarithms of binomials; t is the largest that the second allows, and
+k the least for which the other two hold as well.
 """
 
 from __future__ import annotations
@@ -43,6 +52,9 @@ from common.errors import StudyError
 Logs = NDArray[np.float64]
 SAFE_SHARE = 0.1
 """Of a round's hospitals that a sparse graph takes to collude where the study says fewer."""
+
+ROOM_BITS = 0.01
+"""Of what is demanded, left to the chances of `_witnesses`: 1 part in 145."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +99,7 @@ class Demand:
             )
         found = Neighbourhood(chosen, chosen - most_lost(self, chosen))
         bits = secrecy_bits(self, found)
-        if bits < self.secrecy_bits:
+        if bits < self.secrecy_bits + ROOM_BITS:
             fewest = least_neighbourhood(self)
             enough = "'all' of them" if fewest is None else f"{fewest.chosen} or more"
             raise StudyError(
@@ -105,55 +117,62 @@ def least_neighbourhood(demand: Demand) -> Neighbourhood | None:
     for chosen in range(2, demand.hospitals):
         found = Neighbourhood(chosen, chosen - most_lost(demand, chosen))
         # Of few sizes first: any one of them that is too likely is enough, and most numbers are refused by one.
-        if all(secrecy_bits(demand, found, few) >= demand.secrecy_bits for few in (True, False)):
+        if all(secrecy_bits(demand, found, few) >= demand.secrecy_bits + ROOM_BITS for few in (True, False)):
             return found
     return None
 
 
 def most_lost(demand: Demand, chosen: int) -> int:
     """How many of a hospital's chosen ones may be lost, so that more are with a chance that is allowed."""
-    tails = _log_tails(demand.hospitals - 1, demand.lost, chosen)
-    allowed = -demand.success_bits * log(2) - log(demand.hospitals)
+    tails = log_tails(demand.hospitals - 1, demand.lost, chosen)
+    allowed = -(demand.success_bits + ROOM_BITS) * log(2) - log(demand.hospitals)
     return int(np.argmax(tails[1:] <= allowed))
 
 
 def failure_bits(demand: Demand, found: Neighbourhood) -> float:
     """Minus the base-2 logarithm of a bound of the chance that some hospital's mask cannot be opened."""
-    tail = float(_log_tails(demand.hospitals - 1, demand.lost, found.chosen)[found.may_be_lost + 1])
+    tail = float(log_tails(demand.hospitals - 1, demand.lost, found.chosen)[found.may_be_lost + 1])
     return -(tail + log(demand.hospitals)) / log(2)
 
 
 def secrecy_bits(demand: Demand, found: Neighbourhood, few: bool = False) -> float:
-    """Minus the base-2 logarithm of P, of the first theorem. few: of four of its terms alone."""
+    """Minus the base-2 logarithm of the chance of the second theorem, P among it. few: of four of P's terms alone."""
     honest = demand.hospitals - demand.colluding
     if honest < 2:
         return -inf
     sizes = np.arange(1, honest // 2 + 1)
     if few:
         sizes = np.unique(np.maximum(honest // np.array([honest, 8, 4, 2]), 1))
-    inside = _log_tail(demand.hospitals - 1, demand.colluding + sizes - 1, found.chosen, found.needed)
-    return -float(logsumexp(_log_choose(honest, sizes) + sizes * inside)) / log(2)
+    others, ways = demand.hospitals - 1, log_choose(honest, sizes)
+    inside = log_tail(others, demand.colluding + sizes - 1, found.chosen, found.needed)
+    none = log_choose(others - sizes, found.chosen) - log_choose(others, found.chosen)
+    return -float(logsumexp([ways + sizes * inside, ways + (honest - sizes) * none])) / log(2)
 
 
-def _log_tail(others: int, marked: NDArray[np.int64], drawn: int, least: int) -> Logs:
+def chance_bits(*bits: float) -> float:
+    """Of chances of 2^-bits each: minus the base-2 logarithm of their sum."""
+    return -float(logsumexp(-np.array(bits) * log(2))) / log(2)
+
+
+def log_tail(others: int, marked: NDArray[np.int64], drawn: int, least: int) -> Logs:
     """(m,) log of the chance that at least `least` of `drawn` among `others` are of the `marked`, (m,)."""
     counts = np.arange(least, drawn + 1)
-    ways = _log_choose(marked[:, None], counts) + _log_choose(others - marked[:, None], drawn - counts)
+    ways = log_choose(marked[:, None], counts) + log_choose(others - marked[:, None], drawn - counts)
     with np.errstate(divide="ignore"):  # no way at all
-        tail = logsumexp(ways, axis=1) - _log_choose(others, drawn)
+        tail = logsumexp(ways, axis=1) - log_choose(others, drawn)
     return np.minimum(np.asarray(tail, np.float64), 0.0)
 
 
-def _log_tails(others: int, marked: int, drawn: int) -> Logs:
+def log_tails(others: int, marked: int, drawn: int) -> Logs:
     """(drawn + 2,) the same for one number of marked, at least 0, 1, ... drawn + 1 of them."""
     counts = np.arange(drawn + 1)
-    ways = _log_choose(marked, counts) + _log_choose(others - marked, drawn - counts) - _log_choose(others, drawn)
+    ways = log_choose(marked, counts) + log_choose(others - marked, drawn - counts) - log_choose(others, drawn)
     with np.errstate(divide="ignore"):
         tails = np.logaddexp.accumulate(ways[::-1])[::-1]
     return np.append(np.minimum(tails, 0.0), -inf)
 
 
-def _log_choose(of: int | NDArray[np.int64], chosen: int | NDArray[np.int64]) -> Logs:
+def log_choose(of: int | NDArray[np.int64], chosen: int | NDArray[np.int64]) -> Logs:
     """Natural logarithm of the binomial coefficient; -inf where there is none."""
     of, chosen = np.broadcast_arrays(np.asarray(of), np.asarray(chosen))
     there = (chosen >= 0) & (chosen <= of)

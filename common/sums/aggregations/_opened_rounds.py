@@ -15,6 +15,7 @@ from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from common.data.cases import SiteId
 from common.errors import WireError
@@ -34,14 +35,34 @@ def what_is_opened(request: Payload, agreement: Agreement, local: Local) -> byte
     Deliberately blind to learning rates and their kind: of two kinds of training alike the difference tells as much.
     """
     if agreement.wide is not None:
-        parts: list[object] = ["question", local.data, request.words.get(QUESTION), request.words.get(QUERY)]
+        asked = [local.asked] if local.asked else [request.words.get(word) for word in (QUESTION, QUERY)]
+        parts: list[object] = ["question", local.data, *asked]
     elif local.cohort.is_covered:
         parts = ["round", local.study, local.run, local.round]
     else:
-        model = np.array([], "<f4") if request.array is None else request.array[: agreement.length or None]
-        digest = sha256(np.ascontiguousarray(model, "<f4").view(np.uint8).data).hexdigest()
+        digest = sha256(np.ascontiguousarray(_model_of(request), "<f4").view(np.uint8).data).hexdigest()
         parts = ["model", local.data, "training" if agreement.vectors else "evaluation", digest]
     return sha256(json.dumps(parts).encode()).hexdigest().encode()
+
+
+def _model_of(request: Payload) -> NDArray[np.float32]:
+    """What is trained or scored: the first of the order's vectors, whatever length a coordinator has agreed on."""
+    vectors = request.numbers.get("vectors", 1)
+    if request.array is None:
+        return np.empty(0, np.float32)
+    return request.array[: request.array.size // vectors] if type(vectors) is int and vectors > 0 else request.array
+
+
+def ask_once(local: Local, what: bytes) -> None:
+    """Write down what question this round of the run is of, before it is answered. Raises WireError for another.
+
+    Keys are signed for a round: those of a hospital that was called lost, whose secret half is known then, would be
+    taken for fresh ones with a second question, and the sum opened without it be that of a set that names it. Orders
+    to train have one each round already (`client.answered_rounds`).
+    """
+    key = sha256(json.dumps(["asked", local.study, local.run, local.round]).encode()).hexdigest()
+    if _kept(local, key, what) != what:
+        raise WireError("in this round another question was asked before; each has a round of its own.")
 
 
 def open_once(local: Local, what: bytes, sites: tuple[SiteId, ...]) -> None:
@@ -53,10 +74,7 @@ def open_once(local: Local, what: bytes, sites: tuple[SiteId, ...]) -> None:
     """
     digest = sha256(json.dumps(list(sites)).encode()).hexdigest()
     now = " ".join([digest, *local.selection] if all(local.selection) else [digest]).encode()
-    if local.folder is None:
-        before = _remembered(local.secrets, f"opened/{what.decode()}", now)
-    else:
-        before = _written(local.folder / FOLDER, what.decode(), now)
+    before = _kept(local, what.decode(), now)
     if before.split(b" ")[0] != digest.encode():
         raise WireError(
             "at this model, or of this question, the sum of other hospitals was opened before: it is opened once. "
@@ -73,6 +91,13 @@ def _refuse_other_persons(before: Sequence[str], now: Sequence[str]) -> None:
             "at this model a sum was opened before by a study that takes other persons here: the difference would be "
             "theirs. Train from another seed, or score with the source, split, seed and consent of that study."
         )
+
+
+def _kept(local: Local, name: str, now: bytes) -> bytes:
+    """What was kept by this name first."""
+    if local.folder is None:
+        return _remembered(local.secrets, f"opened/{name}", now)
+    return _written(local.folder / FOLDER, name, now)
 
 
 def _remembered(secrets: MutableMapping[str, bytes], key: str, digest: bytes) -> bytes:

@@ -33,8 +33,13 @@ class Ring:
                 return cls(width)
         raise StudyError(
             f"numbers of {value_bits} bits from {hospitals} hospitals add up to {needed} bits, and a word has 32: "
-            f"aggregation.value_bits must be at most {32 - (hospitals - 1).bit_length()}."
+            f"aggregation.value_bits must be at most {cls.most_bits(hospitals)}."
         )
+
+    @staticmethod
+    def most_bits(hospitals: int) -> int:
+        """Of numbers of so many hospitals whose sum has room in 32 bits."""
+        return 32 - (hospitals - 1).bit_length()
 
     def pack(self, words: Words) -> NDArray[np.uint8]:
         """(n,) uint32 to (width n,) bytes, least significant first; higher bits are cut off."""

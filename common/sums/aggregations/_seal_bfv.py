@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from common.sums.aggregations._fixed_point import Totals, Words
+from common.sums.aggregations._microsoft_seal import LARGEST_ERROR, SealScheme, opened
 from common.sums.aggregations._packing import Packing
-from common.sums.aggregations._seal import LARGEST_ERROR, Seal, opened
 from common.sums.aggregations._seal_bytes import SEED_BYTES
 
 DEGREE, MODULUS_BITS = 4096, 60
@@ -63,5 +63,5 @@ class SealBfv:
         return self.packing.unpack(sums[: self.packing.coefficients(self.words)], self.words)
 
     @property
-    def _seal(self) -> Seal:
+    def _seal(self) -> SealScheme:
         return opened("bfv", DEGREE, (MODULUS_BITS,), self.packing.bits)

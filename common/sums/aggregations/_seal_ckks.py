@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common.sums.aggregations._fixed_point import Totals, Words
-from common.sums.aggregations._seal import LARGEST_ERROR, RELATIVE_ERROR, Seal, opened
+from common.sums.aggregations._microsoft_seal import LARGEST_ERROR, RELATIVE_ERROR, SealScheme, opened
 from common.sums.aggregations._seal_bytes import SEED_BYTES
 
 BYTE = 256
@@ -129,5 +129,5 @@ class SealCkks:
         return -(-self.value_bits // 8)
 
     @property
-    def _seal(self) -> Seal:
+    def _seal(self) -> SealScheme:
         return opened("ckks", self.degree, (self.modulus_bits,))

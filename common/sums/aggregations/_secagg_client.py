@@ -62,7 +62,7 @@ from common.sums.aggregations._key_agreement import (
     expand,
     shared_secrets,
 )
-from common.sums.aggregations._opened_rounds import open_once, what_is_opened
+from common.sums.aggregations._opened_rounds import ask_once, open_once, what_is_opened
 from common.sums.aggregations._ring import Words
 from common.sums.aggregations._session_state import Notes, pieces, read_sites
 from common.sums.aggregations._threshold import Threshold
@@ -77,6 +77,8 @@ NO_SHARE = b"\xff" * _shamir.SHARE_BYTES
 """In place of a share that the hospital it came from did not encrypt rightly; no number of the field."""
 
 PLAINLY = Adding()
+Answer = Callable[[Payload, Local], Payload]
+"""To one leg's request."""
 
 
 @dataclass(frozen=True)
@@ -89,11 +91,14 @@ class MaskedSum:
 
     def answer(self, leg: str, request: Payload, local: Local) -> Payload:
         """Any leg but "round". Raises WireError where the request must not be answered."""
-        answers = {"keys": self._keys, "shares": self._shares, "survivors": self._survivors, "unmask": self._unmask}
-        answers[OPENED_LEG] = accept_proof
+        answers = self._answers()
         if leg not in answers:
             raise WireError(f"aggregation {self.protocol!r} has no such leg.")
         return answers[leg](request, local)
+
+    def _answers(self) -> Mapping[str, Answer]:
+        legs = {"keys": self._keys, "shares": self._shares, "survivors": self._survivors, "unmask": self._unmask}
+        return {**legs, OPENED_LEG: accept_proof}
 
     def mask(self, words: Words, request: Payload, local: Local, adding: Adding = PLAINLY) -> Words:
         """(n,) uint32 plus this round's masks, as `adding` adds up, in place.
@@ -117,7 +122,7 @@ class MaskedSum:
 
     def _agreed(self, notes: Notes, request: Payload, local: Local) -> Agreement:
         """An order's agreement. Raises WireError where it is another than in the first leg, or state changed."""
-        agreement = read_agreement(request)
+        agreement = read_agreement(request, local.cohort.sites)
         if _transcript.context(local, agreement) != notes["context"]:
             raise WireError("the order's agreement is not the one that keys were signed for.")
         if _transcript.base(local, agreement) != notes["base"]:
@@ -135,6 +140,8 @@ class MaskedSum:
         self._refuse_other_bases(notes, local)
         notes["order"] = _transcript.order(request)
         notes["opening"] = what_is_opened(request, agreement, local)
+        if agreement.wide is not None:
+            ask_once(local, notes["opening"])
         digests = (notes["context"].hex(), notes["session"].hex(), notes["order"].hex())
         local.keeping.hold(Awaited(digests, masking, self._least(notes, local), self._fewest(notes)).to_bytes())
 
@@ -182,7 +189,7 @@ class MaskedSum:
 
     def _begin(self, request: Payload, local: Local) -> Notes:
         """Of a new round. Raises WireError where it is of other hospitals than the study draws."""
-        agreement = read_agreement(request)
+        agreement = read_agreement(request, local.cohort.sites)
         if local.site not in agreement.sites or not set(agreement.sites) <= set(local.identity.public_keys):
             raise WireError("the round is of hospitals that are not known here, or not of this one.")
         local.cohort.refuse_another(agreement.sites)

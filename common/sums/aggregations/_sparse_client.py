@@ -24,17 +24,22 @@ What a hospital makes sure of beyond that, and what for:
   chose it, it gives a share of the seed only where `needed` of those which that one chose signed the survivors, and
   that one itself signed this root and order, by which it masked with the same hospitals. Whoever is called lost,
   then, has no hospital's neighbours all among the lost.
-- *One set of survivors*, and one share of each hospital: as ever, by the signatures of more than half of all.
+- *One set of survivors*, and one share of each hospital: as ever, by the signatures of more than half of all, and of
+  as many as the sum must be of: whether one that is named is there its neighbours alone can tell, and they do not
+  mask where it announced nothing. `_witnessed_sum` has fewer signatures.
+- *Groups are whole in the sum*, not in name alone. Of a hospital's group all that it has a mask in common with have
+  announced keys, and nobody of it is called lost: what masks it has in common with them stay, unless all are in the
+  sum. Where a round has one group, those are whom it chose; where it has several, all of its own.
 """
 
 from __future__ import annotations
 
 import os
 from base64 import b64decode, b64encode
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
-from itertools import islice
+from itertools import compress, islice
 
 import numpy as np
 
@@ -63,6 +68,8 @@ from common.sums.aggregations._secagg_client import (
     way_of,
 )
 from common.sums.aggregations._session_state import SITES, Notes, pieces
+from common.sums.aggregations._witnesses import Witnesses
+from common.sums.cohort import Cohort
 from common.sums.exchange import Payload, Word
 
 PLACE_BYTES = 4
@@ -106,9 +113,13 @@ class SparseSum(MaskedSum):
     def _shares(self, request: Payload, local: Local) -> Payload:
         notes, hospitals = Notes.follow(local, self.protocol, "keys", "shares"), len(local.cohort.sites)
         root, shown = read_shown(request, notes["announced"], local)
-        own, mine = local.cohort.sites.index(local.site), self._chosen_here(notes, local)
-        if not set(mine) <= set(shown):
+        sites, group, mates = local.cohort.sites, *(of(local.cohort, local.site) for of in (group_of, mates_of))
+        own, mine = sites.index(local.site), set(self._chosen_here(notes, local))
+        mine |= {place for place, site in enumerate(sites) if site in mates}
+        if not mine <= set(shown):
             raise WireError("of the hospitals that this one chose, some are not shown.")
+        if any(one == NOTHING and sites[place] in group for place, one in shown.items()):
+            raise WireError("of this hospital's group some announced nothing, so that nothing of it may be opened.")
         shown = {place: one for place, one in shown.items() if one != NOTHING}
         for place, one in shown.items():
             if place not in mine and own not in self._chosen_by(one, place, hospitals):
@@ -147,19 +158,15 @@ class SparseSum(MaskedSum):
         return as_data(local.identity.sign(notes["statement"]))
 
     def _unmask(self, request: Payload, local: Local) -> Payload:
-        notes = Notes.follow(local, self.protocol, "survivors", "unmask")
-        surviving, fewest = notes.sites("surviving"), self._fewest(notes)
-        signers = read_marked(request, local.cohort.sites, surviving, local.site, fewest)
+        notes = Notes.follow(local, self.protocol, self._before_unmask(local.cohort), "unmask")
+        surviving = notes.sites("surviving")
         there, choosing = set(surviving), self._choosing(notes, local)
         alive = [site for site in choosing if site in there]
-        signatures = pieces(request.data, len(signers) + len(alive), SIGNATURE_BYTES)
-        signed = _Signed(dict(zip(signers, signatures, strict=False)), notes["statement"], local)
-        enough = signed.count(signers, fewest)
-        if enough < fewest:
-            raise WireError(f"{enough} hospitals signed these survivors; {fewest} must.")
-        alike, beside = _alike(notes), zip(alive, signatures[len(signers) :], strict=True)
-        masked = {site for site, one in beside if is_signed(local, site, one, alike)}
-        closed = {site for site in alive if site not in masked or not self._may_open(choosing[site], signed, local)}
+        agreeing, masked = _parted(request, len(alive))
+        may_open = self._demand_signed(notes, agreeing, local)
+        alike = _alike(notes)
+        true = {site for site, one in zip(alive, masked, strict=True) if is_signed(local, site, one, alike)}
+        closed = {site for site in alive if site not in true or not may_open(choosing[site])}
         open_once(local, notes["opening"], surviving)
         local.keeping.commit(local.round)
         shares = zip(choosing, self._shares_of(notes, surviving, local), strict=True)
@@ -167,19 +174,34 @@ class SparseSum(MaskedSum):
         notes.forget()
         return as_data(*opened)
 
-    def _may_open(self, theirs: Sequence[int], signed: _Signed, local: Local) -> bool:
-        """Whether enough of those that a hospital chose signed the survivors."""
-        needed = self.graph.needed
-        return signed.count((local.cohort.sites[place] for place in theirs), needed) == needed
+    def _before_unmask(self, cohort: Cohort) -> str:
+        return "survivors"
+
+    def _demand_signed(self, notes: Notes, request: Payload, local: Local) -> Callable[[Sequence[int]], bool]:
+        """Raise WireError unless the survivors are agreed on by enough of all.
+
+        Returns whether enough of those, by their places, that a hospital chose signed them.
+        """
+        surviving, fewest = notes.sites("surviving"), self._least(notes, local)
+        sites, needed = local.cohort.sites, self.graph.needed
+        signers = read_marked(request, sites, surviving, local.site, fewest)
+        signatures = pieces(request.data, len(signers), SIGNATURE_BYTES)
+        signed = _Signed(dict(zip(signers, signatures, strict=True)), notes["statement"], local)
+        enough = signed.count(signers, fewest)
+        if enough < fewest:
+            raise WireError(f"{enough} hospitals signed these survivors; {fewest} must.")
+        return lambda theirs: signed.count((sites[place] for place in theirs), needed) == needed
 
     def _demand_chosen(self, notes: Notes, there: Collection[SiteId], local: Local) -> None:
-        """Raise WireError unless enough of those that this hospital chose are there, and were shown to it."""
+        """Raise WireError unless enough of those that this hospital chose are there, each shown to it."""
         shown, sites, among = self._shown(notes), local.cohort.sites, set(there)
-        found = sum(place in shown and sites[place] in among for place in self._chosen_here(notes, local))
-        if found < self.graph.needed:
+        found = [place for place in self._chosen_here(notes, local) if sites[place] in among]
+        if not shown.keys() >= set(found):
+            raise WireError("a hospital that this one chose announced no keys, and is named as if it had.")
+        if len(found) < self.graph.needed:
             raise WireError(
-                f"{found} of the {self.graph.chosen} hospitals that this one chose are there; {self.graph.needed} "
-                "must be."
+                f"{len(found)} of the {self.graph.chosen} hospitals that this one chose are there; "
+                f"{self.graph.needed} must be."
             )
 
     def _chosen_here(self, notes: Notes, local: Local) -> tuple[int, ...]:
@@ -242,14 +264,28 @@ ONE_GROUP = (
 )
 
 
-def bytes_of_legs(graph: Neighbourhood, hospitals: int) -> tuple[int, int]:
-    """To a hospital and from it, on average, of keys, shares and signatures where nobody is lost; no names."""
+def group_of(cohort: Cohort, site: SiteId) -> frozenset[SiteId]:
+    """The hospitals that are in whatever is opened of this one's, itself among them; none where it is alone."""
+    return next((frozenset(group) for group in cohort.groups if site in group), frozenset())
+
+
+def mates_of(cohort: Cohort, site: SiteId) -> frozenset[SiteId]:
+    """Those that a hospital has a mask in common with whoever chose whom: where there are several groups, its own."""
+    return group_of(cohort, site) - {site} if len(cohort.groups) > 1 else frozenset()
+
+
+def bytes_of_legs(graph: Neighbourhood, hospitals: int, witnesses: Witnesses | None) -> tuple[int, int]:
+    """To a hospital and from it, on average, of keys, shares and signatures where nobody is lost.
+
+    witnesses: of each; None where it reads the signatures of all.
+    """
     way, others = DIGEST_BYTES * depth(hospitals), hospitals - 1
     shown = 2 * graph.chosen - graph.chosen**2 // others
     keys = DIGEST_BYTES + way + shown * (PLACE_BYTES + ANNOUNCED_BYTES + way)
-    marks = 3 * hospitals // 6
-    signatures = SIGNATURE_BYTES * (hospitals + graph.chosen)
-    sent = ANNOUNCED_BYTES + COMMITMENT_BYTES + 3 * SIGNATURE_BYTES
+    read = hospitals if witnesses is None else 2 * witnesses.chosen
+    marks = (2 * hospitals + read) // 6
+    signatures = SIGNATURE_BYTES * (read + graph.chosen)
+    sent = ANNOUNCED_BYTES + COMMITMENT_BYTES + (3 if witnesses is None else 4) * SIGNATURE_BYTES
     each = ENCRYPTED_BYTES + _shamir.SHARE_BYTES
     return keys + ENCRYPTED_BYTES * graph.chosen + marks + signatures, sent + each * graph.chosen
 
@@ -291,15 +327,7 @@ def read_marked(
     request: Payload, sites: Sequence[SiteId], among: Iterable[SiteId], own: SiteId, fewest: int
 ) -> tuple[SiteId, ...]:
     """The hospitals that a request marks. Raises WireError unless all are of `among`, `own` and `fewest` of them."""
-    value = request.words.get(SITES)
-    try:
-        raw = b64decode(value if isinstance(value, str) else "", validate=True)
-    except ValueError:
-        raw = b""
-    bits = np.unpackbits(np.frombuffer(raw, np.uint8), bitorder="little")
-    if len(raw) != -(-len(sites) // 8) or bits[len(sites) :].any():
-        raise WireError("hospitals must be marked by one bit each, in base64.")
-    found = tuple(site for site, bit in zip(sites, bits, strict=False) if bit)
+    found = tuple(compress(sites, read_bits(request, len(sites))))
     if not set(found) <= set(among):
         raise WireError("a hospital is marked that is no part of the round so far.")
     if own not in found:
@@ -307,6 +335,28 @@ def read_marked(
     if len(found) < fewest:
         raise WireError(f"{len(found)} hospitals are marked; this round needs {fewest}.")
     return found
+
+
+def read_bits(request: Payload, hospitals: int) -> list[bool]:
+    """Which of so many hospitals a request marks. Raises WireError unless there is one bit for each."""
+    value = request.words.get(SITES)
+    try:
+        raw = b64decode(value if isinstance(value, str) else "", validate=True)
+    except ValueError:
+        raw = b""
+    bits = np.unpackbits(np.frombuffer(raw, np.uint8), bitorder="little")
+    if len(raw) != -(-hospitals // 8) or bits[hospitals:].any():
+        raise WireError("hospitals must be marked by one bit each, in base64.")
+    return [bool(bit) for bit in bits[:hospitals]]
+
+
+def _parted(request: Payload, last: int) -> tuple[Payload, list[bytes]]:
+    """A request without the last so many signatures of its data, and these."""
+    raw, size = b"" if request.data is None else request.data.tobytes(), last * SIGNATURE_BYTES
+    if len(raw) < size:
+        raise WireError(f"{len(raw)} bytes came where {last} signatures are needed.")
+    cut = len(raw) - size
+    return replace(request, data=np.frombuffer(raw[:cut], np.uint8)), pieces(raw[cut:], last, SIGNATURE_BYTES)
 
 
 def _entries(raw: bytes, size: int) -> Iterator[tuple[int, Announced]]:

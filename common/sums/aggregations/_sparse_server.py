@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64decode
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 
@@ -29,18 +29,32 @@ from common.sums.aggregations._secagg_client import (
 )
 from common.sums.aggregations._secagg_server import Opened, is_mask_key, is_seed, read_signature, recovered
 from common.sums.aggregations._session_state import pieces
-from common.sums.aggregations._sparse_client import NOTHING, ONE_GROUP, PLACE_BYTES, SIGNED, SparseSum, marked
-from common.sums.cohort import Cohort
-from common.sums.exchange import Exchange, Payload
+from common.sums.aggregations._sparse_client import (
+    NOTHING,
+    ONE_GROUP,
+    PLACE_BYTES,
+    SIGNED,
+    SparseSum,
+    marked,
+    mates_of,
+)
+from common.sums.aggregations._witnessed_sum import CONFIRM, WitnessedSum, with_signatures, witnesses_of
+from common.sums.aggregations._witnesses import Witnesses
+from common.sums.cohort import Cohort, Groups
+from common.sums.exchange import Exchange, Payload, Word
+
+Agreeing = Mapping[SiteId, tuple[Mapping[str, Word], bytes]]
+"""By hospital: words that tell whose signatures come, and these, one after the other."""
 
 
 @dataclass(frozen=True)
 class Graph:
-    """Who announced what in a round of `sites`, and whom each chose, `count` of them."""
+    """Who announced what in a round of `sites`, and whom each chose, `count` of them; its groups."""
 
     sites: tuple[SiteId, ...]
     announced: Mapping[SiteId, Announced]
     count: int
+    groups: Groups = ()
 
     @cached_property
     def places(self) -> Mapping[SiteId, int]:
@@ -77,12 +91,19 @@ class Graph:
 
     def neighbours(self, site: SiteId) -> tuple[SiteId, ...]:
         """Who has a mask in common with a hospital, sorted."""
-        return tuple(sorted({*self.holders(site), *self.choosing[site]}))
+        return tuple(sorted(self._near(site) & self.announced.keys()))
+
+    def _near(self, site: SiteId) -> set[SiteId]:
+        return {*self.chosen[site], *self.choosing[site], *mates_of(Cohort(self.sites, groups=self.groups), site)}
+
+    def witnesses(self, of: Iterable[SiteId], many: Witnesses) -> dict[SiteId, tuple[SiteId, ...]]:
+        """Of each of these hospitals."""
+        return {site: witnesses_of(self.announced[site], self.places[site], self.sites, many) for site in of}
 
     def shown_to(self, site: SiteId) -> Payload:
         """The request of the leg "shares"."""
         parts = [self.tree.root, self.tree.path(self.places[site])]
-        for other in sorted({*self.chosen[site], *self.choosing[site]}):
+        for other in sorted(self._near(site)):
             place = self.places[other]
             one = self.announced.get(other, NOTHING)
             parts += [place.to_bytes(PLACE_BYTES, "big"), one.to_bytes(), self.tree.path(place)]
@@ -111,7 +132,7 @@ def open_sparse_sum(
         raise StudyError(ONE_GROUP)
     legs, threshold = Legs(exchange, sums.protocol), sums.threshold.of(len(agreement.sites))
     try:
-        return _Round(legs, sums, threshold, cohort.demanding(threshold), agreement.sites, adding).run(
+        return _Round(legs, sums, cohort.demanding(threshold), agreement.sites, adding).run(
             requests, agreement, accept
         )
     except TooFewHospitalsError:
@@ -122,16 +143,15 @@ def open_sparse_sum(
 class _Round:
     legs: Legs
     sums: SparseSum
-    threshold: int
     cohort: Cohort
     sites: tuple[SiteId, ...]
     adding: Adding
     masked_by: dict[SiteId, bytes] = field(default_factory=dict)
 
     def run(self, requests: Mapping[SiteId, Payload], agreement: Agreement, accept: Accept) -> Opened:
-        asked = dict.fromkeys(requests, with_agreement(Payload(), agreement))
+        asked = dict.fromkeys(requests, with_agreement(Payload(), agreement, names=False))
         announced = self.legs.ask_groups("keys", asked, _read_announced, self.cohort)
-        graph = Graph(self.sites, announced, self.sums.graph.chosen)
+        graph = Graph(self.sites, announced, self.sums.graph.chosen, self.cohort.groups)
         shown = {site: graph.shown_to(site) for site in announced}
         shares = self.legs.ask_groups("shares", shown, partial(_read_shares, graph), self.cohort)
         orders = self._orders(requests, agreement, graph, shares)
@@ -142,8 +162,8 @@ class _Round:
         asked = dict.fromkeys(
             surviving, Payload(words=marked(self.sites, frozenset(surviving)), data=np.empty(0, np.uint8))
         )
-        signatures = self.legs.ask("survivors", asked, read_signature, self.threshold)
-        opened = self._opened(graph, signatures, shares, surviving)
+        signatures = self.legs.ask("survivors", asked, read_signature, self.cohort.least)
+        opened = self._opened(graph, self._agreeing(graph, signatures), shares, surviving)
         session = graph.tree.root + _transcript.order(orders[surviving[0]])
         try:
             total = sums.total(surviving)
@@ -163,7 +183,7 @@ class _Round:
         masking, orders = marked(self.sites, shares.keys()), {}
         for site in shares:
             sent = b"".join(shares[other].encrypted[site] for other in graph.choosing[site] if other in shares)
-            request = with_agreement(requests[site], agreement)
+            request = with_agreement(requests[site], agreement, names=False)
             words = {**request.words, **masking}
             orders[site] = replace(request, words=words, data=np.frombuffer(sent, np.uint8))
         return orders
@@ -173,20 +193,30 @@ class _Round:
         self.masked_by[site] = _signature_in(reply)
         return words
 
+    def _agreeing(self, graph: Graph, signatures: Mapping[SiteId, bytes]) -> Agreeing:
+        """Of each hospital that signed the survivors, what it is to read of others' having done so."""
+        if not isinstance(self.sums, WitnessedSum) or not self.sums.are_enough(self.cohort):
+            all_of_them = b"".join(signatures[site] for site in sorted(signatures))
+            return dict.fromkeys(signatures, (marked(self.sites, signatures.keys()), all_of_them))
+        few = graph.witnesses(signatures, self.sums.witnesses)
+        told = {site: with_signatures(some, signatures) for site, some in few.items()}
+        asked = {site: Payload(words=words, data=np.frombuffer(raw, np.uint8)) for site, (words, raw) in told.items()}
+        confirming = self.legs.ask(CONFIRM, asked, read_signature, self.cohort.least)
+        return {site: with_signatures(few[site], confirming) for site in confirming}
+
     def _opened(
         self,
         graph: Graph,
-        signatures: Mapping[SiteId, bytes],
+        agreeing: Agreeing,
         shares: Mapping[SiteId, Shared],
         surviving: tuple[SiteId, ...],
     ) -> dict[SiteId, dict[SiteId, bytes]]:
         """Of each hospital that answers, the share it gives for each that chose it."""
-        signers, there, asked = marked(self.sites, signatures.keys()), set(surviving), {}
-        signed, senders = b"".join(signatures[site] for site in sorted(signatures)), {}
-        for site in signatures:
+        there, asked, senders = set(surviving), {}, {}
+        for site, (words, signed) in agreeing.items():
             senders[site] = [other for other in graph.choosing[site] if other in shares]
             beside = b"".join(self.masked_by[other] for other in senders[site] if other in there)
-            asked[site] = Payload(words=signers, data=np.frombuffer(signed + beside, np.uint8))
+            asked[site] = Payload(words=words, data=np.frombuffer(signed + beside, np.uint8))
 
         def read(site: SiteId, reply: Payload) -> dict[SiteId, bytes]:
             given = pieces(reply.data, len(senders[site]), _shamir.SHARE_BYTES)

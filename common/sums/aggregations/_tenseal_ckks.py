@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from common.sums.aggregations._fixed_point import Totals, Words
-from common.sums.aggregations._seal import LARGEST_ERROR, RELATIVE_ERROR, Seal, opened
+from common.sums.aggregations._microsoft_seal import LARGEST_ERROR, RELATIVE_ERROR, SealScheme, opened
 from common.sums.aggregations._seal_bytes import SEED_BYTES
 from common.sums.aggregations._seal_ckks import LARGEST_SHARE
 
@@ -93,5 +93,5 @@ class TensealCkks:
         return 2.0**self.scale_bits
 
     @property
-    def _seal(self) -> Seal:
+    def _seal(self) -> SealScheme:
         return opened("ckks", self.degree, self.coefficient_bits)

@@ -9,7 +9,7 @@ ciphertexts with a seed in place of their second half: 1.8 times the bytes.
 Sums are exact in both, values and statistics: settings at which the scheme's own error could show in a single word
 are refused, and `_seal_ckks` says what a coordinator would make of such a word.
 
-Either way one key is made by the first hospital in every round, handed to the others sealed between hospitals, and
+Either way one key is made by the first hospital in every round, handed to the others encrypted between hospitals, and
 held by all of them: `_shared_key` says who can then read whom. `bfv` has distributed keys and fewer bytes.
 
 Degrees and moduli are checked for 128 bits of security against the table of the HomomorphicEncryption.org standard.
@@ -29,7 +29,7 @@ from common.sums.aggregation import Aggregation, Local
 from common.sums.aggregations import _seal_ckks, _tenseal_ckks
 from common.sums.aggregations._agreement import Agreement
 from common.sums.aggregations._fixed_point import FixedPoint
-from common.sums.aggregations._seal import opened
+from common.sums.aggregations._microsoft_seal import opened
 from common.sums.aggregations._seal_ckks import SealCkks
 from common.sums.aggregations._security import LARGEST_MODULUS_BITS, require_128_bits
 from common.sums.aggregations._shared_key import READERS, Scheme, SharedKey, words_of

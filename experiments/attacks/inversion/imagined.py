@@ -17,7 +17,7 @@ from common.learning.abilities import abilities, can, task_in_round
 from common.learning.imagined import Imagined
 from common.learning.task import Task
 from experiments.attacks.inversion.differentiable_client import Victim
-from experiments.attacks.inversion.problem import Attempt, Problem
+from experiments.attacks.inversion.problem import Attempt, InversionProblem
 from experiments.attacks.inversion.updates import Captured, as_gradient
 from experiments.observation import Observation
 
@@ -26,7 +26,7 @@ from experiments.observation import Observation
 class ByImage:
     """The problem whose unknowns are images, in units of `imagined.unit`."""
 
-    problem: Problem
+    problem: InversionProblem
     imagined: Imagined
 
     @classmethod
@@ -35,7 +35,7 @@ class ByImage:
         task = task_in_round(observed.study.build_task(), captured.round)
         seeing = replace(victim, losses=ImaginedLosses(task, imagined))
         gradient = seeing.parts(as_gradient(captured, observed.study))
-        return cls(Problem(seeing, gradient, imagined.form, (imagined.form[0], 0)), imagined)
+        return cls(InversionProblem(seeing, gradient, imagined.form, (imagined.form[0], 0)), imagined)
 
     def attempt(self, found: Attempt) -> Attempt:
         """As a person sees the images that a search came to."""

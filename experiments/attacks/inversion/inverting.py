@@ -18,7 +18,7 @@ from experiments.attacks.inversion.differentiable_client import Victim
 from experiments.attacks.inversion.imagined import ByImage, imagined_of
 from experiments.attacks.inversion.labels import recovered_labels
 from experiments.attacks.inversion.losses import truth_shape
-from experiments.attacks.inversion.problem import Attempt, Problem, Search
+from experiments.attacks.inversion.problem import Attempt, InversionProblem, Search
 from experiments.attacks.inversion.updates import Captured, as_gradient, captured_updates, what_is_seen_instead
 from experiments.evidence.budget import Budget
 from experiments.observation import Observation
@@ -26,7 +26,7 @@ from experiments.observation import Observation
 MOST_VALUES = 1 << 18
 """Of all inputs searched at once: a search of more would not take a step in minutes, nor fit into memory."""
 
-Prepare = Callable[[Observation, Captured, torch.Generator], Problem]
+Prepare = Callable[[Observation, Captured, torch.Generator], InversionProblem]
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,9 @@ def _attempt(
     return by_image.attempt(search(by_image.problem, generator, budget))
 
 
-def problem_of(observed: Observation, captured: Captured, largest_batch: int, generator: torch.Generator) -> Problem:
+def problem_of(
+    observed: Observation, captured: Captured, largest_batch: int, generator: torch.Generator
+) -> InversionProblem:
     """The update as one gradient of at most `largest_batch` cases, with the labels that it shows."""
     cases = min(captured.cases, most_cases(observed.shape, largest_batch))
     victim = Victim.of(observed, captured)
@@ -91,7 +93,7 @@ def problem_of(observed: Observation, captured: Captured, largest_batch: int, ge
         labels = recovered_labels(victim.network, observed.shape, gradient, cases, generator, weights)
     inputs = (cases, *observed.shape.inputs)
     truth = truth_shape(task, observed.shape, cases)
-    return Problem(
+    return InversionProblem(
         victim, gradient, inputs, truth, labels, not no_soft_loss(task) and _in_float64(victim, inputs, truth)
     )
 

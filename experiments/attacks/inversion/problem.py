@@ -21,7 +21,7 @@ MOST_PRECISE_VALUES = 1 << 17
 
 
 @dataclass(frozen=True)
-class Problem:
+class InversionProblem:
     """victim: the network. captured: its gradient, or the change of local training, averaged over the cases.
 
     inputs: the shape (N, ...) to find. truth: the shape of the probabilities of classes. labels: (N,) where they
@@ -36,13 +36,13 @@ class Problem:
     labels: NDArray[np.int64] | None = None
     in_float64: bool = True
 
-    def precise(self) -> Problem:
+    def precise(self) -> InversionProblem:
         """The same in float64, for L-BFGS to go on longer; large volumes as they are, for a step takes 8 times."""
         if not self.in_float64 or not has_float64(self.victim.device) or prod(self.inputs) > MOST_PRECISE_VALUES:
             return self
         return replace(self, victim=self.victim.double(), captured=tuple(part.double() for part in self.captured))
 
-    def on(self, device: torch.device) -> Problem:
+    def on(self, device: torch.device) -> InversionProblem:
         """The same on a device."""
         return replace(self, victim=self.victim.on(device), captured=tuple(part.to(device) for part in self.captured))
 
@@ -112,12 +112,12 @@ class Attempt:
         return cls(guess.inputs.detach().float().cpu(), guess.truth.detach().float().cpu(), distance)
 
 
-Search = Callable[[Problem, torch.Generator, Budget], Attempt]
+Search = Callable[[InversionProblem, torch.Generator, Budget], Attempt]
 """From random noise to an attempt, within the budget."""
 
 
 def best_of_restarts(
-    problem: Problem, generator: torch.Generator, budget: Budget, restarts: int, once: Search
+    problem: InversionProblem, generator: torch.Generator, budget: Budget, restarts: int, once: Search
 ) -> Attempt:
     """The attempt of the smallest distance; at least one is made, each with its share of the seconds."""
     attempts: list[Attempt] = []

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from experiments.attacks.inversion.convolution_inputs import Convolution, Input, input_of_convolution, tells_its_input
 from experiments.attacks.inversion.layers import Layer
-from experiments.attacks.inversion.problem import Problem
+from experiments.attacks.inversion.problem import InversionProblem
 from experiments.attacks.inversion.unet_shortcut import shortcut_features
 
 LARGEST_DOUBT = 0.02
@@ -45,7 +45,7 @@ class Told:
         return value + _apart(shown[1], self.shortcut) if self.above else value
 
 
-def told_by(problem: Problem, layers: Sequence[Layer]) -> Told | None:
+def told_by(problem: InversionProblem, layers: Sequence[Layer]) -> Told | None:
     """What is told of the first layer that tells its input, and of a U-Net's last shortcut. layers: in order.
 
     None where no layer is such.

@@ -11,14 +11,14 @@ from torch import Tensor
 
 from common.learning.client_work import Training
 from experiments.attacks.inversion.distances import relative_squared_distance
-from experiments.attacks.inversion.problem import Guess, Problem
+from experiments.attacks.inversion.problem import Guess, InversionProblem
 
 
 @dataclass(frozen=True)
 class Steps:
     """problem.captured: the change they are to make. batches: indices of the inputs of every step."""
 
-    problem: Problem
+    problem: InversionProblem
     guess: Guess
     batches: Sequence[NDArray[np.int64]]
     training: Training

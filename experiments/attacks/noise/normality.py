@@ -51,7 +51,7 @@ def of_common_part(noise: Floats) -> float:
     return of_constant_part(noise.T)
 
 
-def of_largest_likeness(rows: Floats) -> float:
+def of_largest_similarity(rows: Floats) -> float:
     """The likest pair of rows: the cosine of two independent ones, squared, is Beta(1/2, (P - 1) / 2)."""
     from scipy.stats import beta
 

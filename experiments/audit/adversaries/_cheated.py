@@ -85,8 +85,8 @@ def _came_back(trials: Sequence[Trial]) -> str:
         return "a single hospital's update" if opened else "nothing came back"
     known, best = sum(one.identifies for one in rebuilt), max(rebuilt, key=lambda one: (one.identifies, one.ssim))
     if not known:
-        return f"no patient came back (best likeness {best.ssim:.2f})"
-    return f"patients came back: likeness {best.ssim:.2f}, the right one of {best.among}"
+        return f"no patient came back (best similarity {best.ssim:.2f})"
+    return f"patients came back: similarity {best.ssim:.2f}, the right one of {best.among}"
 
 
 def _pictured(played: Sequence[Trial]) -> list[tuple[Trial, Rebuilt]]:

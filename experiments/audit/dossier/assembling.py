@@ -9,12 +9,12 @@ from common.files.json_files import read_table
 from common.study.dossier_settings import Dossier
 from common.study.study import Study
 from experiments.audit.dossier.anonymity import answer, bearings
-from experiments.audit.dossier.judged import conditions, kind_of, sentence
 from experiments.audit.dossier.leftovers import departed, ledgers, retained, unreadable
 from experiments.audit.dossier.marks import marks_of_program, marks_of_study
 from experiments.audit.dossier.prices import prices
 from experiments.audit.dossier.recognition import in_words, recognitions
 from experiments.audit.dossier.risks import risks
+from experiments.audit.dossier.scope import conditions, kind_of, sentence
 from experiments.audit.dossier.sheet import Sheet
 from experiments.audit.records import Report
 

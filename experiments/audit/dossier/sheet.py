@@ -9,7 +9,7 @@ from typing import Literal
 from common.data.names import SiteId
 from common.study.dossier_settings import Dossier
 
-Judged = Literal["simulation", "rehearsal", "deployment"]
+RunKind = Literal["simulation", "rehearsal", "deployment"]
 Look = Literal["green", "amber", "red"]
 
 
@@ -97,7 +97,7 @@ class Sheet:
     how to measure them. marks: digests, by what they are of.
     """
 
-    judged: Judged
+    judged: RunKind
     what: str
     said: Dossier
     conditions: Sequence[Condition] = ()

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from scipy.stats import mannwhitneyu
 
 from common.data.cases import SiteId
-from experiments.audit.questions._roc import area_interval, rate_at, rate_without_false_alarm
+from experiments.audit.questions._roc import auc_interval, rate_at, rate_without_false_alarm
 from experiments.audit.records import Interval
 
 Floats = NDArray[np.float64]
@@ -60,7 +60,7 @@ class Parted:
         """Of the area, and of the share that is named, jointly with all others; of rates with `confidence`, but those
         that so few cannot show."""
         found = {
-            "auc": area_interval(self.members, self.others, 1 - level),
+            "auc": auc_interval(self.members, self.others, 1 - level),
             "true_positive_rate_at_0.1_percent": rate_at(self.members, self.others, 0.001, confidence),
             "true_positive_rate_at_1_percent": rate_at(self.members, self.others, 0.01, confidence),
             "true_positive_rate_without_false_alarm": rate_without_false_alarm(self.members, self.others, confidence),
@@ -69,7 +69,7 @@ class Parted:
         return {name: interval for name, interval in found.items() if interval is not None}
 
     @property
-    def chance_of_area(self) -> float:
+    def chance_of_auc(self) -> float:
         """That of so large an area where nothing leaked (Mann and Whitney 1947, one-sided)."""
         if np.ptp(np.concatenate([self.members, self.others])) == 0:
             return 1.0

@@ -13,7 +13,7 @@ LEFT_AND_RIGHT = (
     "across its three axes."
 )
 COLUMNS = (
-    "Likeness is structural similarity (for tables, correlation) once brightness and contrast are set right: 1 is "
+    "Similarity is of structure (SSIM; for tables, correlation), brightness and contrast being set right: 1 is "
     "the same. To others: of what came back, to the most alike case of a patient who is not behind the update. Of "
     "others: of another patient's case, put in the place of what came back."
 )
@@ -32,9 +32,9 @@ def pictured(report: Report) -> Markup | None:
     pairs.sort(key=lambda pair: (pair[1].identifies, pair[1].tells, pair[1].ssim), reverse=True)
     telling = sum(one.tells for _, one in pairs)
     cards = [pair for pair in pairs if pair[1].original][: min(MOST_PAIRS, max(telling, FEWEST_PAIRS))]
-    likeness = ["Likeness", "To others", "Of others"]
-    head = ["Attack", "Hospital", *likeness, "PSNR, dB", "Recognised?"]
-    rows = [[_attack(t), r.site, *_likeness(r), f"{r.psnr_db:.1f}", recognised(r)] for t, r in pairs]
+    similarity = ["Similarity", "To others", "Of others"]
+    head = ["Attack", "Hospital", *similarity, "PSNR, dB", "Recognised?"]
+    rows = [[_attack(t), r.site, *_similarity(r), f"{r.psnr_db:.1f}", recognised(r)] for t, r in pairs]
     return section(
         "rebuilt",
         "What came back of patients' data",
@@ -50,12 +50,12 @@ def _attack(trial: Trial) -> str:
     return trial.attack if trial.honest else f"{trial.attack} ({trial.observer})"
 
 
-def _likeness(one: Rebuilt) -> list[str]:
+def _similarity(one: Rebuilt) -> list[str]:
     return [f"{value:.2f}" for value in (one.ssim, one.rival, one.decoy)]
 
 
 def recognised(one: Rebuilt) -> str:
-    """Whether it is this patient and nobody else; a likeness that chance would give is none."""
+    """Whether it is this patient and nobody else; a similarity that chance would give is none."""
     if one.identifies:
         return f"yes, the right one of {one.among:,} patients"
     if one.rank > 1:
@@ -67,7 +67,7 @@ def recognised(one: Rebuilt) -> str:
 
 def pair(trial: Trial, one: Rebuilt) -> Markup:
     """A card: the patient's own picture beside what was rebuilt."""
-    head = tag("div", f"{_attack(trial)}, {one.site}", tag("span", f"likeness {one.ssim:.2f}"), class_="card-head")
+    head = tag("div", f"{_attack(trial)}, {one.site}", tag("span", f"similarity {one.ssim:.2f}"), class_="card-head")
     images = [
         tag("figure", tag("img", src=source, alt=word), tag("figcaption", word))
         for source, word in ((one.original, "the patient's own"), (one.rebuilt, "rebuilt"))

@@ -11,10 +11,10 @@ import numpy as np
 from common.seeding import generator
 from common.study.study import Study
 from experiments.attack import Reconstruction
-from experiments.audit.questions._chance_of_likeness import Crowd, Likenesses
+from experiments.audit.questions._chance_of_similarity import Crowd, Similarities
 from experiments.audit.questions._images_of_cases import images_of
-from experiments.audit.questions._likeness_to_patients import CaseScore, score
 from experiments.audit.questions._similarity import fitted
+from experiments.audit.questions._similarity_to_patients import CaseScore, score
 from experiments.audit.records import Rebuilt
 from experiments.audit.report.images import pair_of
 from experiments.evidence.ground_truth import Truth, others_than, truth_of
@@ -42,10 +42,10 @@ def scored(
         scores = score(one, truth, among)
         tables.append(scores.figures)
         decoy = _decoy(one, truth, among, study.seed)
-        likenesses = Likenesses.of(one, truth, among, crowds[one.of_images], tries * len(found))
-        company = likenesses.in_company()
+        similarities = Similarities.of(one, truth, among, crowds[one.of_images], tries * len(found))
+        company = similarities.in_company()
         for case in scores.cases:
-            chances = likenesses.chance(case.reconstructed, case.true), company[case.site]
+            chances = similarities.chance(case.reconstructed, case.true), company[case.site]
             shown.append(_rebuilt(case, one, truth, pictures, decoy, chances))
     names = tables[0] if tables else {}
     figures = {name: float(np.nanmean([table[name] for table in tables])) for name in names if _known(tables, name)}
@@ -61,22 +61,22 @@ def _rebuilt(
 ) -> Rebuilt:
     original, guess = truth.inputs[case.true], np.nan_to_num(one.inputs[case.reconstructed], posinf=0, neginf=0)
     images = pair_of(original, fitted(original, guess)) if pictures else ("", "")
-    likeness, place = (_likeness(case), case.psnr_fitted_db), (case.rank, case.candidates)
-    return Rebuilt(case.site, *images, *likeness, *place, chances[0], decoy, case.rival, chances[1])
+    similarity, place = (_similarity(case), case.psnr_fitted_db), (case.rank, case.candidates)
+    return Rebuilt(case.site, *images, *similarity, *place, chances[0], decoy, case.rival, chances[1])
 
 
-def _likeness(case: CaseScore) -> float:
+def _similarity(case: CaseScore) -> float:
     return case.correlation if isnan(case.ssim_fitted) else case.ssim_fitted
 
 
 def _decoy(one: Reconstruction, truth: Truth, everybody: Truth, seed: int) -> float:
-    """The best likeness that as many cases of other patients have, compared as the reconstruction was.
+    """The best similarity that as many cases of other patients have, compared as the reconstruction was.
 
     Where the update rests on everybody, the mean case stands in for others.
     """
     drawn = generator(seed, "decoys").permutation(others_than(truth, everybody))[: len(one.inputs)]
     inputs = everybody.inputs[drawn] if len(drawn) else everybody.inputs.mean(0, keepdims=True)
-    return max(_likeness(case) for case in score(replace(one, inputs=inputs), truth, everybody).cases)
+    return max(_similarity(case) for case in score(replace(one, inputs=inputs), truth, everybody).cases)
 
 
 def telling(one: Rebuilt) -> tuple[bool, bool, float]:

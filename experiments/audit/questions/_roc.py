@@ -18,7 +18,7 @@ def area(members: Floats, others: Floats) -> float:
     return float((ranks - len(members) * (len(members) + 1) / 2) / (len(members) * len(others)))
 
 
-def area_interval(members: Floats, others: Floats, confidence: float) -> Interval:
+def auc_interval(members: Floats, others: Floats, confidence: float) -> Interval:
     """The area by DeLong, DeLong and Clarke-Pearson 1988, the interval symmetric in its log-odds.
 
     Where their variance is zero or cannot be estimated it is that of Newcombe 2006 (method 5), which needs none.

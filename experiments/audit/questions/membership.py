@@ -16,7 +16,7 @@ from experiments.attacks.membership.pool import KNOWLEDGE
 from experiments.audit.questions._exposed import ATTACKS, PLACES, RANKS, exposed, ranked
 from experiments.audit.questions._joint_chance import Level, Parted
 from experiments.audit.questions._membership_page import figure_of
-from experiments.audit.questions._roc import area_interval, curve
+from experiments.audit.questions._roc import auc_interval, curve
 from experiments.audit.records import NOT_POWERFUL, Light, Reason, Report, Trial
 from experiments.audit.run import Run
 from experiments.evidence.membership_samples import Candidates, samples_of
@@ -27,7 +27,7 @@ from server.reporting.wording import count
 ASKED = "Was this patient's data used in training?"
 NOISE = "Add differential privacy for patients: privacy 'dpsgd', and lower epsilon until the finding is gone."
 MORE = "Keep more patients for tests, so that an attack that tells them apart could be seen."
-CHANCE, NAMED_CHANCE, COULD_SEE = "chance_of_area", "chance_of_named", "could_be_seen"
+CHANCE, NAMED_CHANCE, COULD_SEE = "chance_of_auc", "chance_of_named", "could_be_seen"
 NAMED_RED = 0.1
 """Share of a hospital's patients, surely, that are named without one false alarm, from which on it is red."""
 
@@ -173,7 +173,7 @@ def _trial(trial: Trial, site: SiteId, parted: Parted, confidence: float, level:
         "members": float(len(parted.members)),
         "others": float(len(parted.others)),
         "named": float(parted.named),
-        CHANCE: level.jointly(parted.chance_of_area, site),
+        CHANCE: level.jointly(parted.chance_of_auc, site),
         NAMED_CHANCE: level.jointly(parted.chance_of_named, site),
     }
     return replace(
@@ -194,7 +194,7 @@ def _trial(trial: Trial, site: SiteId, parted: Parted, confidence: float, level:
 
 def _could_see(parted: Parted, level: float, run: Run) -> bool:
     """Whether all members above all others would have given a red light; less is no power to call it held."""
-    perfect = area_interval(np.ones(len(parted.members)), np.zeros(len(parted.others)), 1 - level)
+    perfect = auc_interval(np.ones(len(parted.members)), np.zeros(len(parted.others)), 1 - level)
     return parted.best_chance < level and perfect.low >= run.study.audit.auc_red
 
 

@@ -67,7 +67,7 @@ class ReconstructionOfCases:
             return
         light, one = max(own, key=lambda pair: (WORST.index(pair[0]), *telling(pair[1])))
         change = BATCH if run.claim.reveals == "each" and trial.honest else NOISE
-        found = f"{trial.attack} rebuilt an input of likeness {one.ssim:.2f}"
+        found = f"{trial.attack} rebuilt an input of similarity {one.ssim:.2f}"
         tells = f"{_what_it_tells(light, one, run.study.audit)}{_guessed(trial)}"
         yield light, f"{found}{tells}.", "" if light == "green" else change
 
@@ -168,7 +168,7 @@ def _best_rebuilt(tried: Sequence[Trial]) -> str:
     if not shown:
         return "Nothing was rebuilt."
     best = max(shown, key=telling)
-    start = f"The most telling attempt has a likeness of {best.ssim:.2f} to the true one (1 is the same, 0 is none)"
+    start = f"The most telling attempt has a similarity of {best.ssim:.2f} to the true one (1 is the same, 0 is none)"
     if best.identifies:
         return f"{start}, and of {best.among} patients it is most like the right one.{_more_alike(best, shown)}"
     if not best.tells:

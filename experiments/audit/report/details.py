@@ -6,7 +6,7 @@ import json
 
 from experiments.attack import declared
 from experiments.audit.cast import Cast, cast_of_report
-from experiments.audit.dossier.front import coded
+from experiments.audit.dossier.first_page import coded
 from experiments.audit.records import Report, Trial
 from experiments.audit.report.words import called, plainly
 from server.reporting.markup import Child, Markup, table, tag
@@ -19,7 +19,7 @@ WORDS = {
     "update": "what training on its patients changed in the model; it is what a hospital sends instead of data",
     "epsilon": "a bound on how much more likely any conclusion can become by one patient's data being there or not",
     "delta": "the small chance, roughly, that the bound of epsilon does not hold",
-    "likeness": "structural similarity (SSIM): 1 for equal images, about 0 for unrelated ones",
+    "similarity": "structural similarity (SSIM): 1 for equal images, about 0 for unrelated ones",
     "PSNR": "the size of the error against the range of values, in decibels: 30 is hard to tell from the original",
     "area under the curve": "the chance that an attack ranks a patient of the study above another; 0.5 is guessing",
     "to collude": "to tell the coordinator what one sent, so that it can take that out of a sum",

@@ -41,7 +41,7 @@ def matrix_page(title: str, columns: Sequence[Column]) -> str:
 
 
 NOTE = (
-    "Likeness: structural similarity after brightness and contrast are set right (for tables: correlation); 1 is the "
+    "Similarity: of structure (SSIM; of tables correlation), brightness and contrast being set right; 1 is the "
     "same. Membership: the chance that the best attack ranks a patient of the study above another; 0.5 is guessing. "
     "If the coordinator cheats: what models made to copy cases bring back from hospitals that check what comes. "
     "Measured epsilon is a lower bound and must not exceed the promised one; its relation (zero-out, or "
@@ -59,7 +59,7 @@ def _table(columns: Sequence[Column]) -> Markup:
     rows: list[tuple[str, list[Markup | str]]] = [
         ("Verdict", [_verdict(column) for column in columns]),
         ("Best rebuilt", [_pictures(column.report) for column in columns]),
-        ("Likeness", [_likeness(column.report) for column in columns]),
+        ("Similarity", [_similarity(column.report) for column in columns]),
         ("The right patient?", [_place(column.report) for column in columns]),
         ("Membership, area", [_area(column.report) for column in columns]),
         ("If the coordinator cheats", [_cheated(column.report) for column in columns]),
@@ -92,7 +92,7 @@ def _pictures(report: Report) -> Markup | str:
     return tag("figure", *images)
 
 
-def _likeness(report: Report) -> str:
+def _similarity(report: Report) -> str:
     best = _best(report)
     return "–" if best is None else f"{best.ssim:.2f} (others {best.decoy:.2f})"
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from common.files import access as files
 from experiments.audit.cast import cast_of_report
-from experiments.audit.dossier.front import front
+from experiments.audit.dossier.first_page import front
 from experiments.audit.plan import failure
 from experiments.audit.records import Report
 from experiments.audit.report.details import details, readable, untried

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from experiments.audit.cast import Cast, cast_of_report
-from experiments.audit.dossier.front import asked, coded, judged_line
+from experiments.audit.dossier.first_page import asked, coded, judged_line
 from experiments.audit.dossier.pyramid import pyramid
 from experiments.audit.records import Power, Report
 from experiments.audit.report.headline import opening_sentence

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from experiments.audit.cast import Cast, cast_of_report
-from experiments.audit.dossier.front import coded
+from experiments.audit.dossier.first_page import coded
 from experiments.audit.dossier.prices import in_words
 from experiments.audit.records import Light, Report, Verdict
 from experiments.audit.report.words import LIGHTS, plainly

@@ -12,7 +12,6 @@ from common.consortium.expiry import Expiry
 from common.errors import WardroundError
 from experiments.hospital.ledger_summary import Summary
 from experiments.pages.hospital.activity import Activity, answered_section, log_section, refusals_section
-from experiments.pages.hospital.holdings import models_section, policy_section
 from experiments.pages.hospital.keys_and_members import (
     Members,
     certificates_of,
@@ -22,6 +21,7 @@ from experiments.pages.hospital.keys_and_members import (
     members_section,
 )
 from experiments.pages.hospital.log_reading import LogReader
+from experiments.pages.hospital.policy_and_models import models_section, policy_section
 from experiments.pages.hospital.spending import ledger_of, ledger_section
 from experiments.pages.hospital.studies import Known, known_studies
 from experiments.pages.parts import part

@@ -105,7 +105,7 @@ def _row(one: Alike) -> Markup:
 
 
 def _card(card: Card, alt: str) -> Markup:
-    likeness = "" if card.likeness is None else f"{card.likeness:.2f}"
+    similarity = "" if card.similarity is None else f"{card.similarity:.2f}"
     return tag(
-        "figure", tag("img", src=card.picture, alt=alt), tag("figcaption", " ".join((likeness, card.label)).strip())
+        "figure", tag("img", src=card.picture, alt=alt), tag("figcaption", " ".join((similarity, card.label)).strip())
     )

@@ -20,6 +20,7 @@ PROTOCOL = {
     "keys": "public keys of this round",
     "shares": "shares of secrets, each encrypted for one hospital",
     "survivors": "signatures on the list of who takes part",
+    "confirm": "signatures on having read enough of those",
     "unmask": "shares that take the masks off the sum",
 }
 """Messages of an aggregation's own legs, named by the leg, in both directions."""
@@ -48,6 +49,7 @@ READERS = {
     "keys": "Everybody reads public keys; they are signed, so that nobody can put others in their place.",
     "shares": "Only the hospital each is for reads it; the coordinator passes on what it cannot open.",
     "survivors": "Everybody reads who is still taking part, signed by each hospital.",
+    "confirm": "Everybody reads what its witnesses signed, and signs that it did.",
     "unmask": "The coordinator reads what takes the masks off the sum, and off no single update.",
     "evaluation": "The coordinator reads each hospital's mean scores and numbers of cases.",
     "description": "The coordinator reads it, of each hospital.",

@@ -23,7 +23,7 @@ from common.attribution.faithfulness.deletion import Deletion
 from common.attribution.faithfulness.evidence import interval, with_spread
 from common.attribution.faithfulness.insertion import Insertion
 from common.attribution.faithfulness.judging import CHECKS, judged, measured
-from common.attribution.faithfulness.likeness import gradients, histograms, rank_correlation, structure
+from common.attribution.faithfulness.map_similarity import gradients, histograms, rank_correlation, structure
 from common.attribution.faithfulness.mass import Mass, masses
 from common.attribution.faithfulness.pointing import Pointing, hits, summed, widened
 from common.attribution.faithfulness.randomisation import Randomisation

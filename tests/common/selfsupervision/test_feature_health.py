@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from common.metrics.intervals import MOMENT, with_intervals
-from common.metrics.roc import with_areas
+from common.metrics.roc import with_auc
 from common.selfsupervision.health import SKETCHED, feature_sums, presented_health, sketched
 from common.sums.mean import Mean, merge
 
 
 def shown(sums: Mapping[str, Mean]) -> dict[str, float | None]:
-    return presented_health(with_areas(sums))
+    return presented_health(with_auc(sums))
 
 
 def drawn(seed: int, cases: int, width: int) -> Tensor:

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from common.study.dossier_settings import Dossier
-from experiments.audit.dossier.judged import LABELS
 from experiments.audit.dossier.prices import in_words
 from experiments.audit.dossier.pyramid import epsilon_in_words
 from experiments.audit.dossier.risks import LEVELS, RULE, UNJUDGED, placed
+from experiments.audit.dossier.scope import LABELS
 from experiments.audit.dossier.sheet import Risk, Sheet
 from experiments.audit.records import Light, Report
 from experiments.audit.report.words import LIGHTS

@@ -42,7 +42,7 @@ class Shift:
 
 
 @dataclass(frozen=True)
-class Judged:
+class ClassifierBias:
     """The classifier and what became of its score. observed: mean score and number of patients by group as they are,
     of causes that are classes; scores: (N,) chance of class `of` for images as they are.
     """
@@ -54,7 +54,7 @@ class Judged:
     shifts: tuple[Shift, ...]
 
 
-def judge(found: Found, classifier: Trained, of: str = "") -> Judged:
+def measure_bias(found: Found, classifier: Trained, of: str = "") -> ClassifierBias:
     """of: the class whose chance is the score; the last one where not given. Raises StudyError for another task."""
     if not (can(classifier.task, "logits") and classifier.classes) or len(classifier.learned.shape.inputs) != 3:
         raise StudyError(f"--classifier {classifier.folder}: it is no run of task 'classification'.")
@@ -73,7 +73,7 @@ def judge(found: Found, classifier: Trained, of: str = "") -> Judged:
     for outcome in found.outcomes:
         after = {path: _scores(classifier, outcome.images[path], index) for path in PATHS}
         shifts.append(_shift(outcome.words, before, after))
-    return Judged(classifier.title, name, before, _observed(found, before), tuple(shifts))
+    return ClassifierBias(classifier.title, name, before, _observed(found, before), tuple(shifts))
 
 
 def _shift(words: str, before: Scores, after: Mapping[Path, Scores]) -> Shift:

@@ -5,26 +5,26 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from common.study.study import Study
-from experiments.audit.dossier.sheet import Condition, Judged
+from experiments.audit.dossier.sheet import Condition, RunKind
 from experiments.audit.records import Claim
 from server.reporting.records import PLAYED
 from server.reporting.wording import count
 
 REHEARSED = ("deployment", "nodes")
 """Engines that start real nodes on one machine."""
-LABELS: Mapping[Judged, str] = {
+LABELS: Mapping[RunKind, str] = {
     "simulation": "Simulation",
     "rehearsal": "Rehearsal on one computer",
     "deployment": "Deployment",
 }
 
 
-def kind_of(engine: str) -> Judged:
+def kind_of(engine: str) -> RunKind:
     """By the engine that a run names."""
     return "simulation" if engine in PLAYED else "rehearsal" if engine in REHEARSED else "deployment"
 
 
-def sentence(kind: Judged, hospitals: int) -> str:
+def sentence(kind: RunKind, hospitals: int) -> str:
     """The first line of a dossier."""
     many = count(hospitals, "hospital")
     return {
@@ -36,7 +36,7 @@ def sentence(kind: Judged, hospitals: int) -> str:
     }[kind]
 
 
-def conditions(kind: Judged, study: Study, claim: Claim, programs: Mapping[str, str]) -> Iterator[Condition]:
+def conditions(kind: RunKind, study: Study, claim: Claim, programs: Mapping[str, str]) -> Iterator[Condition]:
     """What the answer rests on beside the attacks; what a stock server or node could get round is amber."""
     yield from _same_study(kind)
     yield _own_program(kind, programs)
@@ -52,7 +52,7 @@ def conditions(kind: Judged, study: Study, claim: Claim, programs: Mapping[str, 
         yield Condition("amber", f"Code that is not ours ran too: {', '.join(study.plugins)}. Somebody has read it.")
 
 
-def _same_study(kind: Judged) -> Iterator[Condition]:
+def _same_study(kind: RunKind) -> Iterator[Condition]:
     if kind != "deployment":
         yield Condition(
             "amber",
@@ -61,7 +61,7 @@ def _same_study(kind: Judged) -> Iterator[Condition]:
         )
 
 
-def _own_program(kind: Judged, programs: Mapping[str, str]) -> Condition:
+def _own_program(kind: RunKind, programs: Mapping[str, str]) -> Condition:
     if kind == "deployment" and len(set(programs.values())) == 1 and all(programs.values()):
         return Condition(
             "amber",
@@ -75,7 +75,7 @@ def _own_program(kind: Judged, programs: Mapping[str, str]) -> Condition:
     )
 
 
-def _noise(kind: Judged, claim: Claim) -> Iterator[Condition]:
+def _noise(kind: RunKind, claim: Claim) -> Iterator[Condition]:
     if kind != "deployment" or not claim.noise_source.startswith("system"):
         yield Condition(
             "amber",

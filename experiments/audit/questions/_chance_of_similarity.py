@@ -51,7 +51,7 @@ class Crowd:
     @classmethod
     def of(cls, everybody: Truth, seed: int) -> Crowd:
         """Of at most `MOST_DECOYS` cases, drawn."""
-        drawn = generator(seed, "chance of likeness").permutation(len(everybody))[:MOST_DECOYS]
+        drawn = generator(seed, "chance of similarity").permutation(len(everybody))[:MOST_DECOYS]
         names = np.array(everybody.patients)
         ratios = [
             ratio
@@ -93,7 +93,7 @@ def _of_patients(distances: Floats, names: NDArray[np.str_], without: NDArray[np
 
 
 @dataclass(frozen=True)
-class Likenesses:
+class Similarities:
     """What is looked at, once for all cases of a reconstruction. to_truth, to_all: (N, cases) correlations."""
 
     to_truth: Floats
@@ -104,7 +104,7 @@ class Likenesses:
     looks: int
 
     @classmethod
-    def of(cls, one: Reconstruction, truth: Truth, everybody: Truth, crowd: Crowd, attempts: int) -> Likenesses:
+    def of(cls, one: Reconstruction, truth: Truth, everybody: Truth, crowd: Crowd, attempts: int) -> Similarities:
         """attempts: of all adversaries, of which each looks at every case in two ways."""
         found = np.nan_to_num(one.inputs, posinf=0, neginf=0)
         looks = WAYS * max(1, attempts) * len(found)

@@ -41,7 +41,7 @@ NO_FEATURES = "it compares features of views, and the task learns of no views: i
 
 
 @dataclass(frozen=True)
-class ViewLikeness:
+class ViewSimilarity:
     """shown: how often every case is shown, each time otherwise."""
 
     sees: ClassVar[Sees] = "model"
@@ -62,18 +62,18 @@ class ViewLikeness:
     def run(self, observed: Observation, rng: np.random.Generator, budget_seconds: float) -> Finding:
         """Scores are mean cosines between features of views, less those of the model that the study begins with."""
         if not _answers_features(observed):
-            return Finding("view_likeness", observed.observer, False, NO_FEATURES)
+            return Finding("view_similarity", observed.observer, False, NO_FEATURES)
         target = Target.of(observed)
         first = observed.models.get(min(observed.models))
 
         def scored(_site: object, cases: Cases, _budget: object) -> Floats:
-            learned = self._likeness(target, observed.final_model, cases)
+            learned = self._similarity(target, observed.final_model, cases)
             known = min(observed.models) < max(observed.models) and first is not None
-            return learned - self._likeness(target, first, cases) if known and first is not None else learned
+            return learned - self._similarity(target, first, cases) if known and first is not None else learned
 
-        return by_hospital("view_likeness", self, observed, budget_seconds, scored, FINAL_MODEL, by_loss=False)
+        return by_hospital("view_similarity", self, observed, budget_seconds, scored, FINAL_MODEL, by_loss=False)
 
-    def _likeness(self, target: Target, parameters: Vector, cases: Cases) -> Floats:
+    def _similarity(self, target: Target, parameters: Vector, cases: Cases) -> Floats:
         """(N,) mean cosine of all pairs of views of a case."""
         write(target.network, parameters)
         target.network.eval()
@@ -107,4 +107,4 @@ def _answers_features(observed: Observation) -> bool:
     return answered.ndim == 2 and answered.shape[1] >= FEWEST_FEATURES and answered.is_floating_point()
 
 
-attack: type[Attack] = ViewLikeness
+attack: type[Attack] = ViewSimilarity

@@ -16,7 +16,7 @@ from common.analyses._moments import LEVEL
 
 
 @dataclass(frozen=True)
-class Area:
+class Auc:
     """area: the chance that a value of the first group is above one of the second, ties counted half.
 
     error: its standard error; low, high: the interval. None where a group has fewer than two rows.
@@ -28,17 +28,17 @@ class Area:
     high: float | None
 
 
-def area_of(above: NDArray[np.int64], below: NDArray[np.int64]) -> Area:
+def auc_of(above: NDArray[np.int64], below: NDArray[np.int64]) -> Auc:
     """above, below: (K,) rows of both groups by value, ascending."""
     upper, lower = int(above.sum()), int(below.sum())
     wins_above = (np.cumsum(below) - below / 2) / lower
     wins_below = 1 - (np.cumsum(above) - above / 2) / upper
     area = float(above @ wins_above) / upper
     if min(upper, lower) < 2:
-        return Area(area, None, None, None)
+        return Auc(area, None, None, None)
     error = sqrt(_variance(above, wins_above, area) / upper + _variance(below, wins_below, area) / lower)
     half = float(stats.norm.ppf(0.5 + LEVEL / 2)) * error
-    return Area(area, error, max(0.0, area - half), min(1.0, area + half))
+    return Auc(area, error, max(0.0, area - half), min(1.0, area + half))
 
 
 def _variance(rows: NDArray[np.int64], values: NDArray[np.float64], mean: float) -> float:

@@ -140,9 +140,9 @@ def _case_score(
 
 
 def rivals(found: NDArray[np.float32], truth: Truth, everybody: Truth, span: float) -> list[float]:
-    """Of each reconstructed case (N, ...), the greatest likeness to a case of a patient who is not behind the update.
+    """Of each reconstructed case (N, ...), the greatest similarity to a case of a patient not behind the update.
 
-    Likeness: structural similarity after an affine fit of each channel, for tables correlation. 0 without others.
+    Similarity: SSIM after an affine fit of each channel, for tables correlation. 0 without others.
     """
     others = everybody.inputs[others_than(truth, everybody)]
     if not len(others):

@@ -33,9 +33,11 @@ Real = NDArray[np.float64]
 
 
 @lru_cache(maxsize=8)
-def opened(scheme: Literal["bfv", "ckks"], degree: int, modulus_bits: tuple[int, ...], plain_bits: int = 0) -> Seal:
-    """As `Seal`, made once: its tables take longer than a small sum."""
-    return Seal(scheme, degree, modulus_bits, plain_bits)
+def opened(
+    scheme: Literal["bfv", "ckks"], degree: int, modulus_bits: tuple[int, ...], plain_bits: int = 0
+) -> SealScheme:
+    """As `SealScheme`, made once: its tables take longer than a small sum."""
+    return SealScheme(scheme, degree, modulus_bits, plain_bits)
 
 
 class MemoryFile:
@@ -63,7 +65,7 @@ class MemoryFile:
 
 
 @dataclass(frozen=True)
-class Seal:
+class SealScheme:
     """One scheme. modulus_bits: of each prime; of several the last is SEAL's special one, and no ciphertext has it.
 
     plain_bits: of the plain modulus 2**plain_bits of bfv. Raises StudyError where that is not 128 bits of security,
