@@ -119,17 +119,17 @@ def main(pairs_file: Path, rows_file: Path) -> None:
 
 
 def _measured(who: str, figures: Any, name: str, data: Any, spacing: tuple[float, ...]) -> dict[str, Any]:
-    """Nothing of a task that the library refuses."""
+    """Nothing of a task that the library refuses, or misreads, so that a figure is none."""
     truth, prediction = data[f"{name}_truth"], data[f"{name}_prediction"]
     if who in BOOLEANS_ALONE:
         truth, prediction = truth != 0, prediction != 0
     try:
-        if name == "many":
-            return _of_many(figures, truth, prediction)
-        return _of_pair(figures, truth, prediction, spacing)
+        many = name == "many"
+        found = _of_many(figures, truth, prediction) if many else _of_pair(figures, truth, prediction, spacing)
     except Exception as error:  # noqa: BLE001 - it does not take such numbers
         sys.stderr.write(f"{who}, {name}: {type(error).__name__}\n")
         return {}
+    return found if np.isfinite(found["figures"]).all() else {}
 
 
 def _of_pair(figures: Any, truth: Any, prediction: Any, spacing: tuple[float, ...]) -> dict[str, Any]:

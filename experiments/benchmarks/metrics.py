@@ -209,14 +209,9 @@ def _peers(data: Mapping[str, Any]) -> Results:
             raise EngineError(f"the Python that {PEERS_PYTHON} names could not measure: {error}") from error
     found: Results = {}
     for row in read_lines(FOLDER, rows.name):
-        if "figures" in row and _is_right(row):
+        if "figures" in row:
             found.setdefault(row["who"], {})[row["name"]] = row
     return found
-
-
-def _is_right(result: Mapping[str, Any]) -> bool:
-    """Whether the library read the numbers as masks: both are full, so that no figure is lacking."""
-    return bool(np.isfinite(result["figures"]).all())
 
 
 def _row(name: str, task: Task, ours: Results, peers: Results) -> dict[str, Cell]:
