@@ -176,7 +176,7 @@ def _patches(off: frozenset[str], colludes: bool) -> Iterator[Patch]:
         yield client.protocol_context, "cohort_of", partial(_taken_on_trust, off, client.protocol_context.cohort_of)
 
 
-def _accept(*_: object) -> None:
+def _accept(*_: object, **__: object) -> None:
     """In the place of a check."""
 
 

@@ -99,7 +99,7 @@ def test_a_crash_right_after_a_round_was_taken_back_and_another_engine_change_no
 
 
 def test_honest_hospitals_lose_no_round_and_no_bit(tiny: Callable[..., Study], tmp_path: Path) -> None:
-    for seed in range(4):
+    for seed in range(2):
         own = ["rounds=4", f"seed={seed}", "federation.evaluate_every=0"]
         outcome = run_quietly(tiny(VOTES, "defence.update_norm=5", *own), tmp_path / f"{seed}")
         told = [*outcome.rounds, outcome.about["last_vote"]]
