@@ -1,6 +1,8 @@
 """Runs beside other libraries, in their own Python: times and figures of each on the pairs of `bench metrics`.
 
-Called as `python _metrics_peers.py PAIRS.npz RESULTS.json`; imports nothing of this project.
+Called as `python _metrics_peers.py PAIRS.npz ROWS.jsonl`; imports nothing of this project. A row is written as soon
+as it is measured, and one that is there already is not measured again. surface-distance, which takes booleans alone,
+is handed them: what making them takes does not count.
 """
 
 from __future__ import annotations
@@ -16,6 +18,9 @@ import numpy as np
 
 REPEATS = 3
 SMALL_PAIRS_TIMED = 200
+LONG_S = 5.0
+"""What took as long is not repeated."""
+BOOLEANS_ALONE = ("surface-distance",)
 
 
 def monai_figures(truth: Any, prediction: Any, spacing: tuple[float, ...]) -> list[float]:
@@ -99,34 +104,41 @@ LIBRARIES = {
 }
 
 
-def main(pairs_file: Path, results_file: Path) -> None:
-    """Time every library on every pair; what is absent or fails is left out, and what it said is shown."""
+def main(pairs_file: Path, rows_file: Path) -> None:
+    """Time every library on every pair; what is absent or fails has no figures, and what it said is shown."""
     warnings.simplefilter("ignore")
     data = np.load(pairs_file)
-    results = {name: _measured(figures, data) for name, figures in LIBRARIES.items()}
-    results_file.write_text(json.dumps(results), encoding="utf-8")
-
-
-def _measured(figures: Any, data: Any) -> dict[str, Any]:
-    """Of every task; one that the library refuses is left out."""
     spacing = tuple(map(float, data["spacing_mm"]))
-    found: dict[str, Any] = {}
+    done = {(row["who"], row["name"]) for row in map(json.loads, rows_file.read_text(encoding="utf-8").splitlines())}
     for name in (key.removesuffix("_truth") for key in data.files if key.endswith("_truth")):
-        pair = data[f"{name}_truth"], data[f"{name}_prediction"]
-        try:
-            found[name] = _of_many(figures, *pair) if name == "many" else _of_pair(figures, *pair, spacing)
-        except Exception as error:  # noqa: BLE001 - it does not take such numbers
-            sys.stderr.write(f"{figures.__name__}, {name}: {type(error).__name__}\n")
-    return found
+        for who, figures in LIBRARIES.items():
+            if (who, name) not in done:
+                row = {"who": who, "name": name, **_measured(who, figures, name, data, spacing)}
+                with rows_file.open("a", encoding="utf-8") as rows:
+                    rows.write(json.dumps(row) + "\n")
+
+
+def _measured(who: str, figures: Any, name: str, data: Any, spacing: tuple[float, ...]) -> dict[str, Any]:
+    """Nothing of a task that the library refuses, or misreads, so that a figure is none."""
+    truth, prediction = data[f"{name}_truth"], data[f"{name}_prediction"]
+    if who in BOOLEANS_ALONE:
+        truth, prediction = truth != 0, prediction != 0
+    try:
+        many = name == "many"
+        found = _of_many(figures, truth, prediction) if many else _of_pair(figures, truth, prediction, spacing)
+    except Exception as error:  # noqa: BLE001 - it does not take such numbers
+        sys.stderr.write(f"{who}, {name}: {type(error).__name__}\n")
+        return {}
+    return found if np.isfinite(found["figures"]).all() else {}
 
 
 def _of_pair(figures: Any, truth: Any, prediction: Any, spacing: tuple[float, ...]) -> dict[str, Any]:
-    seconds = []
-    for _ in range(REPEATS):
+    seconds: list[float] = []
+    while len(seconds) < REPEATS and sum(seconds) < LONG_S:
         begin = time.process_time()
         values = figures(truth, prediction, spacing)
         seconds.append(time.process_time() - begin)
-    return {"seconds": sorted(seconds)[REPEATS // 2], "figures": values}
+    return {"seconds": sorted(seconds)[len(seconds) // 2], "figures": values}
 
 
 def _of_many(figures: Any, truths: Any, predictions: Any) -> dict[str, Any]:

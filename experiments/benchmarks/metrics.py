@@ -1,8 +1,10 @@
-"""Dice, HD, HD95 and ASSD of a brain, small structures in any numbers and 1,000 masks, beside other libraries."""
+"""Dice, HD, HD95 and ASSD of a brain, small structures in any numbers and 1,000 masks, beside other libraries.
+
+Rows of the others are kept in `runs/bench/metrics` of the folder it is called in; called again, it goes on.
+"""
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 from collections.abc import Callable, Mapping
@@ -21,6 +23,7 @@ from scipy.ndimage import gaussian_filter, map_coordinates
 
 from client.sources._phantom_atlas import AIR, BONE, SCALP, atlas
 from common.errors import EngineError
+from common.files.json_files import read_lines
 from common.metrics import _rings
 from common.metrics.counts import Counts, f_beta
 from common.metrics.nearest import Outline
@@ -33,6 +36,7 @@ ORGAN, MARGIN = (44, 59, 41), 8
 PAIRS, SIDE = 1000, 64
 REPEATS = 7
 LONGEST_PEERS_S = 900
+FOLDER = Path("runs") / "bench" / "metrics"
 PEERS_PYTHON = "WARDROUND_PEERS_PYTHON"
 BORDERS = ("MONAI", "SimpleITK", "medpy", "surface-distance")
 ELEMENTS = ("surface-distance",)
@@ -88,7 +92,8 @@ _NOTES = (
     "of the fastest of MONAI, SimpleITK, medpy and surface-distance, and ours without numba; of elements, "
     "surface-distance alone, whose definition that is.",
     "differs: largest difference of HD, HD95 and ASSD from MONAI's, of elements from surface-distance's, in mm. A "
-    "peer that refuses or misreads the numbers it is given has no figure. All are given each task's own numbers.",
+    "peer that refuses or misreads the numbers it is given has no figure. All are given each task's own numbers, but "
+    "surface-distance, which takes booleans alone: it is given them ready made.",
     f"Other libraries run in the Python that {PEERS_PYTHON} names; without it they are not measured.",
 )
 
@@ -186,8 +191,11 @@ def _peers(data: Mapping[str, Any]) -> Results:
     python = os.environ.get(PEERS_PYTHON)
     if not python:
         return {}
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    rows = FOLDER / "rows.jsonl"
+    rows.touch()
     with TemporaryDirectory() as place:
-        pairs, results = Path(place) / "pairs.npz", Path(place) / "results.json"
+        pairs = Path(place) / "pairs.npz"
         named = {
             f"{name}_{part}": values
             for name, task in TASKS.items()
@@ -196,16 +204,14 @@ def _peers(data: Mapping[str, Any]) -> Results:
         np.savez(pairs, allow_pickle=False, spacing_mm=data["spacing_mm"], **named)
         script = Path(__file__).with_name("_metrics_peers.py")
         try:
-            subprocess.run([python, str(script), str(pairs), str(results)], timeout=LONGEST_PEERS_S, check=True)
+            subprocess.run([python, str(script), str(pairs), str(rows)], timeout=LONGEST_PEERS_S, check=True)
         except (OSError, subprocess.SubprocessError) as error:
             raise EngineError(f"the Python that {PEERS_PYTHON} names could not measure: {error}") from error
-        found: Results = json.loads(results.read_text(encoding="utf-8"))
-    return {who: {name: one for name, one in of.items() if _is_right(one)} for who, of in found.items()}
-
-
-def _is_right(result: Mapping[str, Any]) -> bool:
-    """Whether the library read the numbers as masks: both are full, so that no figure is lacking."""
-    return bool(np.isfinite(result["figures"]).all())
+    found: Results = {}
+    for row in read_lines(FOLDER, rows.name):
+        if "figures" in row:
+            found.setdefault(row["who"], {})[row["name"]] = row
+    return found
 
 
 def _row(name: str, task: Task, ours: Results, peers: Results) -> dict[str, Cell]:
