@@ -119,6 +119,15 @@ def _cohorts(approved: _Approved, roster: tuple[SiteId, ...]) -> Cohorts:
     return Cohorts.of(approved.study, roster)
 
 
+@lru_cache(maxsize=8)
+def _demand_names(names: tuple[SiteId, ...]) -> None:
+    """Raise SourceError for a name that could not be a folder's. Looked at once: each hospital asks for all."""
+    for name in names:
+        if (fault := fault_of(name)) is not None:
+            raise SourceError(f"a hospital's name must be {RULE}; {name[:80]!r} {fault}.")
+    refuse_alike("hospitals", names)
+
+
 def site_names(study: Study) -> tuple[SiteId, ...]:
     """Names of the study's hospitals, sorted: the source's own, or numbered where a partition makes them.
 
@@ -132,10 +141,7 @@ def site_names(study: Study) -> tuple[SiteId, ...]:
                 "[partition]: it runs in hospitals only, each on a folder of its own (data-folder)."
             )
         names = source.sites()
-        for name in names:
-            if (fault := fault_of(name)) is not None:
-                raise SourceError(f"a hospital's name must be {RULE}; {name[:80]!r} {fault}.")
-        refuse_alike("hospitals", names)
+        _demand_names(tuple(names))
         return names
     return numbered_names(cast(Partition, PARTITIONS.build(study.partition)).hospitals)
 

@@ -82,6 +82,12 @@ def shared_data() -> Path:
 
 
 @pytest.fixture
+def hospitals_read_for_themselves(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What hospitals are forked from reads no pool: for another it would start anew, which is seconds of imports."""
+    monkeypatch.setattr("experiments.engines._fork_server._pool_of", lambda study: "")
+
+
+@pytest.fixture
 def start_process() -> Iterator[Callable[..., subprocess.Popen[Any]]]:
     """`subprocess.Popen`. However the test ends, so does the process, and its pipes are closed.
 

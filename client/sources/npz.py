@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
+from time import time_ns
+from types import MappingProxyType
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -54,6 +56,12 @@ CLASSES = Pooled(
 NONE_NEEDED = "; a task that learns without labels needs none with source.unlabelled = true"
 DIGITS_OF_NAME = 16
 MOST_CLASSES = 1000
+
+
+FILES_REMEMBERED = 1 << 16
+"""Hospitals' files whose classes are kept: each is a few words."""
+SETTLED_NS = 2_000_000_000
+"""How long nothing came into a folder whose listing is kept: no clock of files is coarser."""
 
 
 @dataclass(frozen=True)
@@ -245,7 +253,8 @@ class Npz:
         """Of the labels of all files: words by name, or indices up to the largest; two at least."""
         found: set[str] = set()
         for path in self._files().values():
-            found |= set(_seen(path, self._chosen(path)["targets"], (path.stat().st_mtime_ns, path.stat().st_size)))
+            now = path.stat()
+            found |= _seen(self, path, (now.st_mtime_ns, now.st_size))
         refuse_alike("classes", found, "name each once in source.classes")
         if found <= {"class 0"}:
             return "class 0", "class 1"
@@ -318,33 +327,28 @@ class Npz:
                 )
         return chosen
 
-    def _files(self) -> dict[str, Path]:
+    def seen(self, path: Path) -> frozenset[str]:
+        """Classes of a file's labels."""
+        name = self._chosen(path)["targets"]
+        return frozenset(seen_classes(read_npz(path, [name])[name], name, path.name))
+
+    def _files(self) -> Mapping[str, Path]:
         """Files by hospital, or the one by its name. Raises SourceError where there is none, or one is a link."""
         try:
             return self._checked_files()
         except FileError as error:
             raise SourceError(str(error)) from error
 
-    def _checked_files(self) -> dict[str, Path]:
+    def _checked_files(self) -> Mapping[str, Path]:
         folder = existing(self.folder, "npz", REMEDY)
         if self.file:
             inside(folder, self.file)
             files.check(folder, self.file)
             return {self.file: folder / self.file}
-        found: dict[str, Path] = {}
-        for name in files.names(folder):
-            if not name.lower().endswith(".npz") or name.startswith("."):
-                continue
-            stem = in_one_form(name[:-4])
-            if (fault := fault_of(stem)) or stem in found:
-                raise SourceError(
-                    f"{name} in {folder} is to be a hospital's, whose name {fault or 'another file has'}."
-                )
-            files.check(folder, name)
-            found[stem] = folder / name
-        if not found:
-            raise SourceError(f"{folder} holds no .npz file. {REMEDY}")
-        return found
+        now = folder.stat()
+        is_settled = time_ns() - now.st_mtime_ns > SETTLED_NS
+        listed = _listed if is_settled else _listed.__wrapped__
+        return listed(folder, (now.st_ino, now.st_mtime_ns))
 
 
 def _array_of(role: str, name: str, there: Sequence[str]) -> str | None:
@@ -358,10 +362,27 @@ def _array_of(role: str, name: str, there: Sequence[str]) -> str | None:
     return found[0] if found else None
 
 
-@lru_cache(maxsize=4096)
-def _seen(path: Path, name: str, version: tuple[int, int]) -> tuple[str, ...]:
-    """Classes of a file, read once until it changes."""
-    return seen_classes(read_npz(path, [name])[name], name, path.name)
+@lru_cache(maxsize=FILES_REMEMBERED)
+def _seen(source: Npz, path: Path, version: tuple[int, int]) -> frozenset[str]:
+    """Classes of a file, read once until it changes: each hospital of a process asks for those of all."""
+    return source.seen(path)
+
+
+@lru_cache(maxsize=8)
+def _listed(folder: Path, version: tuple[int, int]) -> Mapping[str, Path]:
+    """Files by hospital, listed anew when one comes, goes or is replaced: each hospital of a process asks for all."""
+    found: dict[str, Path] = {}
+    for name in files.names(folder):
+        if not name.lower().endswith(".npz") or name.startswith("."):
+            continue
+        stem = in_one_form(name[:-4])
+        if (fault := fault_of(stem)) or stem in found:
+            raise SourceError(f"{name} in {folder} is to be a hospital's, whose name {fault or 'another file has'}.")
+        files.check(folder, name)
+        found[stem] = folder / name
+    if not found:
+        raise SourceError(f"{folder} holds no .npz file. {REMEDY}")
+    return MappingProxyType(found)
 
 
 def _named_by_content(inputs: NDArray[Any], targets: NDArray[Any], site: str) -> list[str]:

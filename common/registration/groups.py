@@ -4,19 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from scipy.linalg import expm, logm
 
 from common.data.geometry import Geometry
 from common.data.image import Image
 from common.errors import ImageError
+from common.registration.attempts import AGREED
 from common.registration.compose import compose
 from common.registration.displacement import DisplacementField, sampled
-from common.registration.linear import Linear
+from common.registration.linear import KINDS, Linear
+from common.registration.record import Registration
 from common.registration.register import register
 from common.registration.sampling import least_value, resample
+from common.registration.starts import mass_mm
 from common.registration.transform import Transform
 
 
@@ -42,10 +47,11 @@ def group_template(
     seed: int = 0,
     told: Callable[[int, int], None] = lambda done, all_: None,
 ) -> Group:
-    """Register all to their mean, undo the mean of the transforms, average again, `rounds` times.
+    """Register all to a template, undo the mean of the transforms, average again, `rounds` times.
 
-    After a round the transforms' mean is taken from each: a template lies in its group's middle, whichever image came
-    first.
+    The first template is the image most like all others, since a mean of images that do not lie on each other yet is
+    blurred, and may be longer another way than any of them. After a round the transforms' mean is taken from each: a
+    template lies in its group's middle, whichever image came first.
 
     Args:
         images: two or more.
@@ -64,13 +70,16 @@ def group_template(
     place = lattice or images[0].geometry
     scaled = [_standard(image) for image in images]
     found: list[Transform] = [Linear.identity(place.dimensions)] * len(images)
-    template, changes, doubts = _mean(scaled, found, place), [], list[str]()
+    template, changes, doubts = _most_alike(scaled, place), [], list[str]()
     for turn in range(rounds):
         doubts = []
         for index, image in enumerate(scaled):
             start = found[index]
             initial = start if isinstance(start, Linear) and turn else None
-            result = register(image, template, transform, similarity, initial=initial, seed=seed)
+            search = partial(register, image, template, transform, similarity, seed=seed)
+            result = search(initial=initial)
+            if not turn and transform in KINDS and (result.doubts or _is_turned(result.transform)):
+                result = _less_turned(result, search(initial=_mass_upon_mass(image, place)))
             found[index] = result.transform
             doubts += [f"image {index + 1}: {doubt}" for doubt in result.doubts]
             told(turn * len(images) + index + 1, rounds * len(images))
@@ -95,12 +104,36 @@ def centred(transforms: Sequence[Transform], lattice: Geometry) -> list[Transfor
     return [compose(inverse, one) for one in transforms]
 
 
+def _most_alike(images: Sequence[Image], lattice: Geometry) -> Image:
+    """By its mean correlation with the others, mass upon mass."""
+    placed = [_brought(image, lattice, _mass_upon_mass(image, lattice)) for image in images]
+    likeness = np.corrcoef([values.ravel() for values in placed]).sum(axis=1)
+    chosen = int(np.argmax(likeness))
+    return Image(placed[chosen], lattice)
+
+
+def _mass_upon_mass(image: Image, lattice: Geometry) -> Linear:
+    """From the middle of the lattice."""
+    return Linear.of(np.eye(lattice.dimensions), mass_mm(image) - lattice.centre_mm)
+
+
+def _is_turned(found: Transform) -> bool:
+    """By more than 60 degrees, or 75 in 3D."""
+    return isinstance(found, Linear) and float(found.matrix[:-1, :-1].trace()) < found.dimensions / 2
+
+
+def _less_turned(result: Registration, near: Registration) -> Registration:
+    """What was found from nearby where most parts agree: if nothing tells which way round, nothing is turned."""
+    return near if near.agreement.share >= min(AGREED, result.agreement.share) else result
+
+
 def _mean(images: Sequence[Image], transforms: Sequence[Transform], lattice: Geometry) -> Image:
-    brought = [
-        resample(image, lattice, transform, outside=least_value(image)).values
-        for image, transform in zip(images, transforms, strict=True)
-    ]
+    brought = [_brought(image, lattice, transform) for image, transform in zip(images, transforms, strict=True)]
     return Image(np.mean(brought, axis=0), lattice)
+
+
+def _brought(image: Image, lattice: Geometry, transform: Transform) -> NDArray[np.float64]:
+    return np.asarray(resample(image, lattice, transform, outside=least_value(image)).values, np.float64)
 
 
 def _standard(image: Image) -> Image:

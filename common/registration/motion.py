@@ -44,7 +44,7 @@ class Motion:
 def correct_motion(
     series: Series,
     transform: str = "rigid",
-    similarity: str = "cc",
+    similarity: str = "auto",
     rounds: int = 2,
     seed: int = 0,
     told: Callable[[int, int], None] = lambda done, all_: None,
@@ -54,7 +54,7 @@ def correct_motion(
     Args:
         series: volumes over time, of one lattice.
         transform: rigid, similarity or affine.
-        similarity: as of `register`.
+        similarity: as of `register`; "auto" is decided once, by the volume that is least like the mean.
         rounds: how often the mean is made anew.
         seed: of whatever is drawn.
         told: called after each volume with how many are done, of how many.
@@ -71,6 +71,7 @@ def correct_motion(
     corrected, doubts = [volume.values.astype(np.float32) for volume in volumes], list[str]()
     for turn in range(rounds):
         template = Image(np.mean(corrected, axis=0), series.geometry)
+        similarity = _decided(volumes, template, transform, seed) if similarity == "auto" else similarity
         doubts = []
         for index, volume in enumerate(volumes):
             result = register(volume, template, transform, similarity, initial=found[index], seed=seed)
@@ -86,6 +87,15 @@ def correct_motion(
         Series(made, series.geometry, series.step_s), Image(made.mean(axis=0), series.geometry), tuple(found),
         shifts, turns, framewise_displacement(shifts, turns), tuple(doubts),
     )  # fmt: skip
+
+
+def _decided(volumes: Sequence[Image], template: Image, transform: str, seed: int) -> str:
+    """What `auto` comes to for the volume whose values follow the template's least."""
+    with np.errstate(invalid="ignore"):
+        like = [np.corrcoef(volume.values.ravel(), template.values.ravel())[0, 1] for volume in volumes]
+    oddest = volumes[int(np.argmin(like))]
+    start = Linear.identity(template.geometry.dimensions)
+    return register(oddest, template, transform, initial=start, seed=seed).similarity
 
 
 def motion_parameters(transforms: Sequence[Linear], centre_mm: Points) -> tuple[Points, Points]:

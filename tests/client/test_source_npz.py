@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -51,6 +52,27 @@ def test_classes_are_those_of_all_files(tmp_path: Path) -> None:
     assert cases(tmp_path, x=X, y=Y).classes == ("class 0", "class 1", "class 2")
     np.savez(tmp_path / "b.npz", x=X, y=["ill", "well", "ill", "ill"])
     assert cases(tmp_path, x=X, y=["well", "ill", "ill", "ill"]).targets.tolist() == [1, 0, 0, 0]
+
+
+def test_files_that_come_change_or_become_links_are_noticed_though_the_listing_is_kept(tmp_path: Path) -> None:
+    """Thousands of hospitals of one process ask for all files: they are listed, and each read, once."""
+    made = source(tmp_path)
+    np.savez(tmp_path / "a.npz", x=X, y=Y)
+    long_ago = tmp_path.stat().st_mtime_ns - 10**10
+    os.utime(tmp_path, ns=(long_ago, long_ago))
+    assert made.sites() == ("a",) == made.sites() and made.cases("a", 0).classes == ("class 0", "class 1")
+    np.savez(tmp_path / "b.npz", x=X, y=[2, 0, 0, 0])
+    os.utime(tmp_path, ns=(long_ago + 1, long_ago + 1))
+    assert made.sites() == ("a", "b") and made.cases("a", 0).classes == ("class 0", "class 1", "class 2")
+    np.savez(tmp_path / "b.npz", x=X, y=[3, 0, 0, 3])
+    os.utime(tmp_path / "b.npz", ns=(long_ago, long_ago))
+    os.utime(tmp_path, ns=(long_ago + 1, long_ago + 1))
+    assert len(made.cases("a", 0).classes) == 4
+    (tmp_path / "b.npz").unlink()
+    (tmp_path / "b.npz").symlink_to(tmp_path / "a.npz")
+    os.utime(tmp_path, ns=(long_ago + 2, long_ago + 2))
+    with pytest.raises(SourceError):
+        made.sites()
 
 
 @pytest.mark.parametrize(

@@ -87,6 +87,16 @@ def test_a_template_lies_in_the_middle_of_its_group_whichever_image_comes_first(
     assert group.doubts == ()
 
 
+def test_blobs_without_a_mark_are_not_turned_for_the_place_they_lie_at() -> None:
+    """Their mean is longer the other way than they are."""
+    places = ((22.0, 8.0), (22.0, 34.0))
+    y, x = np.indices(PLANE.shape) * 2.0
+    blobs = [Image(np.exp(-(((y - a) / 7) ** 2 + ((x - b) / 4) ** 2)), PLANE) for a, b in places]
+    group = group_template(blobs, "rigid", "ssd", rounds=1)
+    for transform in group.transforms:
+        assert abs(float(transform.matrix[0, 1])) < 0.1
+
+
 def test_the_mean_of_what_was_centred_is_nothing() -> None:
     rng = np.random.default_rng(0)
     linear = [Linear.of(np.eye(2) + 0.1 * rng.normal(size=(2, 2)), rng.normal(size=2)) for _ in range(3)]

@@ -17,7 +17,6 @@ from experiments.audit import conduct
 from experiments.audit.cast import Cast
 from experiments.catalogue import ATTACKS
 from experiments.cli import cli
-from experiments.engines import _fork_server
 
 TEXT = """
 title = "Tiny"
@@ -61,12 +60,8 @@ def tiny(tiny_images: Path) -> Callable[..., Study]:
 
 
 @pytest.fixture(autouse=True)
-def hospitals_read_for_themselves(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The process that hospitals are forked from reads no pool: another pool takes another, and seconds of imports.
-
-    What is of the pool has a fixture of this name that does nothing.
-    """
-    monkeypatch.setattr(_fork_server, "_pool_of", lambda study: "")
+def _without_a_pool(hospitals_read_for_themselves: None) -> None:
+    """All of these; what is of the pool has a fixture of that name that does nothing."""
 
 
 @pytest.fixture(scope="session")

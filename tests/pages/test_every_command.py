@@ -20,6 +20,7 @@ from tests.pages.play import filled, loose, play, wrong
 from tests.pages.stages import STAGES, Stage
 from tests.pages.stand_ins import lay_desk
 
+pytestmark = pytest.mark.usefixtures("hospitals_read_for_themselves")
 ALL = [command for page in PAGES for command in commands_of(page)]
 FIRST_TYPED = {command.words: command for command in sorted(ALL, key=lambda one: bool(one.shown), reverse=True)[::-1]}
 """On which page a command is typed by default: the first that shows what it says, else the first."""
