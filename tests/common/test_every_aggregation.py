@@ -40,6 +40,8 @@ class Coarse(Plain):
 
 def test_noise_of_the_server_pays_for_what_a_strangers_aggregation_declares() -> None:
     codec = SecureAggregation().codec
-    assert _rounding(Coarse(), 16) == 1.0
-    assert _rounding(SecureAggregation(), 16) == 4 * codec.step
-    assert _rounding(Plain(), 16) == 0.0
+    assert _rounding(Coarse(), 16, ("a", "b")) == 1.0
+    assert _rounding(SecureAggregation(), 16, ("a", "b")) == 4 * codec.step
+    assert _rounding(Plain(), 16, ("a", "b")) == 0.0
+    thousand = tuple(f"hospital-{place}" for place in range(1000))
+    assert _rounding(SecureAggregation(), 16, thousand) == 4 * SecureAggregation().codec_in(1000).step > 4 * codec.step
