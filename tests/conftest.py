@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import compileall
 import gc
+import multiprocessing
 import os
 import signal
 import sqlite3
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, suppress
 from functools import cache, partial
@@ -58,6 +60,8 @@ sqlite3.connect = partial(sqlite3.connect, factory=_Hasty)
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("common", "client", "server", "experiments", "wardround")
+LONGEST_REWRITING_S = 120.0
+"""Of assertions, before workers start; what is left they rewrite themselves."""
 LONGEST = (
     "test_one_file_four_engines",
     "test_matrix",
@@ -117,7 +121,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput"):
         for package in PACKAGES:
             compileall.compile_dir(ROOT / package, quiet=2)
-        if config.getoption("numprocesses", None):
+        if config.getoption("numprocesses", None) and sys.platform == "linux":
             _rewrite_once(config)
 
 
@@ -127,18 +131,23 @@ def _rewrite_once(config: pytest.Config) -> None:
     It is half of what collecting takes. What this pytest does otherwise, its workers do, only later.
     """
     files = sorted((ROOT / "tests").rglob("test_*.py"))
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
-    children = []
-    for share in range(cores):
-        if child := os.fork():
-            children.append(child)
-            continue
-        with suppress(BaseException):
-            for file in files[share::cores]:
-                _rewrite(config, file)
-        os._exit(0)
+    cores = len(os.sched_getaffinity(0))
+    fork = multiprocessing.get_context("fork").Process
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # threads are idle, children use files alone
+        children = [fork(target=_rewrite_some, args=(config, files[share::cores])) for share in range(cores)]
+        for child in children:
+            child.start()
     for child in children:
-        os.waitpid(child, 0)
+        child.join(LONGEST_REWRITING_S)
+        child.kill()
+
+
+def _rewrite_some(config: pytest.Config, files: list[Path]) -> None:
+    with suppress(BaseException):
+        for file in files:
+            _rewrite(config, file)
+    os._exit(0)
 
 
 def _rewrite(config: pytest.Config, file: Path) -> None:
