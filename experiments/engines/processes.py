@@ -260,7 +260,8 @@ class _Visits:
                 visit.begin(self._begin_some)
 
     def _poll(self, visit: _Visit) -> Buffer | None:
-        self._turns.look()
+        with held_back():  # a piece may be asked for here
+            self._turns.look()
         self._begin_some()
         if visit.hospital.visit is None:
             raise Unreachable(visit.hospital.fate())
