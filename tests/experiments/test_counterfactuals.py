@@ -116,7 +116,7 @@ def test_a_patients_own_scanner_changes_no_pixel_and_no_score(run: Path, classif
     asked = Asked(("scanner=0",), Whose(hospital="hospital-1"), classifier)
     written = answer(run, asked, tmp_path)
     assert np.allclose(written.found.outcomes[0].images["total"], written.found.cases.inputs, atol=1e-5)
-    assert written.judged is not None and abs(written.judged.shifts[0].change) < 1e-5
+    assert written.bias is not None and abs(written.bias.shifts[0].change) < 1e-5
 
 
 def test_direct_and_indirect_effects_of_a_cause_without_effects_on_others_are_all_and_nothing(

@@ -153,7 +153,7 @@ def test_an_aggregation_that_does_not_say_who_opens_an_update_is_counted_on_for_
     made = built(AGGREGATIONS, file, "Sums")
     assert of_sums.readers_of(made) == of_sums.UNKNOWN_READERS
     with pytest.raises(StudyError, match="does not say how it rounds"):
-        of_sums.room_for_whole_steps(made, "Sums")
+        of_sums.room_for_whole_steps(made, "Sums", 4)
     with pytest.raises(StudyError, match="declares no `codec`"):
         of_sums.needed_codec(made)
 
@@ -162,7 +162,7 @@ def test_what_an_aggregation_declares_is_used(file: Path, tiny: Callable[..., St
     shared, declared = (tiny(f'aggregation={{name="{file}:{name}"}}') for name in ("SharedKey", "Declared"))
     assert opening_hospitals(shared, ROSTER) == 1 and "one hospital is enough" in in_words(shared, ROSTER)
     assert opening_hospitals(declared, ROSTER) == 3
-    assert of_sums.room_for_whole_steps(built(AGGREGATIONS, file, "Declared"), "x") == (1 << 24) // 2 - 1
+    assert of_sums.room_for_whole_steps(built(AGGREGATIONS, file, "Declared"), "x", 4) == (1 << 24) // 2 - 1
     assert of_sums.stated_error(built(AGGREGATIONS, file, "Sums"), 4, None) == 0.0  # type: ignore[arg-type]
 
 
