@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import nn, optim
@@ -51,7 +51,11 @@ class LocalOptimiser:
 class Plain:
     """theta - rate x gradient, to the bit as torch's SGD without momentum or decay; half of a small step's time went
     into what torch does around it. parameters: all that learn.
+
+    looked_at_by: who is called before every step of any, as by torch's hook of its own optimisers.
     """
+
+    looked_at_by: ClassVar[list[Callable[[Plain], None]]] = []
 
     def __init__(self, parameters: list[nn.Parameter], rate: float) -> None:
         self.param_groups: list[dict[str, Any]] = [{"params": parameters, "lr": rate}]
@@ -59,6 +63,8 @@ class Plain:
     @torch.no_grad()
     def step(self) -> None:
         """Of those that have a gradient."""
+        for look in self.looked_at_by:
+            look(self)
         for group in self.param_groups:
             moved = [one for one in group["params"] if one.grad is not None]
             if moved:

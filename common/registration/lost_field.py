@@ -35,6 +35,8 @@ RIM_VOXELS = 2
 """About what was lost, where values are means of both once they are smoothed and read between voxels."""
 LEAST_RIM = 0.002
 """Share of the image that must be rim with a counterpart, where what was lost has none."""
+MOST_LOST = 0.9
+"""Of an image, rim included; of the rest nothing is searched."""
 MOST_VOXELS = 500_000
 Mask = NDArray[np.bool_]
 
@@ -50,9 +52,11 @@ def within_fields(images: Sequence[Pair], found: Linear) -> list[Pair] | None:
     moving, fixed = lost(asked.moving, asked.fixed, found.inverse()), lost(asked.fixed, asked.moving, found)
     if moving is None and fixed is None:
         return None
-    return [
+    within = [
         replace(pair, moving_mask=_seen(moving, pair.moving), fixed_mask=_seen(fixed, pair.fixed)) for pair in images
     ]
+    masks = [mask for pair in within for mask in (pair.moving_mask, pair.fixed_mask) if mask is not None]
+    return within if all(mask.values.any() for mask in masks) else None
 
 
 def lost(image: Image, other: Image, there: Transform) -> Mask | None:
@@ -70,7 +74,7 @@ def lost(image: Image, other: Image, there: Transform) -> Mask | None:
         is_lost = counterpart[here].std() > STRUCTURE * counterpart[elsewhere].std()
     else:
         is_lost = (rim & seen).mean() >= LEAST_RIM
-    return rim if is_lost else None
+    return rim if is_lost and rim.mean() <= MOST_LOST else None
 
 
 def _flat(values: NDArray[np.float64]) -> Mask:

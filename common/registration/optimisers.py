@@ -15,6 +15,8 @@ from torch import Tensor
 from common.learning.uncompiled import uncompiled
 
 SHORTEST_STEP_MM = 1e-3
+MOST_STEPS_AWAY = 1e4
+"""First steps that a parameter may go from where it began."""
 Cost = Callable[[Tensor], Tensor]
 
 
@@ -150,10 +152,16 @@ class Lbfgs:
         )
 
         def scaled() -> float:
-            value, gradient = _gradient(cost, here)
-            record.note(here, value)
+            away = here.detach() - start
+            farthest = away.abs() == away.abs().max()
+            if (mm := float(away.abs().max())) > MOST_STEPS_AWAY * self.first_step_mm:
+                # Where a cost is flat but for rounding, the line search leaps to where no transform is a number.
+                here.grad = torch.where(farthest, away.sign(), 0.0)
+                return scale * abs(value) + mm
+            now, gradient = _gradient(cost, here)
+            record.note(here, now)
             here.grad = scale * gradient
-            return scale * value
+            return scale * now
 
         stepper.step(scaled)  # type: ignore[no-untyped-call]
         return record.found()

@@ -1,7 +1,8 @@
 """A hospital's own code run again on an order that reached it, with every step of its optimiser looked at.
 
 What the code sends is beside it, so that whoever has the recorded message can tell that these were the steps behind
-it. Nothing of the code is replaced: the steps are seen by torch's own hook, and which cases were taken, by the cases.
+it. Nothing of the code is replaced: the steps are seen by torch's own hook and that of plain ones, and which cases
+were taken, by the cases.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from torch.optim.optimizer import register_optimizer_step_pre_hook
 
 from client.handlers import Memory, RequestContext, update_of
 from client.hospital import Hospital
+from client.optimisers import Plain
 from client.privacy import Sources
 from common.data.cases import Batch, Cases
 from common.errors import StudyError
@@ -122,7 +124,7 @@ def _steps_of(network: torch.nn.Module, watched: _Watched, most: int) -> Iterato
     parameters, seen = [parameter for _, parameter in trainable(network)], _Seen()
     known = {id(parameter) for parameter in parameters}
 
-    def before(optimiser: torch.optim.Optimizer, args: Sequence[Any], kwargs: Any) -> None:
+    def before(optimiser: torch.optim.Optimizer | Plain, *_: Any) -> None:
         groups: Any = optimiser.param_groups
         if any(id(parameter) in known for group in groups for parameter in group["params"]):
             seen.made += 1
@@ -130,10 +132,12 @@ def _steps_of(network: torch.nn.Module, watched: _Watched, most: int) -> Iterato
                 seen.steps.append(Step(read(network), _gradient(parameters), watched.flushed()))
 
     handle = register_optimizer_step_pre_hook(before)
+    Plain.looked_at_by.append(before)
     try:
         yield seen
     finally:
         handle.remove()
+        Plain.looked_at_by.remove(before)
 
 
 def _gradient(parameters: Sequence[torch.nn.Parameter]) -> Vector:

@@ -63,3 +63,12 @@ def test_air_in_both_images_was_not_lost() -> None:
     assert gone is not None
     assert gone[32:].all()
     assert not torch.from_numpy(gone[16:24, 16:32]).any()
+
+
+def test_noise_in_which_all_seems_to_be_lost_is_searched_and_doubted() -> None:
+    """Of two images of noise nothing was left to search, which ended in an IndexError."""
+    rng = np.random.default_rng(1)
+    small = Geometry.of((20, 20), 2.0)
+    one, other = (Image(rng.normal(size=(20, 20)).astype(np.float32), small) for _ in range(2))
+    assert lost(one, other, Linear.identity(2)) is None
+    assert register(one, other, "rigid").doubts

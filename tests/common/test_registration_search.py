@@ -13,7 +13,7 @@ from common.data.image import Image
 from common.errors import UnknownNameError
 from common.registration.choices import OPTIMISERS, optimiser_of
 from common.registration.filters import along_axes, gaussian, window
-from common.registration.optimisers import Optimiser
+from common.registration.optimisers import MOST_STEPS_AWAY, Lbfgs, Optimiser
 from common.registration.pyramid import pyramid, suited_levels
 
 VALLEY = torch.tensor([3.0, -2.0, 0.5], dtype=torch.float64)
@@ -75,3 +75,16 @@ def test_a_window_sum_equals_a_loop_and_smoothing_keeps_a_constant() -> None:
         assert sums[i, j] == values[0, max(0, i - 1) : i + 2, max(0, j - 1) : j + 2].sum()
     flat = along_axes(torch.ones(2, 6, 7), [gaussian(6, 2.0), gaussian(7, 2.0)])
     torch.testing.assert_close(flat, torch.ones(2, 6, 7))
+
+
+def test_a_line_search_leaps_to_nowhere() -> None:
+    """Where a cost was flat but for rounding, it leapt a hundred km, to where a matrix's exponential is no number."""
+
+    def downhill(point: torch.Tensor) -> torch.Tensor:
+        asked.append(float(point.detach().abs().max()))
+        return -1e-3 * point[0]
+
+    asked: list[float] = []
+    found = Lbfgs(first_step_mm=2.0).minimise(downhill, torch.zeros(3, dtype=torch.float64))
+    assert 100 < max(asked) <= 2.0 * MOST_STEPS_AWAY
+    assert found.parameters[0] == max(asked)

@@ -9,8 +9,8 @@ from pathlib import Path
 from common.study.study import Study
 from experiments.engines._quiet import run_quietly
 
-SIX = ('partition={name="iid",hospitals=6}', "federation.least_in_sum=4")
-CHOSEN = 'aggregation={name="secagg",neighbours=4,success_bits=1}'
+TEN = ('partition={name="iid",hospitals=10}', "federation.least_in_sum=4")
+CHOSEN = 'aggregation={name="secagg",neighbours=8,success_bits=1,secrecy_bits=20}'
 DISTRIBUTED = 'privacy={name="distributed",noise_multiplier=0.5,delta=1e-3,sampling_rate=0.5,colluding=1}'
 
 
@@ -23,14 +23,15 @@ def test_the_model_is_that_of_all_pairs_bit_for_bit_under_distributed_noise(
     tiny: Callable[..., Study], tmp_path: Path
 ) -> None:
     study = ('strategy={name="fedsgd",learning_rate=0.1}', "training={batch_size=8}", "rounds=1", DISTRIBUTED)
-    all_pairs = model_of(tiny(*SIX, *study, "aggregation=secagg"), tmp_path / "all")
-    assert model_of(tiny(*SIX, *study, CHOSEN), tmp_path / "chosen") == all_pairs
+    all_pairs = model_of(tiny(*TEN, *study, "aggregation=secagg"), tmp_path / "all")
+    assert model_of(tiny(*TEN, *study, CHOSEN), tmp_path / "chosen") == all_pairs
     about = json.loads((tmp_path / "chosen/about.json").read_text())
-    assert "shares its secrets with 4 of 5 others" in about["readers"]
+    assert "shares its secrets with 8 of 9 others" in about["readers"]
 
 
 def test_hospitals_that_keep_state_share_with_neighbours_too(tiny: Callable[..., Study], tmp_path: Path) -> None:
     """Two vectors a hospital, and what it starts from compared among neighbours."""
-    scaffold = ("strategy=scaffold", "rounds=2", "training={batch_size=8,steps=1,learning_rate=0.1}")
-    all_pairs = model_of(tiny(*SIX, *scaffold, "aggregation=secagg"), tmp_path / "all")
-    assert model_of(tiny(*SIX, *scaffold, CHOSEN), tmp_path / "chosen") == all_pairs
+    one_group = ("federation.least_in_sum=10",)
+    scaffold = (*one_group, "strategy=scaffold", "rounds=2", "training={batch_size=8,steps=1,learning_rate=0.1}")
+    all_pairs = model_of(tiny(*TEN, *scaffold, "aggregation=secagg"), tmp_path / "all")
+    assert model_of(tiny(*TEN, *scaffold, CHOSEN), tmp_path / "chosen") == all_pairs

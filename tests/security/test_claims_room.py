@@ -26,7 +26,7 @@ from common.sums.abilities import room_for_whole_steps
 
 DELTA = 1e-5
 FACTS = Facts(100, 100, 10, 100, "gradient", Training(), 10, "sum")
-SIXTEEN_BITS = room_for_whole_steps(AGGREGATIONS.build(Entry("secagg", {"value_bits": 16})), "secagg")
+SIXTEEN_BITS = room_for_whole_steps(AGGREGATIONS.build(Entry("secagg", {"value_bits": 16})), "secagg", 10)
 PARAMETERS = 1_000_000
 
 
@@ -114,7 +114,7 @@ def test_settings_with_too_little_room_are_refused_with_what_fits() -> None:
     value_bits = int(str(refusal.value).split("value_bits = ")[1].rstrip("."))
     fitting = replace(mechanism, grid_bits=grid_bits)
     assert fitting.value_room(FACTS, PARAMETERS, SIXTEEN_BITS) >= fitting.clip_norm / fitting.grid
-    wider = room_for_whole_steps(AGGREGATIONS.build(Entry("secagg", {"value_bits": value_bits})), "secagg")
+    wider = room_for_whole_steps(AGGREGATIONS.build(Entry("secagg", {"value_bits": value_bits})), "secagg", 10)
     assert mechanism.value_room(FACTS, PARAMETERS, wider) >= mechanism.clip_norm / mechanism.grid
 
 
@@ -138,7 +138,7 @@ def test_cutting_the_sum_brings_no_two_sums_farther_apart(values: list[float], l
 
 def test_shares_stay_within_what_float32_holds_exactly() -> None:
     """Of 32-bit words only 2**24 whole numbers: beyond, a hospital's own rounding would decide what leaves."""
-    assert room_for_whole_steps(AGGREGATIONS.build(Entry("bfv", {"value_bits": 24})), "bfv") <= 1 << 24
+    assert room_for_whole_steps(AGGREGATIONS.build(Entry("bfv", {"value_bits": 24})), "bfv", 10) <= 1 << 24
     for aggregation in ("plain", "secagg"):
-        assert room_for_whole_steps(AGGREGATIONS.build(Entry(aggregation)), aggregation) <= 1 << 24
+        assert room_for_whole_steps(AGGREGATIONS.build(Entry(aggregation)), aggregation, 10) <= 1 << 24
     assert sqrt(1 << 24) ** 2 == 1 << 24
