@@ -38,7 +38,7 @@ class Epsilon:
     def happening(self, site: SiteId, light: Light, trials: Sequence[Trial]) -> str:
         """Of an amber light: whether there is a promise that was measured at all."""
         if light == "amber" and not any(trial.possible for trial in trials):
-            return "no limit on what the model tells of a patient was promised, or none was measured"
+            return "no limit on what the model tells of a patient was both promised and measured"
         return self.happened if light == "red" else self.weakly
 
     def scored(self, attempt: Attempt, finding: Finding, run: Run) -> Sequence[Trial]:

@@ -12,7 +12,7 @@ from experiments.question import Question
 from server.reporting.wording import count
 
 WEAKER = "nothing was found that identifies a patient, and yet something is weaker than it could be"
-UNFINISHED = "an attack came to no end, or could not have been seen to succeed, which proves nothing"
+UNFINISHED = "some attacks prove nothing, for they did not finish or were too weak to be seen to succeed"
 MOST_NAMED = 3
 Fact = tuple[str, SiteId]
 """What happened, in words, and one hospital of which it is so."""
@@ -88,8 +88,13 @@ def _clauses(facts: Sequence[Fact], sites: Sequence[SiteId]) -> str:
     shared: dict[tuple[SiteId, ...], list[str]] = {}
     for words, named in _grouped(facts).items():
         shared.setdefault(tuple(named), []).append(words)
-    said = "; ".join(f"for {_named(named, sites)} {' and '.join(words)}" for named, words in shared.items())
+    said = "; ".join(f"for {_named(named, sites)} {_listed(words)}" for named, words in shared.items())
     return said[0].upper() + said[1:]
+
+
+def _listed(words: Sequence[str]) -> str:
+    """With a comma where a part may hold an "and" of its own."""
+    return (", and " if any(" and " in one or "," in one for one in words) else " and ").join(words)
 
 
 def _grouped(facts: Sequence[tuple[Said, SiteId]]) -> dict[Said, list[SiteId]]:
