@@ -153,10 +153,9 @@ class Lbfgs:
 
         def scaled() -> float:
             away = here.detach() - start
-            farthest = away.abs() == away.abs().max()
             if (mm := float(away.abs().max())) > MOST_STEPS_AWAY * self.first_step_mm:
                 # Where a cost is flat but for rounding, the line search leaps to where no transform is a number.
-                here.grad = torch.where(farthest, away.sign(), 0.0)
+                here.grad = torch.where(away.abs() == mm, away.sign(), 0.0)
                 return scale * abs(value) + mm
             now, gradient = _gradient(cost, here)
             record.note(here, now)

@@ -246,9 +246,9 @@ class _Visits:
     def send(self, node_id: int, request: Sequence[Buffer]) -> Poll:
         visit = _Visit(self.hospitals[node_id], request, Gathering(self.largest_reply_bytes), self._turns)
         if visit.hospital.visit is not None:
-            with held_back(), self._lock:
+            with self._lock:
                 self._waiting.append(visit)
-                self._begin_some()
+            self._begin_some()
         return lambda: self._poll(visit)
 
     def _begin_some(self) -> None:

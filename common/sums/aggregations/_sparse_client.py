@@ -69,7 +69,7 @@ from common.sums.aggregations._secagg_client import (
 )
 from common.sums.aggregations._session_state import SITES, Notes, pieces
 from common.sums.aggregations._witnesses import Witnesses
-from common.sums.cohort import Cohort
+from common.sums.cohort import Cohort, Groups
 from common.sums.exchange import Payload, Word
 
 PLACE_BYTES = 4
@@ -113,7 +113,8 @@ class SparseSum(MaskedSum):
     def _shares(self, request: Payload, local: Local) -> Payload:
         notes, hospitals = Notes.follow(local, self.protocol, "keys", "shares"), len(local.cohort.sites)
         root, shown = read_shown(request, notes["announced"], local)
-        sites, group, mates = local.cohort.sites, *(of(local.cohort, local.site) for of in (group_of, mates_of))
+        sites, group = local.cohort.sites, group_of(local.cohort, local.site)
+        mates = mates_of(local.site, group, local.cohort.groups)
         own, mine = sites.index(local.site), set(self._chosen_here(notes, local))
         mine |= {place for place, site in enumerate(sites) if site in mates}
         if not mine <= set(shown):
@@ -269,9 +270,9 @@ def group_of(cohort: Cohort, site: SiteId) -> frozenset[SiteId]:
     return next((frozenset(group) for group in cohort.groups if site in group), frozenset())
 
 
-def mates_of(cohort: Cohort, site: SiteId) -> frozenset[SiteId]:
+def mates_of(site: SiteId, group: frozenset[SiteId], groups: Groups) -> frozenset[SiteId]:
     """Those that a hospital has a mask in common with whoever chose whom: where there are several groups, its own."""
-    return group_of(cohort, site) - {site} if len(cohort.groups) > 1 else frozenset()
+    return group - {site} if len(groups) > 1 else frozenset()
 
 
 def bytes_of_legs(graph: Neighbourhood, hospitals: int, witnesses: Witnesses | None) -> tuple[int, int]:

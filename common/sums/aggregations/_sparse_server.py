@@ -94,7 +94,13 @@ class Graph:
         return tuple(sorted(self._near(site) & self.announced.keys()))
 
     def _near(self, site: SiteId) -> set[SiteId]:
-        return {*self.chosen[site], *self.choosing[site], *mates_of(Cohort(self.sites, groups=self.groups), site)}
+        group = self._group_of.get(site, frozenset())
+        return {*self.chosen[site], *self.choosing[site], *mates_of(site, group, self.groups)}
+
+    @cached_property
+    def _group_of(self) -> Mapping[SiteId, frozenset[SiteId]]:
+        """Of each hospital that is in one. Looked up for every hospital, of thousands of groups."""
+        return {site: one for one in map(frozenset, self.groups) for site in one}
 
     def witnesses(self, of: Iterable[SiteId], many: Witnesses) -> dict[SiteId, tuple[SiteId, ...]]:
         """Of each of these hospitals."""
