@@ -127,11 +127,11 @@ def lay_release(place: Path) -> Sequence[Gap]:
 
 
 def lay_questions(place: Path) -> Sequence[Gap]:
-    """`study.toml`: the page's own question of the heart data."""
+    """`study.toml`: the page's own question of the heart data; in the drills maps that were answered."""
     asked = blocks("docs/asking.md", r"\[\[analyses\]\]\nname = ")
     head = 'title = "Asked"\nsource = "heart"\ntask = { name = "classification", network = "logistic" }\n'
     (place / "study.toml").write_text(head + 'engine = "inline"\n' + asked)
-    return ()
+    return lay_maps(place) if DRILLS else ()
 
 
 def lay_hospital(place: Path) -> Sequence[Gap]:
@@ -313,7 +313,11 @@ STAGES: Mapping[str, Stage] = {
         (("wardround anonymise TABLE", "TABLE", "patients.csv"),),
         {"wardround audit": "--seconds 1"},
     ),
-    "docs/asking.md": Stage(lay_questions),
+    "docs/asking.md": Stage(
+        lay_questions,
+        (("wardround audit", "RUN", "runs/pneumonia/1"), ("wardround audit", "FOLDER", "answered")),
+        {"wardround audit": "--seconds 1"},
+    ),
     "docs/consent.md": Stage(gaps=(("", "PERSON", "case_001"), ("", "/srv/hospital", f"{RUN}/hospitals/Bergen"))),
     "docs/counterfactuals.md": Stage(
         lay_digits,
