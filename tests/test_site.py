@@ -55,6 +55,14 @@ def test_links_of_a_made_page_lead_to_pages(pages: Any, page: str) -> None:
     assert not [place for place in places - made if not Path(place).is_file()]
 
 
+def test_every_protection_has_its_threat_model_argument_price_and_tests() -> None:
+    for page in (DOCS / "protections").glob("*.md"):
+        said = re.findall(r"^## (.*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+        if page.stem != "compositions":
+            wanted = ("Against whom", "Why it holds|What an update gives away", "What it costs", "Where it is tried")
+            assert not [words for words in wanted if not any(re.match(words, one) for one in said)], page.stem
+
+
 def test_a_link_out_of_the_pages_leads_to_what_the_site_has_of_it(pages: Any) -> None:
     text = "[a](../CONTRIBUTING.md#x) [b](../experiments/studies/demo.toml) [c](../common/wire/refusals.py) "
     text += "[d](asking.md)"
