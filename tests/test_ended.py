@@ -10,7 +10,7 @@ from tests.ended import ended
 
 def test_what_hangs_is_ended_with_all_that_it_started_and_what_fails_says_why() -> None:
     mark = "3917.25"
-    with pytest.raises(AssertionError, match="did not end in 0.5 s"):
+    with pytest.raises(AssertionError, match=r"did not end in 0\.5 s"):
         ended(["sh", "-c", f"sleep {mark} & sleep {mark}"], longest_s=0.5)
     assert not [one.pid for one in psutil.process_iter(["cmdline"]) if mark in (one.info["cmdline"] or [])]
     with pytest.raises(AssertionError, match="exit 3: 3\nwhy"):
