@@ -9,7 +9,6 @@ from functools import cache, partial
 import numpy as np
 
 from client.even_lengths import LEAST_BYTES
-from client.hospital import site_names
 from common.compression.cost import FULL_BYTES, update_bytes
 from common.data.names import SiteId
 from common.study.catalogue import AGGREGATIONS, STRATEGIES
@@ -21,6 +20,7 @@ from common.sums.cohorts import Cohorts, reveals
 from common.wire.message_bytes import content_to_bytes
 from common.wire.records import to_records
 from common.wire.train_requests import Order, to_payload
+from experiments.message_sizes import value_bytes
 from server.reporting.wording import size
 from server.strategy import Strategy
 
@@ -52,11 +52,10 @@ class Ahead:
     scoring: float
 
 
-def traffic_facts(study: Study, parameters: int) -> Sequence[str]:
+def traffic_facts(study: Study, cohorts: Cohorts, parameters: int) -> Sequence[str]:
     """Sentences for whoever checks a study with a network of so many `parameters`."""
     if not study.rounds:
         return ()
-    cohorts = Cohorts.of(study, study.federation.names or site_names(study))
     found = ahead(study, cohorts, parameters)
     aggregation = AGGREGATIONS.build(study.aggregation)
     if found is None:
@@ -81,7 +80,7 @@ def _compressed(study: Study, cohorts: Cohorts, parameters: int) -> Sequence[str
     """What an update takes where the study compresses it, beside what it takes in full."""
     if study.federation.compression is None:
         return ()
-    width = _width(AGGREGATIONS.build(study.aggregation), len(cohorts.of_round(1).sites))
+    width = value_bytes(AGGREGATIONS.build(study.aggregation), len(cohorts.of_round(1).sites))
     less, full = update_bytes(study, parameters, width), FULL_BYTES * parameters
     return (
         f"An update takes {size(less)} of the {size(full)} that its values take in full (federation.compression).",
@@ -105,7 +104,7 @@ def ahead(study: Study, cohorts: Cohorts, parameters: int) -> Ahead | None:
         request, vector = _request(study, number, votes), FULL_BYTES * parameters
         scored = request + vector * (1 + votes)
         own = scored + vector * work.controlled
-        update = work.vectors * update_bytes(study, parameters, _width(aggregation, len(sites)))
+        update = work.vectors * update_bytes(study, parameters, value_bytes(aggregation, len(sites)))
         beside = in_sums(len(sites)) if sums else (0.0, 0.0)
         sent += len(sites) * own + beside[0]
         received += len(sites) * (update + answer) + beside[1]
@@ -133,10 +132,6 @@ def _after_the_rounds(study: Study, cohorts: Cohorts) -> Iterator[tuple[int, int
         yield cohorts.final_round, len(cohorts.of_round(cohorts.final_round).sites), 1
     if study.baselines.local:
         yield study.rounds, len(cohorts.roster), 1
-
-
-def _width(aggregation: Aggregation, hospitals: int) -> int:
-    return abilities(aggregation).bytes_a_value(hospitals)
 
 
 def _of_sums(study: Study, whole_groups: bool, hospitals: int) -> tuple[float, float]:

@@ -35,11 +35,11 @@ def oracle(exchange: InMemoryExchange, sites: tuple[SiteId, ...]) -> Update:
     aggregation = exchange.aggregation
     assert isinstance(aggregation, SecureAggregation)
     agreement = Agreement.of(frozenset(exchange.updates), expected_of(exchange.updates))
-    totals = [0] * aggregation.codec.length(agreement)
+    totals = [0] * aggregation.codec_in(2).length(agreement)
     for site in sites:
-        words = aggregation.codec.encode(exchange.updates[site], agreement, exchange.local(site).rng)
+        words = aggregation.codec_in(2).encode(exchange.updates[site], agreement, exchange.local(site).rng)
         totals = [total + int(word) for total, word in zip(totals, words, strict=True)]
-    return aggregation.codec.decode(np.array(totals, np.uint64), len(sites), agreement)
+    return aggregation.codec_in(2).decode(np.array(totals, np.uint64), len(sites), agreement)
 
 
 def assert_same(found: Update, wanted: Update) -> None:
