@@ -21,7 +21,7 @@ from experiments.benchmark import Benchmark, Cell, Measured, Target
 from experiments.benchmarks._flower_sums import secagg_plus
 from experiments.benchmarks._sums import Outcome, TrainedValues, least, work, worked
 
-HOSPITALS, VALUES, REPEATS = 10, 1_000_000, 7
+HOSPITALS, VALUES, REPEATS = 10, 1_000_000, 4
 DROPOUTS = (0, 1, 3)
 TIMES_LESS, LARGEST_ERROR = 10.0, 1e-6
 RATIOS = {24: 1.05, 20: 0.8, 16: 0.8}

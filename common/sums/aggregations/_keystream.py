@@ -9,7 +9,7 @@ all of them over one block before the next.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from cryptography.hazmat.primitives.ciphers import Cipher, CipherContext
@@ -52,6 +52,15 @@ def apply(words: Words, added: Sequence[bytes], subtracted: Sequence[bytes] = ()
         for cipher in minus:
             cipher.update_into(zeros, octets)
             np.subtract(part, mask, out=part)
+
+
+def tag(stream: bytes, parts: Iterable[memoryview]) -> bytes:
+    """16 bytes that follow from all bytes of all parts: GCM's tag of them, by this stream's key and nonce."""
+    cipher = Cipher(AES(stream[:16]), GCM(stream[16:STREAM_BYTES])).encryptor()
+    for part in parts:
+        cipher.authenticate_additional_data(part)
+    cipher.finalize()
+    return cipher.tag
 
 
 def _cipher(stream: bytes) -> CipherContext:
