@@ -16,25 +16,31 @@ from common.study.schedule import evaluated_split, final_splits, last_vote, vote
 from common.study.study import Study
 from common.sums.abilities import abilities, can
 from common.sums.aggregation import Aggregation
+from common.sums.cohort import Cohort
 from common.sums.cohorts import Cohorts, reveals
+from common.sums.exchange import Payload
 from common.wire.message_bytes import content_to_bytes
 from common.wire.records import to_records
-from common.wire.train_requests import Order, to_payload
+from common.wire.train_requests import Order, protocol_payload, to_payload
 from experiments.message_sizes import value_bytes
 from server.reporting.wording import size
 from server.strategy import Strategy
 
 MOST_ROUNDS = 1000
 """That are counted one by one; of a longer study the others are taken to be as these."""
-ANSWER_BYTES = 700
-"""Of an answer beside its update: scores, seconds, names."""
+ANSWER_BYTES, SUMMED_BYTES = 700, 400
+"""Of an answer beside its update: scores, seconds, names; and as words of a sum."""
 LEGS_BESIDE, LEG_ANSWER_BYTES = 4, 130
 """Of a sum: keys, shares, survivors, opening; each request holds the study."""
 SENT_A_PAIR, RECEIVED_A_PAIR = 316, 115
 """Of names, keys and shares, for each hospital and each other, as measured with 12 and 36 of them under `secagg`."""
+LEG = Payload(data=np.zeros(1, np.uint8))
+"""What every leg's request and answer holds, at least."""
+AGREED_BYTES = 600
+"""Of what hospitals agree on before a sum, with the keys and with the order; as measured with 24 of them."""
 RUN_NAME = "0" * 32
-ENVELOPE_BYTES = 80
-"""Of a message's own names and times, around its content."""
+ENVELOPE_BYTES, REPLYING_BYTES = 80, 28
+"""Of a message's own names and times, around its content; and of what it replies to."""
 
 
 @dataclass(frozen=True)
@@ -94,18 +100,21 @@ def ahead(study: Study, cohorts: Cohorts, parameters: int) -> Ahead | None:
     if not can(aggregation, "bytes_a_value"):
         return None
     work, sums = strategy.work(), reveals(study) == "sum"
-    in_sums = cache(partial(_of_sums, study, bool(cohorts.groups)))
+    in_sums = cache(partial(_of_sums, study))
     numbers = range(1, min(study.rounds, MOST_ROUNDS) + 1)
-    answer = ANSWER_BYTES if sums or not study.split.is_by_hospital else LEAST_BYTES + ENVELOPE_BYTES
+    answer = SUMMED_BYTES if sums else ANSWER_BYTES
+    if not sums and study.split.is_by_hospital:
+        answer = LEAST_BYTES + ENVELOPE_BYTES
     sent = received = scoring = 0.0
     for number in numbers:
-        sites = cohorts.of_round(number).sites
+        cohort = cohorts.of_round(number)
+        sites = cohort.sites
         votes = votes_in(study, number)
         request, vector = _request(study, number, votes), FULL_BYTES * parameters
         scored = request + vector * (1 + votes)
         own = scored + vector * work.controlled
         update = work.vectors * update_bytes(study, parameters, value_bytes(aggregation, len(sites)))
-        beside = in_sums(len(sites)) if sums else (0.0, 0.0)
+        beside = in_sums(len(sites), _sizes(cohort)) if sums else (0.0, 0.0)
         sent += len(sites) * own + beside[0]
         received += len(sites) * (update + answer) + beside[1]
         apart = _asked_beside(study, cohorts, number, sites) if not sums else 0
@@ -114,33 +123,43 @@ def ahead(study: Study, cohorts: Cohorts, parameters: int) -> Ahead | None:
     times = study.rounds / len(numbers)
     a_round = (sent + scoring) / len(numbers), received / len(numbers)
     last, back = 0.0, 0.0
-    for number, asked, vectors in _after_the_rounds(study, cohorts):
-        beside = in_sums(asked) if sums and number != study.rounds else (0.0, 0.0)
+    for number, cohort, vectors in _after_the_rounds(study, cohorts):
+        asked = len(cohort.sites)
+        beside = in_sums(asked, _sizes(cohort)) if sums and number != study.rounds else (0.0, 0.0)
         last += asked * (_request(study, number, vectors > 1) + vectors * FULL_BYTES * parameters) + beside[0]
         back += asked * answer + beside[1]
     total = times * (sent + scoring) + last, times * received + back
     return Ahead(*a_round, *total, times * scoring + last)
 
 
-def _after_the_rounds(study: Study, cohorts: Cohorts) -> Iterator[tuple[int, int, int]]:
-    """By whose number hospitals are asked, how many are, and how many models each is sent: the vote on the last
+def _after_the_rounds(study: Study, cohorts: Cohorts) -> Iterator[tuple[int, Cohort, int]]:
+    """By whose number hospitals are asked, who they are, and how many models each is sent: the vote on the last
     round's model, the last scores, and a model that each trains alone.
     """
     if votes_in(study, last_vote(study)):
-        yield last_vote(study), len(cohorts.of_round(last_vote(study)).sites), 2
+        yield last_vote(study), cohorts.of_round(last_vote(study)), 2
     if cohorts.scored:
-        yield cohorts.final_round, len(cohorts.of_round(cohorts.final_round).sites), 1
+        yield cohorts.final_round, cohorts.of_round(cohorts.final_round), 1
     if study.baselines.local:
-        yield study.rounds, len(cohorts.roster), 1
+        yield study.rounds, Cohort(tuple(cohorts.roster)), 1
 
 
-def _of_sums(study: Study, whole_groups: bool, hospitals: int) -> tuple[float, float]:
-    """Sent and received of keys and shares, in one sum of so many."""
-    request, aggregation = LEGS_BESIDE * _request(study, 1), AGGREGATIONS.build(study.aggregation)
+def _sizes(cohort: Cohort) -> tuple[int, ...]:
+    return tuple(map(len, cohort.groups))
+
+
+def _of_sums(study: Study, hospitals: int, groups: tuple[int, ...]) -> tuple[float, float]:
+    """Sent and received of keys, shares and signatures, in one sum of so many."""
+    aggregation = AGGREGATIONS.build(study.aggregation)
     abler = abilities(aggregation) if can(aggregation, "bytes_beside") else None
-    known = None if abler is None else abler.bytes_beside(hospitals, whole_groups)
-    to, back = (SENT_A_PAIR * hospitals, RECEIVED_A_PAIR * hospitals) if known is None else known
-    return hospitals * (request + to), hospitals * (LEGS_BESIDE * LEG_ANSWER_BYTES + back)
+    told = None if abler is None else abler.bytes_beside(hospitals, groups)
+    if told is None:
+        sent = LEGS_BESIDE * _request(study, 1) + SENT_A_PAIR * hospitals
+        return hospitals * sent, hospitals * (LEGS_BESIDE * LEG_ANSWER_BYTES + RECEIVED_A_PAIR * hospitals)
+    asked = _bytes(protocol_payload(LEG, "shares", study.json, RUN_NAME, 1))
+    sent_each = told.legs * asked + AGREED_BYTES + told.sent
+    received_each = told.legs * (_bytes(LEG) + REPLYING_BYTES) + told.received
+    return hospitals * sent_each, hospitals * received_each
 
 
 def _asked_beside(study: Study, cohorts: Cohorts, number: int, trains: Sequence[SiteId]) -> int:
@@ -157,4 +176,8 @@ def _request(study: Study, number: int, votes: bool = False) -> int:
     splits = final_splits(study) if number > study.rounds else (study.federation.evaluate_split,)
     model = np.zeros(1, np.float32)
     order = Order(study.json, number, model, None, evaluate=splits, reference=model if votes else None)
-    return ENVELOPE_BYTES + len(content_to_bytes(to_records(to_payload(order, RUN_NAME))))
+    return _bytes(to_payload(order, RUN_NAME))
+
+
+def _bytes(payload: Payload) -> int:
+    return ENVELOPE_BYTES + len(content_to_bytes(to_records(payload)))

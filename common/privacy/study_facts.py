@@ -9,7 +9,7 @@ from common.privacy.mechanism import Facts, Mechanism
 from common.study.catalogue import AGGREGATIONS, MECHANISMS, STRATEGIES
 from common.study.expected_patients import expected_patients
 from common.study.study import Study
-from common.sums.cohorts import noise_shares
+from common.sums.cohorts import noise_shares_in_sum
 
 
 def mechanism_of(study: Study) -> Mechanism | None:
@@ -32,6 +32,6 @@ def facts_of(study: Study, patients: int, cases: int, hospitals: int, site: Site
         study.rounds,
         STRATEGIES.load(study.strategy.name).sends,
         study.training,
-        noise_shares(study, hospitals),
+        noise_shares_in_sum(study, hospitals),
         AGGREGATIONS.load(study.aggregation.name).reveals,
     )

@@ -57,7 +57,8 @@ class Federation:
         hospitals_at_start: how many must be there before the first round; all that are expected, where not given.
         least_in_sum: fewest hospitals whose sum may be opened, or, where single updates are read, that must reply.
             Not given: the larger of 3 and two thirds of a round's hospitals; 1 where single updates are read.
-        noise_shares: shares of `distributed` noise that the promise counts on; not given: least_in_sum, the most.
+        noise_shares: shares of `distributed` noise that the promise counts on; not given: least_in_sum, the most,
+            less those that a coordinator could leave out of a sum unseen (`secagg` of more than a hundred).
         groups: "whole": sums without noise are opened of whole, fixed groups only, so that no two sums tell a single
             hospital apart. "off": of any hospitals, for research; the report says what that costs.
         on_dropout: where a group is not whole: "wait" repeats the round until it is, "other-groups" goes on without

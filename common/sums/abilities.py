@@ -6,6 +6,7 @@ what is not declared, they are told that it is not.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal, Protocol, cast
 
 from common.errors import StudyError
@@ -59,6 +60,15 @@ class Codec(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class BytesBeside:
+    """legs: of a sum, beside the round's own. sent, received: to a hospital and from it, beside their requests."""
+
+    legs: int
+    sent: float
+    received: float
+
+
 class AggregationAbilities(Protocol):
     """The optional members. No aggregation needs all of them."""
 
@@ -99,10 +109,17 @@ class AggregationAbilities(Protocol):
         """In a sentence: how many bytes a value takes in a round of so many, and how finely it is told."""
         ...
 
-    def bytes_beside(self, hospitals: int, whole_groups: bool) -> tuple[int, int] | None:
-        """To a hospital and from it, of keys, shares and signatures; None where all hospitals share with all.
+    def surely_in(self, hospitals: int, named: int) -> int:
+        """How many no coordinator leaves out of a sum of any of so many hospitals that names `named` or more.
 
-        whole_groups: whether a sum is of whole groups of hospitals alone.
+        Where it is not declared, all of these.
+        """
+        ...
+
+    def bytes_beside(self, hospitals: int, groups: Sequence[int]) -> BytesBeside | None:
+        """Of keys, shares and signatures; None where all hospitals share with all.
+
+        groups: sizes of those that are in a sum whole or not at all; none where any hospitals are.
         """
         ...
 

@@ -25,7 +25,7 @@ from common.study.federation import Federation
 from common.study.held_out import LEAST_SCORED, TEST, TRAIN, VALIDATION, demand_trainers, sites_in
 from common.study.schedule import final_round
 from common.study.study import Study
-from common.sums.abilities import colluding_of
+from common.sums.abilities import abilities, can, colluding_of
 from common.sums.cohort import Cohort, Groups
 from common.sums.exchange import Reveals
 
@@ -217,6 +217,15 @@ def noise_shares(study: Study, hospitals: int) -> int:
             f"federation.noise_shares may be at most the fewest hospitals in a sum, {least}; it is {wanted}."
         )
     return wanted or least
+
+
+def noise_shares_in_sum(study: Study, hospitals: int) -> int:
+    """Of `noise_shares`, those that are in every sum of a round of training, whatever a coordinator does."""
+    counted, aggregation = noise_shares(study, hospitals), AGGREGATIONS.build(study.aggregation)
+    if reveals(study) != "sum" or not can(aggregation, "surely_in"):
+        return counted
+    asked = how_many(hospitals, study.federation.client_fraction)
+    return min(counted, abilities(aggregation).surely_in(asked, min(asked, least_in_sum(study, hospitals))))
 
 
 def is_covered_by_noise(study: Study) -> bool:

@@ -111,8 +111,8 @@ def _beside(one: Seen) -> float:
 
 
 def _theory(aggregation: SecureAggregation, count: int) -> float | None:
-    told = aggregation.bytes_beside(count, whole_groups=True)
-    return None if told is None else told[0] / 1e3
+    told = aggregation.bytes_beside(count, (count,))
+    return None if told is None else told.sent / 1e3
 
 
 def _linear(one: Seen, aggregation: SecureAggregation, count: int) -> float:

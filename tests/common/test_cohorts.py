@@ -8,10 +8,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from common.errors import StudyError, WireError
+from common.privacy.study_facts import facts_of
 from common.study.federation import Federation
 from common.study.study import Study, parse
 from common.sums.cohort import Cohort
-from common.sums.cohorts import Cohorts, groups_of, hospitals_at_start, least_in_sum, noise_shares
+from common.sums.cohorts import (
+    Cohorts,
+    groups_of,
+    hospitals_at_start,
+    least_in_sum,
+    noise_shares,
+    noise_shares_in_sum,
+)
 
 TEXT = """
 title = "Cohorts"
@@ -174,6 +182,15 @@ def test_shares_of_noise_are_at_most_the_fewest_in_a_sum() -> None:
         noise_shares(study("federation.noise_shares=5"), 6)
     with pytest.raises(StudyError, match=r"at most federation\.least_in_sum, 3"):
         study("federation.noise_shares=4", "federation.least_in_sum=3")
+
+
+def test_of_a_sparse_graph_those_that_could_be_left_out_of_a_sum_are_no_shares_of_noise() -> None:
+    """Of 667 of a thousand 19: `_neighbourhood`. Whoever counts on fewer anyway loses nothing."""
+    assert noise_shares_in_sum(study(), 6) == 4
+    assert noise_shares_in_sum(study(), 1000) == 667 - 19
+    assert noise_shares_in_sum(study("federation.noise_shares=600"), 1000) == 600
+    assert noise_shares_in_sum(study("aggregation={name='secagg',neighbours='all'}"), 1000) == 667
+    assert facts_of(study(), 10, 10, 1000).fewest == 667 - 19
 
 
 def test_a_run_begins_with_all_that_are_expected_unless_the_study_says_fewer() -> None:

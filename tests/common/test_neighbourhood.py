@@ -18,6 +18,7 @@ from common.sums.aggregations._neighbourhood import (
     Neighbourhood,
     failure_bits,
     least_neighbourhood,
+    most_left_out,
     most_lost,
     secrecy_bits,
 )
@@ -51,6 +52,25 @@ def test_bits_are_those_of_the_theorem_in_exact_fractions(
     assert secrecy_bits(demand, found) == pytest.approx(-log2(bound), abs=1e-6)
     lost = hospitals * at_least(found.may_be_lost + 1, hospitals - 1, demand.lost, graph[0])
     assert failure_bits(demand, found) == (pytest.approx(-log2(lost), abs=1e-6) if lost else np.inf)
+
+
+@pytest.mark.parametrize(
+    ("hospitals", "graph", "signing"), [(57, (20, 13), 38), (120, (33, 21), 80), (120, (33, 21), 108)]
+)
+def test_shares_of_noise_that_may_be_left_out_are_those_of_the_theorem_in_exact_fractions(
+    hospitals: int, graph: tuple[int, int], signing: int
+) -> None:
+    demand = Demand.of(hospitals, 0, 0.1, 40, 30)
+    half = (hospitals - demand.colluding) // 2 + 1
+
+    def chance(size: int) -> Fraction:
+        inside = max(signing - demand.colluding - size, half)
+        none = at_least(graph[0], hospitals - 1, hospitals - 1 - size, graph[0])
+        return comb(hospitals, size) * comb(hospitals - size, inside) * none**inside
+
+    found = most_left_out(demand, Neighbourhood(*graph), signing)
+    more = [sum(chance(size) for size in range(least, hospitals - half + 1)) for least in (found, found + 1)]
+    assert more[0] > Fraction(1, 2**50) >= more[1]
 
 
 @pytest.mark.parametrize("hospitals", [101, 1000, 10_000])

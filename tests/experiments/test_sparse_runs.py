@@ -1,37 +1,60 @@
-"""Runs whose hospitals share secrets with some neighbours alone: the very model of all pairs, whatever goes on."""
+"""Whole runs under masks of a sparse graph of pairs: resumed, in groups, and what they move."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
-from common.study.study import Study
+import numpy as np
+import pytest
+
+from client.hospital import site_names
+from common.study.study import Study, parse
+from common.sums.aggregations._neighbourhood import Neighbourhood
+from common.sums.aggregations._witnesses import Witnesses
+from common.sums.aggregations.secagg import SecureAggregation
+from common.sums.cohorts import Cohorts
 from experiments.engines._quiet import run_quietly
+from experiments.traffic_ahead import Ahead, ahead
 
-TEN = ('partition={name="iid",hospitals=10}', "federation.least_in_sum=4")
-CHOSEN = 'aggregation={name="secagg",neighbours=8,success_bits=1,secrecy_bits=20}'
-DISTRIBUTED = 'privacy={name="distributed",noise_multiplier=0.5,delta=1e-3,sampling_rate=0.5,colluding=1}'
+TEXT = """
+title = "Two groups of three"
+rounds = 2
+engine = "inline"
+task = { name = "classification", network = { name = "mlp", hidden = [20, 20] } }
+training = { epochs = 1, batch_size = 4, learning_rate = 0.1 }
+federation = { least_in_sum = 3, evaluate_every = 0 }
+"""
 
 
-def model_of(study: Study, folder: Path) -> bytes:
-    run_quietly(study, folder)
-    return (folder / "model.safetensors").read_bytes()
+@pytest.fixture
+def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Study:
+    """Of six hospitals, of whom each chooses two and draws two witnesses: too few for a promise, all legs alike."""
+    monkeypatch.setattr(SecureAggregation, "graph_in", lambda self, hospitals: Neighbourhood(2, 1))
+    monkeypatch.setattr(SecureAggregation, "witnesses_in", lambda self, hospitals: Witnesses(2, 1))
+    place, rng = tmp_path / "hospitals", np.random.default_rng(0)
+    place.mkdir()
+    for index in range(6):
+        ill = np.arange(5) % 2
+        np.savez(place / f"h{index:02d}.npz", x=(rng.normal(size=(5, 3)) + ill[:, None]).astype(np.float32), y=ill)
+    return parse(TEXT, [f'source={{name="npz",folder="{place}",classes=["well","ill"]}}'])
 
 
-def test_the_model_is_that_of_all_pairs_bit_for_bit_under_distributed_noise(
-    tiny: Callable[..., Study], tmp_path: Path
+def test_a_resumed_run_ends_with_the_model_of_a_whole_one_and_moves_what_was_told(
+    study: Study, tmp_path: Path
 ) -> None:
-    study = ('strategy={name="fedsgd",learning_rate=0.1}', "training={batch_size=8}", "rounds=1", DISTRIBUTED)
-    all_pairs = model_of(tiny(*TEN, *study, "aggregation=secagg"), tmp_path / "all")
-    assert model_of(tiny(*TEN, *study, CHOSEN), tmp_path / "chosen") == all_pairs
-    about = json.loads((tmp_path / "chosen/about.json").read_text())
-    assert "shares its secrets with 8 of 9 others" in about["readers"]
-
-
-def test_hospitals_that_keep_state_share_with_neighbours_too(tiny: Callable[..., Study], tmp_path: Path) -> None:
-    """Two vectors a hospital, and what it starts from compared among neighbours."""
-    one_group = ("federation.least_in_sum=10",)
-    scaffold = (*one_group, "strategy=scaffold", "rounds=2", "training={batch_size=8,steps=1,learning_rate=0.1}")
-    all_pairs = model_of(tiny(*TEN, *scaffold, "aggregation=secagg"), tmp_path / "all")
-    assert model_of(tiny(*TEN, *scaffold, CHOSEN), tmp_path / "chosen") == all_pairs
+    whole = run_quietly(study, tmp_path / "whole")
+    run_quietly(replace(study, rounds=1), tmp_path / "parts")
+    resumed = run_quietly(study, tmp_path / "parts", resume=True)
+    assert resumed.about["model_sha256"] == whole.about["model_sha256"]
+    assert not any(one["dropped"] for one in (*whole.rounds, *resumed.rounds))
+    told = ahead(study, Cohorts.of(study, site_names(study)), whole.about["parameters"])
+    assert isinstance(told, Ahead)
+    kinds = json.loads((tmp_path / "whole" / "traffic.json").read_text())["kinds"]
+    assert {"confirm", "unmask"} <= {kind["leg"] for kind in kinds}
+    moved = {
+        way: sum(kind["bytes"] for kind in kinds if kind["direction"] == way and kind["leg"] != "hello")
+        for way in ("to hospital", "to server")
+    }
+    assert (told.sent, told.received) == pytest.approx(tuple(moved.values()), rel=0.03)

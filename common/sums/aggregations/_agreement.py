@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from hashlib import sha256
 from math import isfinite
 
@@ -14,6 +15,7 @@ from common.sums.exchange import Expected, Number, Payload, Word
 from common.sums.wide import WideForm
 
 MOST_HOSPITALS = 1 << 16
+DIGESTS_KEPT = 4
 RANGE_FACTORS = (1, 4, 16, 64, 256, 1024)
 """By how much the range of what is added up may be wider than the study's largest_value; powers of two, so that whole
 numbers of one range are whole numbers, or halves of them, of the next."""
@@ -84,7 +86,7 @@ def with_agreement(request: Payload, agreement: Agreement, names: bool = True) -
     if names:
         words["sum/sites"] = list(agreement.sites)
     else:
-        numbers["sum/hospitals"], words["sum/digest"] = len(agreement.sites), _digest(agreement.sites)
+        numbers["sum/hospitals"], words["sum/digest"] = len(agreement.sites), digest_of(agreement.sites)
     return replace(request, numbers={**request.numbers, **numbers}, words={**request.words, **words})
 
 
@@ -101,7 +103,7 @@ def read_agreement(request: Payload, known: Sequence[SiteId] = ()) -> Agreement:
     names, count = _names(request, "sum/names"), hospitals_of(request)
     is_named = "sum/digest" not in request.words
     sites = _names(request, "sum/sites") if is_named else tuple(known)
-    if not is_named and sites and (count, request.words["sum/digest"]) != (len(sites), _digest(sites)):
+    if not is_named and sites and (count, request.words["sum/digest"]) != (len(sites), digest_of(sites)):
         raise WireError(f"this round is of {len(sites)} hospitals that the study draws; others were named.")
     ranged = (scale, _step(request.numbers), _range_factor(request.numbers))
     return Agreement(sites, length, vectors, names, *ranged, _wide(request.numbers))
@@ -118,7 +120,9 @@ def hospitals_of(request: Payload) -> int:
     return count
 
 
-def _digest(sites: Sequence[SiteId]) -> str:
+@lru_cache(maxsize=DIGESTS_KEPT)
+def digest_of(sites: tuple[SiteId, ...]) -> str:
+    """Of names, in hexadecimal. Kept: every leg signs and compares the same thousands of names."""
     return sha256(json.dumps(list(sites)).encode()).hexdigest()
 
 

@@ -17,6 +17,7 @@ from hashlib import sha256, shake_256
 
 from common.errors import WireError
 from common.sums.aggregation import Local
+from common.sums.aggregations._agreement import digest_of
 from common.sums.aggregations._key_agreement import SIGNED_KEYS_BYTES, PublicKeys, SecretKeys
 from common.sums.identity import Identity
 
@@ -37,7 +38,7 @@ class Announced:
     @classmethod
     def make(cls, secret: SecretKeys, local: Local, context: bytes) -> Announced:
         """Of this hospital."""
-        parts = ["wardround: neighbours", local.study, local.run, local.round, local.cohort.sites]
+        parts = ["wardround: neighbours", local.study, local.run, local.round, digest_of(local.cohort.sites)]
         choice = sha256(local.identity.sign(json.dumps(parts).encode())).digest()
         return cls.signed(choice, secret, local.identity, context)
 

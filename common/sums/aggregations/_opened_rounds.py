@@ -21,7 +21,7 @@ from common.data.cases import SiteId
 from common.errors import WireError
 from common.files.access import create, read
 from common.sums.aggregation import Local
-from common.sums.aggregations._agreement import Agreement
+from common.sums.aggregations._agreement import Agreement, digest_of
 from common.sums.exchange import Payload
 from common.sums.wide import QUERY, QUESTION
 
@@ -72,7 +72,7 @@ def open_once(local: Local, what: bytes, sites: tuple[SiteId, ...]) -> None:
     The file is on the disk when this returns, in the hospital's folder where it has one and in memory else. A
     file that a crash cut short matches no set: it is refused from then on.
     """
-    digest = sha256(json.dumps(list(sites)).encode()).hexdigest()
+    digest = digest_of(sites)
     now = " ".join([digest, *local.selection] if all(local.selection) else [digest]).encode()
     before = _kept(local, what.decode(), now)
     if before.split(b" ")[0] != digest.encode():

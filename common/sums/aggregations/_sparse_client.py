@@ -45,6 +45,7 @@ import numpy as np
 
 from common.data.cases import SiteId
 from common.errors import WireError
+from common.sums.abilities import BytesBeside
 from common.sums.aggregation import Local
 from common.sums.aggregations import _shamir, _transcript
 from common.sums.aggregations._adding import Adding
@@ -275,20 +276,25 @@ def mates_of(site: SiteId, group: frozenset[SiteId], groups: Groups) -> frozense
     return group - {site} if len(groups) > 1 else frozenset()
 
 
-def bytes_of_legs(graph: Neighbourhood, hospitals: int, witnesses: Witnesses | None) -> tuple[int, int]:
-    """To a hospital and from it, on average, of keys, shares and signatures where nobody is lost.
+def bytes_of_legs(
+    graph: Neighbourhood, hospitals: int, witnesses: Witnesses | None, groups: Sequence[int]
+) -> BytesBeside:
+    """On average, of keys, shares and signatures where nobody is lost.
 
-    witnesses: of each; None where it reads the signatures of all.
+    witnesses: of each; None where it reads the signatures of all. groups: sizes of those that are whole in a sum.
     """
     way, others = DIGEST_BYTES * depth(hospitals), hospitals - 1
-    shown = 2 * graph.chosen - graph.chosen**2 // others
+    # Of its group all are shown to it where there are several; of the others those that chose it, or it them.
+    mates = sum(size * (size - 1) for size in groups) / hospitals if len(groups) > 1 else 0.0
+    shown = mates + (others - mates) * (1 - (1 - graph.chosen / others) ** 2)
     keys = DIGEST_BYTES + way + shown * (PLACE_BYTES + ANNOUNCED_BYTES + way)
     read = hospitals if witnesses is None else 2 * witnesses.chosen
-    marks = (2 * hospitals + read) // 6
+    marks = (2 * hospitals + read) / 6
     signatures = SIGNATURE_BYTES * (read + graph.chosen)
-    sent = ANNOUNCED_BYTES + COMMITMENT_BYTES + (3 if witnesses is None else 4) * SIGNATURE_BYTES
+    own = ANNOUNCED_BYTES + COMMITMENT_BYTES + (3 if witnesses is None else 4) * SIGNATURE_BYTES
     each = ENCRYPTED_BYTES + _shamir.SHARE_BYTES
-    return keys + ENCRYPTED_BYTES * graph.chosen + marks + signatures, sent + each * graph.chosen
+    sent = keys + ENCRYPTED_BYTES * graph.chosen + marks + signatures
+    return BytesBeside(4 if witnesses is None else 5, sent, own + each * graph.chosen)
 
 
 def read_shown(request: Payload, own: bytes, local: Local) -> tuple[bytes, dict[int, Announced]]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from common.data.cases import SiteId
 from common.sums.aggregation import Local
-from common.sums.aggregations._agreement import Agreement
+from common.sums.aggregations._agreement import Agreement, digest_of
 from common.sums.aggregations._key_agreement import PublicKeys
 from common.sums.exchange import Payload
 
@@ -21,7 +21,7 @@ def context(local: Local, agreement: Agreement) -> bytes:
     Scale, step and range factor are part of it: with a huge one for all others, a cheating server could silence them
     in the sum.
     """
-    parts = [local.study, local.run, local.round, agreement.sites, agreement.length, agreement.vectors]
+    parts = [local.study, local.run, local.round, digest_of(agreement.sites), agreement.length, agreement.vectors]
     step = None if agreement.step is None else agreement.step.hex()
     wide = [] if agreement.wide is None else [[agreement.wide.counts, agreement.wide.reals]]
     return _digest("context", [*parts, agreement.names, agreement.scale.hex(), step, agreement.range_factor, *wide])
@@ -44,7 +44,7 @@ def order(request: Payload) -> bytes:
 
 def survivors(context: bytes, session: bytes, order: bytes, sites: Iterable[SiteId]) -> bytes:
     """32 bytes, to be signed: in this session, with this model, these hospitals' updates make the sum."""
-    return _digest("survivors", [context.hex(), session.hex(), order.hex(), list(sites)])
+    return _digest("survivors", [context.hex(), session.hex(), order.hex(), digest_of(tuple(sites))])
 
 
 def base(local: Local, agreement: Agreement) -> bytes:

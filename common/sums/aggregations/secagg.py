@@ -47,7 +47,7 @@ import numpy as np
 
 from common.data.cases import SiteId
 from common.errors import StudyError
-from common.sums.abilities import Keys
+from common.sums.abilities import BytesBeside, Keys
 from common.sums.aggregation import Aggregation, Local
 from common.sums.aggregations._adding import Adding
 from common.sums.aggregations._agreement import Agreement, read_agreement
@@ -58,6 +58,7 @@ from common.sums.aggregations._neighbourhood import (
     chance_bits,
     failure_bits,
     least_neighbourhood,
+    most_left_out,
     secrecy_bits,
 )
 from common.sums.aggregations._ring import Ring, Words
@@ -212,6 +213,14 @@ class SecureAggregation:
         graph = self.graph_in(hospitals)
         return self.threshold_in(hospitals) if graph is None else graph.needed
 
+    def surely_in(self, hospitals: int, named: int) -> int:
+        """Of a sum of any of so many that names at least `named`, how many of these are in it."""
+        graph = self.graph_in(hospitals)
+        if graph is None:
+            return named
+        signing = max(named, self.threshold_in(hospitals))
+        return min(named, signing - most_left_out(self._demand(hospitals), graph, signing))
+
     def largest_error(self, hospitals: int, expected: Expected) -> float:
         """Rounding alone, where nothing was clipped."""
         codec = self.codec_in(max(hospitals, len(expected.cohort.sites)))
@@ -221,13 +230,10 @@ class SecureAggregation:
         """Of a word that holds the sum."""
         return Ring.holding(self.bits_in(hospitals), hospitals).width
 
-    def bytes_beside(self, hospitals: int, whole_groups: bool) -> tuple[int, int] | None:
-        """To a hospital and from it, beside values, orders and names; None where hospitals share with all.
-
-        whole_groups: without them nobody draws witnesses.
-        """
-        graph, few = self.graph_in(hospitals), self.witnesses_in(hospitals) if whole_groups else None
-        return None if graph is None else bytes_of_legs(graph, hospitals, few)
+    def bytes_beside(self, hospitals: int, groups: Sequence[int]) -> BytesBeside | None:
+        """Beside values, orders and names; None where hospitals share with all. groups: without, nobody witnesses."""
+        graph, few = self.graph_in(hospitals), self.witnesses_in(hospitals) if groups else None
+        return None if graph is None else bytes_of_legs(graph, hospitals, few, groups)
 
     def check(self, hospitals: int) -> None:
         """Raise StudyError where the sum does not fit a word, or the threshold not the number of hospitals."""
