@@ -82,6 +82,7 @@ class _Visits(grpc.GenericRpcHandler):  # type: ignore[misc]
         self._node, self._token = node, token
         self._coming: Gathering | None = None
         self._going: Iterator[bytes] = iter(())
+        self._next: bytes | None = None
 
     def service(self, details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler | None:
         """The handler, for our method only."""
@@ -96,20 +97,31 @@ class _Visits(grpc.GenericRpcHandler):  # type: ignore[misc]
             return self._taken(request)
         except Exception:
             LOG.exception("a request could not be answered")
-        finally:
             give_back_freed_memory()
         context.abort(grpc.StatusCode.INTERNAL, "the hospital's own log says what happened")
         raise AssertionError
 
     def _taken(self, request: bytes) -> bytes:
         if not request:
-            return next(self._going)
+            return self._piece()
         whole = self._gathered(request) if is_piece(request) else request
         if whole is None:
             return b""
-        self._coming, self._going = None, iter(())
+        self._coming, self._going, self._next = None, iter(()), None
         self._going = in_pieces(self._node.answer_in_parts(whole))
-        return next(self._going)
+        del whole
+        self._next = next(self._going)
+        give_back_freed_memory()
+        return self._piece()
+
+    def _piece(self) -> bytes:
+        """The next of the reply. Memory goes back with the last: with each it would be taken anew for the next."""
+        piece, self._next = self._next, next(self._going, None)
+        if piece is None:
+            raise WireError("a piece was asked for where none is left.")
+        if self._next is None:
+            give_back_freed_memory()
+        return piece
 
     def _gathered(self, piece: bytes) -> Buffer | None:
         self._coming = self._coming or Gathering(self._node.largest_message_bytes)

@@ -13,18 +13,27 @@ from time import monotonic
 
 PATIENCE_S = 2.0
 """Without a further piece of a reply, or after its last one: others need not wait for one that nobody takes."""
+PATIENCE_WITH_WHOLE_S = 60.0
+"""While whoever took a reply works with it: to add up 400 MB takes seconds on a busy machine."""
 
 
 @dataclass
 class Turn:
-    """Of one reply. at: when its newest piece came. is_done: whether it was taken, or will never be whole."""
+    """Of one reply. at: when its newest piece came, or it was taken. is_done: whether it was worked with, or will
+    never be whole.
+    """
 
     at: float = field(default_factory=monotonic)
+    patience_s: float = PATIENCE_S
     is_done: bool = False
 
     def go_on(self) -> None:
         """A piece came."""
         self.at = monotonic()
+
+    def is_taken(self) -> None:
+        """Somebody has the whole, and will say when they are done with it."""
+        self.at, self.patience_s = monotonic(), PATIENCE_WITH_WHOLE_S
 
 
 @dataclass
@@ -45,7 +54,7 @@ class Turns:
         """Let the next one begin, where the one before is done or does not go on."""
         with self._lock:
             now = self._now
-            is_free = now is None or now.is_done or monotonic() - now.at > PATIENCE_S
+            is_free = now is None or now.is_done or monotonic() - now.at > now.patience_s
             if not is_free or not self._waiting:
                 return
             self._now, begin = self._waiting.popleft()

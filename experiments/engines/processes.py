@@ -217,7 +217,7 @@ class _Visit:
         self._call(b"", left, and_then)
 
     def let_go(self) -> None:
-        """Whoever asked has the reply, or there is none: from when they ask again, the next one may come."""
+        """There is no reply: the next one may come."""
         if self.turn is not None:
             self.turn.is_done = True
 
@@ -242,6 +242,7 @@ class _Visits:
     _begun: list[_Visit] = field(default_factory=list)
     _lock: RLock = field(default_factory=RLock)
     _turns: Turns = field(default_factory=Turns)
+    _taken: Turn | None = None
 
     def send(self, node_id: int, request: Sequence[Buffer]) -> Poll:
         visit = _Visit(self.hospitals[node_id], request, Gathering(self.largest_reply_bytes), self._turns)
@@ -260,6 +261,8 @@ class _Visits:
                 visit.begin(self._begin_some)
 
     def _poll(self, visit: _Visit) -> Buffer | None:
+        if self._taken is not None:  # whoever asks again is done with what they had
+            self._taken.is_done, self._taken = True, None
         with held_back():  # a piece may be asked for here
             self._turns.look()
         self._begin_some()
@@ -274,7 +277,8 @@ class _Visits:
             raise Unreachable(f"its reply could not be read{why}")
         if visit.turn is not None:
             give_back_freed_memory()  # of the pieces, in as many heaps as gRPC has threads
-        visit.let_go()
+            visit.turn.is_taken()
+            self._taken = visit.turn
         reply, visit.reply = visit.reply, b""  # whoever asked has it now, and nobody else
         return reply
 

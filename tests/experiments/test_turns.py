@@ -38,3 +38,19 @@ def test_one_that_does_not_go_on_or_that_nobody_takes_holds_up_the_others_for_a_
     now[0] += 0.1
     turns.look()
     assert begun == ["stuck", "other"]
+
+
+def test_whoever_works_with_a_whole_reply_is_waited_for_longer_and_not_for_ever(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = [100.0]
+    monkeypatch.setattr(_turns, "monotonic", lambda: now[0])
+    turns, begun, taken = Turns(), list[str](), Turn(now[0])
+    turns.ask(taken, lambda: begun.append("taken"))
+    taken.is_taken()
+    now[0] += _turns.PATIENCE_WITH_WHOLE_S
+    turns.ask(Turn(now[0]), lambda: begun.append("other"))
+    assert begun == ["taken"]
+    now[0] += 0.1
+    turns.look()
+    assert begun == ["taken", "other"]
