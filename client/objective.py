@@ -15,15 +15,15 @@ from common.learning.class_weights import balanced, log_prior
 from common.learning.client_work import Training
 
 
-def batches(cases: Cases, training: Training, rng: np.random.Generator) -> Iterator[NDArray[np.int64]]:
-    """Indices of every step's cases, as the study says that they are drawn."""
+def batches(cases: Cases, training: Training, rng: np.random.Generator) -> Iterator[list[NDArray[np.int64]]]:
+    """Indices of every step's cases, as the study says that they are drawn. Steps come as they are drawn together."""
     count = len(cases)
     if training.sampling == "shuffled" or not count:
         yield from shuffled_batches(count, training, rng)
         return
     size = count if training.batch_size == "full" else min(training.batch_size, count)
     steps = training.epochs * -(-count // size) if training.steps is None else training.steps
-    yield from batches_by_class(groups_by_class(cases), size, steps, rng)
+    yield from ([one] for one in batches_by_class(groups_by_class(cases), size, steps, rng))
 
 
 def one_batch(cases: Cases, training: Training, rng: np.random.Generator) -> NDArray[np.int64]:
@@ -36,19 +36,15 @@ def one_batch(cases: Cases, training: Training, rng: np.random.Generator) -> NDA
     return np.sort(rng.permutation(count)[: training.batch_size])
 
 
-def shuffled_batches(count: int, training: Training, rng: np.random.Generator) -> Iterator[NDArray[np.int64]]:
+def shuffled_batches(count: int, training: Training, rng: np.random.Generator) -> Iterator[list[NDArray[np.int64]]]:
     """Epochs of shuffled batches (the last of each may be short), or as many batches as `steps` says."""
     size = count if training.batch_size == "full" else min(training.batch_size, count)
     per_epoch = -(-count // size)
     wanted = training.epochs * per_epoch if training.steps is None else training.steps
-    done = 0
-    while done < wanted:
+    while wanted > 0:
         order = np.arange(count) if size == count else rng.permutation(count)
-        for start in range(0, count, size):
-            if done == wanted:
-                return
-            yield order[start : start + size]
-            done += 1
+        yield [order[start : start + size] for start in range(0, count, size)[:wanted]]
+        wanted -= per_epoch
 
 
 def calibration(cases: Cases, training: Training) -> Tensor | None:

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import cached_property
+from math import frexp
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from client.fully_connected import FullyConnected
 from client.objective import batches, calibration, class_weights, one_batch
 from client.optimisers import new_optimiser
 from client.whole_batches import pieces
-from common.data.cases import Cases
+from common.data.cases import Batch, Cases
 from common.errors import HospitalError
+from common.learning.abilities import couples
 from common.learning.class_weights import with_prior, with_weights
 from common.learning.client_work import Training
 from common.learning.device import autocast, home
@@ -58,7 +62,7 @@ class Trainer:
         indices = one_batch(self.cases, self.training, self.rng)
         self.network.train()
         self.network.zero_grad()
-        losses = self._backward(indices)
+        losses = self._backward(Step(indices))
         return Update((read_gradient(self.network),), float(len(indices)), {"loss": _mean(losses)})
 
     def local_update(self, proximal_mu: float = 0.0, correction: Vector | None = None) -> tuple[Update, int]:
@@ -83,21 +87,32 @@ class Trainer:
         parameters = [*together, *(parameter for _, parameter in personal(self.network))]
         groups = [(one, new_optimiser(one.parameters, self.training)) for one in groups_of(self.task, self.network)]
         everything = list(self.network.parameters())
+        layers = FullyConnected.of(self.task, self.network, self.training)
         losses: list[float] = []
         steps = 0
         self.network.train()
-        for indices in batches(self.cases, self.training, self.rng):
+        for step in self._steps(held=len(groups) == 1):
             for group, optimiser in groups:
                 for parameter in everything:
                     parameter.grad = None
-                losses += self._backward(indices, group.name)
+                losses += self._backward(step, group.name, layers)
                 if len(groups) > 1:
                     group.forget_others(self.network)
-                terms.add(parameters, len(indices))
+                terms.add(parameters, len(step.indices))
                 optimiser.step()
             follow(self.task, self.network)
             steps += 1
         return losses, steps
+
+    def _steps(self, held: bool) -> Iterator[Step]:
+        """All local steps. held: whether a step's cases may be gathered beforehand, with those of others."""
+        for together in batches(self.cases, self.training, self.rng):
+            some = self.chunk // len(together[0]) if held and not couples(self.task) else 0
+            if some < 1:
+                yield from map(Step, together)
+                continue
+            for start in range(0, len(together), some):
+                yield from _gathered(self.cases, together[start : start + some])
 
     @cached_property
     def class_weights(self) -> Tensor | None:
@@ -119,14 +134,26 @@ class Trainer:
         """Where the network is; nobody moves it while it is trained."""
         return home(self.network)
 
-    def _backward(self, indices: NDArray[np.int64], group: str = "") -> list[float]:
-        """Add the gradients of the cases' summed losses to the network; every case's loss. group: whose loss."""
+    def _backward(self, step: Step, group: str = "", layers: FullyConnected | None = None) -> list[float]:
+        """Add the gradients of the cases' summed losses to the network; every case's loss.
+
+        group: whose loss. layers: what the loss asks in place of the network, where there is something faster.
+        """
         losses: list[float] = []
-        for piece in pieces(self.task, self.cases, indices, self.chunk):
-            loss = self._losses(piece, self.rng, group)
+        for batch in self._pieces(step):
+            loss = self._losses(batch, self.rng, group, layers)
             loss.sum().backward()  # type: ignore[no-untyped-call]
+            if layers is not None:
+                layers.backward()
             losses += loss.detach().tolist()
         return losses
+
+    def _pieces(self, step: Step) -> Iterator[Batch]:
+        if step.batch is not None:
+            yield step.batch
+            return
+        for piece in pieces(self.task, self.cases, step.indices, self.chunk):
+            yield self.cases.batch(piece)
 
     def mean_loss(self) -> float:
         """Of all training cases under the network as it is, shown as training would show them first.
@@ -137,14 +164,32 @@ class Trainer:
         self.network.eval()
         with torch.no_grad():
             for piece in pieces(self.task, self.cases, everybody, chunk_size(self.cases)):
-                losses += self._losses(piece, rng).tolist()
+                losses += self._losses(self.cases.batch(piece), rng).tolist()
         return float(np.mean(losses))
 
-    def _losses(self, indices: NDArray[np.int64], rng: np.random.Generator, group: str = "") -> Tensor:
-        shown = augmented(self.task, self.cases.batch(indices), rng).to(self.device)
-        batch = with_prior(with_weights(shown, self.class_weights), self.calibration)
+    def _losses(
+        self, batch: Batch, rng: np.random.Generator, group: str = "", layers: FullyConnected | None = None
+    ) -> Tensor:
+        shown = augmented(self.task, batch, rng).to(self.device)
+        shown = with_prior(with_weights(shown, self.class_weights), self.calibration)
         with autocast(self.device, self.training.precision):
-            return case_losses(self.task, self.network, batch, group)
+            return case_losses(self.task, self.network if layers is None else layers, shown, group)
+
+
+@dataclass(frozen=True)
+class Step:
+    """indices: of its cases. batch: these cases, where they were gathered beforehand."""
+
+    indices: NDArray[np.int64]
+    batch: Batch | None = None
+
+
+def _gathered(cases: Cases, steps: list[NDArray[np.int64]]) -> Iterator[Step]:
+    """Steps with their cases, which are gathered all at once."""
+    batch, at = cases.batch(np.concatenate(steps)), 0
+    for indices in steps:
+        yield Step(indices, batch.between(at, at + len(indices)))
+        at += len(indices)
 
 
 def _mean(losses: list[float]) -> Mean:
@@ -181,7 +226,11 @@ class Terms:
     def add(self, parameters: list[nn.Parameter], count: float) -> None:
         """Turn summed gradients of `count` cases into their mean, and add the terms."""
         reached = [(index, one.grad) for index, one in enumerate(parameters) if one.grad is not None]
-        torch._foreach_div_([gradient for _, gradient in reached], count)
+        gradients = [gradient for _, gradient in reached]
+        if frexp(count)[0] == 0.5:  # a power of two, by which a product is the same to the bit and takes a fifth
+            torch._foreach_mul_(gradients, 1 / count)
+        else:
+            torch._foreach_div_(gradients, count)
         if not self.anchors and self.corrections is None:
             return
         for index, gradient in reached:

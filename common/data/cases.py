@@ -316,6 +316,10 @@ class Batch:
             columns[name] = cast(TensorOrWords, taken)
         return Batch(columns)
 
+    def between(self, start: int, stop: int) -> Batch:
+        """The cases from `start` on and before `stop`; their values are this batch's own, and no copies."""
+        return Batch({name: values[start:stop] for name, values in self.columns.items()})
+
     def with_columns(self, **changed: TensorOrWords | None) -> Batch:
         """The same cases with other or more columns; None leaves a column out."""
         columns = {**self.columns, **changed}

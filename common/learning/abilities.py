@@ -59,6 +59,8 @@ class Abilities(Protocol):
     """Whether the loss multiplies by the study's weights of classes (`common.learning.class_weights`)."""
     calibrates: bool
     """Whether the loss raises logits by the study's calibration (`common.learning.class_weights.prior_of`)."""
+    loss_of_answers: ClassVar[bool]
+    """Whether `loss` asks the network once, for answers to a batch's inputs alone; said by the class of `loss`."""
     unlabelled: bool
     """Whether it learns from inputs alone, and looks at no truth: cases may have none."""
     outlines: bool

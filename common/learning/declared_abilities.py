@@ -49,6 +49,7 @@ def _check_kinds(task: Task, name: str) -> None:
         "follows_parameters",
         "weighs_classes",
         "calibrates",
+        "loss_of_answers",
         "unlabelled",
         "outlines",
         "patched",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import chain
 
 import numpy as np
 import pytest
@@ -31,7 +32,7 @@ def cases(labels: list[int], classes: int = 3) -> Cases:
 
 
 def drawn(own: Cases, training: Training, seed: int = 0) -> list[np.ndarray]:
-    return list(batches(own, training, np.random.default_rng(seed)))
+    return list(chain.from_iterable(batches(own, training, np.random.default_rng(seed))))
 
 
 @settings(max_examples=40, deadline=None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from copy import deepcopy
+from itertools import chain
 from typing import Literal
 
 import numpy as np
@@ -117,7 +118,7 @@ def test_simulated_steps_change_what_a_hospital_changes(
     cases = Cases.of(inputs, np.arange(5) % CLASSES, np.array(list("abcde")), ("a", "b", "c"))
     taught = deepcopy(network).double()
     _, steps = Trainer(InFloat64(), taught, cases, training, generator(1)).train(mu)
-    batches = list(of_hospital(5, training, generator(1)))
+    batches = list(chain.from_iterable(of_hospital(5, training, generator(1))))
     found = simulated(network, batches, training, mu)(torch.from_numpy(inputs).double())
     assert (steps, len(found)) == (9, len(trainable(network)))
     for ours, (name, after), (_, before) in zip(found, trainable(taught), trainable(network), strict=True):

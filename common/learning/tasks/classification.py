@@ -61,6 +61,7 @@ class Classification:
     headline: ClassVar[str] = "accuracy"
     weighs_classes: ClassVar[bool] = True
     calibrates: ClassVar[bool] = True
+    loss_of_answers: ClassVar[bool] = True
 
     network: Entry = field(default_factory=lambda: Entry("mlp"))
     label_smoothing: float = 0.0
