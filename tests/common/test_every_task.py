@@ -234,7 +234,7 @@ MAKERS = {
 }
 
 
-SLOW = {"planted": 300, "segmentation": 150}
+SLOW = {"ijepa": 300, "planted": 300, "segmentation": 150}
 """Steps of those that take longest to learn four cases by heart."""
 UNHURRIED = {"ijepa", "planted", "denoiser", "superresolution"}
 QUICK = replace(TaskTests.training, steps=110)
