@@ -88,6 +88,14 @@ def shared_data() -> Path:
     return SHARED_DATA
 
 
+@pytest.fixture(scope="module")
+def no_garbage_looked_for() -> Iterator[None]:
+    """For a module that holds millions of nodes of syntax trees: the collector goes through them again and again."""
+    gc.disable()
+    yield
+    gc.enable()
+
+
 @pytest.fixture(scope="session")
 def one_onnx_registry() -> None:
     """Torch reads the sources of 500 operators anew for every network that it exports, for two thirds of the time."""

@@ -148,6 +148,7 @@ def test_results_have_a_place_for_each_benchmark_that_they_tell_of(pages: Any) -
     not all(map(find_spec, ("mkdocs", "material", "mkdocstrings_handlers"))), reason="the extra docs is not installed"
 )
 @pytest.mark.filterwarnings("ignore")
+@pytest.mark.usefixtures("no_garbage_looked_for")
 def test_the_site_is_built_without_a_warning_and_fetches_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
