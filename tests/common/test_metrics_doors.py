@@ -128,7 +128,10 @@ REFUSED: list[tuple[Callable[[], object], str]] = [
     (lambda: SurfaceDistances.of(MASK, MASK, ("1", "2")), "spacing must be 2 numbers"),
     (lambda: SurfaceDistances.of(MASK, MASK, (1e-200, 1.0)), "spacing must be 2 numbers"),
     (lambda: SurfaceDistances.pooled([]), "one pair or more"),
-    (lambda: SurfaceDistances.pooled([apart(), SurfaceDistances.of(MASK, MASK, 1, "elements")]), "kind of outline"),
+    (
+        lambda: SurfaceDistances.pooled([apart(), SurfaceDistances.of(MASK, MASK, 1, "elements")]),
+        "one kind of outline",
+    ),
     (lambda: box_of_both(MASK, MASK[1:]), "one shape"),
     (lambda: Counts.of(MASK, MASK, [1.5]), "labels must hold labels, whole"),
     (lambda: Counts.of(MASK, MASK, "12"), "labels must"),
