@@ -14,6 +14,7 @@ import warnings
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, suppress
 from functools import cache, partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +86,24 @@ def shared_data() -> Path:
     if not SHARED_DATA.is_dir():
         pytest.skip("needs the real data in ../shared/data, which is not here")
     return SHARED_DATA
+
+
+@pytest.fixture(scope="module")
+def no_garbage_looked_for() -> Iterator[None]:
+    """For a module that holds millions of nodes of syntax trees: the collector goes through them again and again."""
+    gc.disable()
+    yield
+    gc.enable()
+
+
+@pytest.fixture(scope="session")
+def one_onnx_registry() -> None:
+    """Torch reads the sources of 500 operators anew for every network that it exports, for two thirds of the time."""
+    if find_spec("onnxscript"):
+        from torch.onnx._internal.exporter._registration import ONNXRegistry
+
+        read_once = staticmethod(cache(ONNXRegistry.from_torchlib))
+        pytest.MonkeyPatch().setattr(ONNXRegistry, "from_torchlib", read_once)
 
 
 @pytest.fixture

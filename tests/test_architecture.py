@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import gc
 import re
 import sys
 import tomllib
@@ -47,12 +46,10 @@ def tree(path: Path) -> ast.Module:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _nothing_is_looked_for_among_trees() -> Iterator[None]:
-    """Of two million nodes none is garbage; the collector would go through all of them again and again."""
-    gc.disable()
+def _trees(no_garbage_looked_for: None) -> Iterator[None]:
+    """Held by this module alone."""
     yield
     tree.cache_clear()
-    gc.enable()
 
 
 @cache

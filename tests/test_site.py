@@ -175,6 +175,7 @@ def test_a_table_says_what_was_met_and_where_and_comes_where_its_benchmark_is_to
     not all(map(find_spec, ("mkdocs", "material", "mkdocstrings_handlers"))), reason="the extra docs is not installed"
 )
 @pytest.mark.filterwarnings("ignore")
+@pytest.mark.usefixtures("no_garbage_looked_for")
 def test_the_site_is_built_without_a_warning_and_fetches_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

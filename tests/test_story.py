@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
-import sys
+import runpy
+from contextlib import redirect_stdout
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -11,18 +13,18 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from tests.ended import ended
-
 ROOT = Path(__file__).parents[1]
+pytestmark = pytest.mark.filterwarnings("ignore")
+"""A reader sees warnings of libraries, and goes on."""
 
 
 @pytest.fixture(scope="module")
-def told(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
-    """Where it was told, and what was said."""
-    out = tmp_path_factory.mktemp("story") / "afternoon"
-    words = [sys.executable, str(ROOT / "docs" / "story.py"), "--out", str(out)]
-    done = ended(words, check=True, longest_s=580, cwd=out.parent)
-    return out, done.stdout
+def told(tmp_path_factory: pytest.TempPathFactory, one_onnx_registry: None) -> tuple[Path, str]:
+    """Where it was told, and what was said; in this process, which has most of the program in memory already."""
+    out, said = tmp_path_factory.mktemp("story") / "afternoon", io.StringIO()
+    with redirect_stdout(said):
+        runpy.run_path(str(ROOT / "docs" / "story.py"))["main"](["--out", str(out)])
+    return out, said.getvalue()
 
 
 def test_every_command_of_the_page_was_given_and_what_was_left_out_is_said(told: tuple[Path, str]) -> None:

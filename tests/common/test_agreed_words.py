@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import gc
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -25,12 +24,10 @@ def nodes() -> list[ast.AST]:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _nothing_is_looked_for_among_nodes() -> Iterator[None]:
-    """Of a million none is garbage; the collector would go through all of them again and again."""
-    gc.disable()
+def _nodes(no_garbage_looked_for: None) -> Iterator[None]:
+    """Held by this module alone."""
     yield
     nodes.cache_clear()
-    gc.enable()
 
 
 def refused_with() -> Iterator[str]:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from functools import cache
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -62,16 +60,6 @@ def tiny(tiny_images: Path) -> Callable[..., Study]:
 @pytest.fixture(autouse=True)
 def _without_a_pool(hospitals_read_for_themselves: None) -> None:
     """All of these; what is of the pool has a fixture of that name that does nothing."""
-
-
-@pytest.fixture(scope="session")
-def one_onnx_registry() -> None:
-    """Torch reads the sources of 500 operators anew for every network that it exports, for two thirds of the time."""
-    if find_spec("onnxscript"):
-        from torch.onnx._internal.exporter._registration import ONNXRegistry
-
-        read_once = staticmethod(cache(ONNXRegistry.from_torchlib))
-        pytest.MonkeyPatch().setattr(ONNXRegistry, "from_torchlib", read_once)
 
 
 @pytest.fixture

@@ -36,7 +36,7 @@ LADDER = "network={name='conditional_ladder', channels=[2], latents=[1], top=2}"
 ENCODER = "network={name='groupnorm_cnn', channels=2}, projection=4"
 IMAGED = "{name='phantom', hospitals=3, size=16, slices_per_patient=1, patients=[4]}"
 SCANNED = f"{{name='acquired', images={IMAGED}, operators=['denoising']}}"
-SMALL = "network={name='unet', channels=2, depth=2}"
+SMALL = "network={name='unet', channels=2, depth=1}"
 SMALLER = "{name='downsampling', factor=2}"
 STUDIES = {
     "adversarial": (
@@ -49,8 +49,8 @@ STUDIES = {
     ),
     "postprocessed": (SCANNED, f"{{name='postprocessed', operator='denoising', {SMALL}}}"),
     "direct": (SCANNED, f"{{name='direct', operator='denoising', {SMALL}}}"),
-    "unrolled": (SCANNED, f"{{name='unrolled', operator='denoising', iterations=2, {SMALL}}}"),
-    "denoiser": (SCANNED, f"{{name='denoiser', operator='denoising', iterations=2, {SMALL}}}"),
+    "unrolled": (SCANNED, f"{{name='unrolled', operator='denoising', iterations=1, {SMALL}}}"),
+    "denoiser": (SCANNED, f"{{name='denoiser', operator='denoising', iterations=1, {SMALL}}}"),
     "superresolution": (
         SCANNED.replace("'denoising'", SMALLER),
         f"{{name='superresolution', operator={SMALLER}, "
@@ -61,10 +61,10 @@ STUDIES = {
     "regression": ("target='number', label='number'", f"{{name='regression', {MLP}, center=50, spread=6}}"),
     "survival": (TIMES, f"{{name='survival', {MLP}, cuts=[2.0, 3.0]}}"),
     "cox": (TIMES, f"{{name='cox', {MLP}}}"),
-    "registration": (PAIRS, "{name='registration', network={name='voxelmorph', channels=2, depth=2}}"),
+    "registration": (PAIRS, "{name='registration', network={name='voxelmorph', channels=2, depth=1}}"),
     "mae": ("", "{name='mae', network={name='vit', width=8, depth=1, heads=2}, decoder_width=8, decoder_heads=2}"),
     "ijepa": ("", "{name='ijepa', network={name='vit', width=8, depth=1, heads=2}, predictor_width=8}"),
-    "planted": ("", "{name='planted', network={name='unet', channels=2, depth=2}}"),
+    "planted": ("", "{name='planted', network={name='unet', channels=2, depth=1}}"),
     "deep_scm": (DIGITS, f"{{name='deep_scm', {GRAPH}, {CAUSES}, {LADDER}}}"),
     "dino": ("", "{name='dino', network={name='groupnorm_cnn', channels=4}, projection=8, hidden=8, prototypes=8}"),
     "byol": ("", "{name='byol', network={name='groupnorm_cnn', channels=4}, projection=8, hidden=8}"),

@@ -149,6 +149,8 @@ def test_ctrl_c_ends_every_process_and_leaves_a_run_that_can_be_resumed(
     about = json.loads((place / "about.json").read_text())
     assert (about["state"], about["reason"]) == ("stopped", "it was interrupted from the keyboard")
     text = (place / "study.toml").read_text().replace("rounds = 100000", f"rounds = {about['rounds_done'] + 1}")
+    assert 'engine = "processes"' in text
+    text = text.replace('engine = "processes"', 'engine = "inline"')
     (place / "study.toml").write_text(text)
     assert wardround("resume", str(place))[0] == 0
     assert json.loads((place / "about.json").read_text())["state"] == "completed"

@@ -239,7 +239,7 @@ def test_simulating_adaptive_steps_brings_back_this_patient_and_nobody_else(run:
         'task.network={name="mcmahan_cnn"}',
         training,
     )
-    (one,) = scores(study, invert(MultiStep(iterations=75), observed))
+    (one,) = scores(study, invert(MultiStep(iterations=100), observed))
     assert one.figures["correlation"] > 0.7
     assert one.cases[0].rank == 1 < one.cases[0].candidates
 
