@@ -60,7 +60,7 @@ def compressed(
         return update
     (given,) = update.vectors
     wanted = given.astype(np.float64) + _kept(hospital, compression, memory, given.size)
-    if not (-LARGEST <= wanted.min(initial=0.0) and wanted.max(initial=0.0) <= LARGEST):
+    if not (wanted.min(initial=0.0) >= -LARGEST and wanted.max(initial=0.0) <= LARGEST):
         raise HospitalError("an update that is not finite, or beyond what float32 holds, cannot be compressed.")
     sent, arrives, told = _sent(compression, wanted, hospital, order, packed)
     if compression.error_feedback:

@@ -8,7 +8,6 @@ from functools import cache, partial
 
 import numpy as np
 
-from client.even_lengths import LEAST_BYTES
 from common.compression.cost import FULL_BYTES, update_bytes
 from common.data.names import SiteId
 from common.study.catalogue import AGGREGATIONS, STRATEGIES
@@ -20,21 +19,20 @@ from common.sums.cohorts import Cohorts, reveals
 from common.wire.message_bytes import content_to_bytes
 from common.wire.records import to_records
 from common.wire.train_requests import Order, to_payload
+from experiments.answers_ahead import BALLOT, ENVELOPE_BYTES, answer_bytes
 from experiments.message_sizes import value_bytes
 from server.reporting.wording import size
 from server.strategy import Strategy
 
 MOST_ROUNDS = 1000
 """That are counted one by one; of a longer study the others are taken to be as these."""
-ANSWER_BYTES = 700
-"""Of an answer beside its update: scores, seconds, names."""
-LEGS_BESIDE, LEG_ANSWER_BYTES = 4, 130
-"""Of a sum: keys, shares, survivors, opening; each request holds the study."""
+LEGS_BESIDE, LEG_ANSWER_BYTES = 4, 198
+"""Of a sum: keys, shares, survivors, opening, unless its aggregation says how many; each request holds the study."""
 SENT_A_PAIR, RECEIVED_A_PAIR = 316, 115
 """Of names, keys and shares, for each hospital and each other, as measured with 12 and 36 of them under `secagg`."""
+LEGS_THAT_NAME, NAME_BYTES = 2, 2
+"""Legs that say which means are in the sum, and what a name takes beside its letters."""
 RUN_NAME = "0" * 32
-ENVELOPE_BYTES = 80
-"""Of a message's own names and times, around its content."""
 
 
 @dataclass(frozen=True)
@@ -52,11 +50,11 @@ class Ahead:
     scoring: float
 
 
-def traffic_facts(study: Study, cohorts: Cohorts, parameters: int) -> Sequence[str]:
-    """Sentences for whoever checks a study with a network of so many `parameters`."""
+def traffic_facts(study: Study, cohorts: Cohorts, parameters: int, names: Sequence[str] = ()) -> Sequence[str]:
+    """Sentences for whoever checks a study with so many `parameters`. names: of the task's statistics."""
     if not study.rounds:
         return ()
-    found = ahead(study, cohorts, parameters)
+    found = ahead(study, cohorts, parameters, names)
     aggregation = AGGREGATIONS.build(study.aggregation)
     if found is None:
         name = study.aggregation.name
@@ -87,8 +85,10 @@ def _compressed(study: Study, cohorts: Cohorts, parameters: int) -> Sequence[str
     )
 
 
-def ahead(study: Study, cohorts: Cohorts, parameters: int) -> Ahead | None:
-    """None where the aggregation does not say how many bytes a value takes."""
+def ahead(study: Study, cohorts: Cohorts, parameters: int, names: Sequence[str] = ()) -> Ahead | None:
+    """None where the aggregation does not say how many bytes a value takes. names: of the task's statistics, which
+    weigh where the model is small; () where they are not known.
+    """
     aggregation: Aggregation = AGGREGATIONS.build(study.aggregation)
     strategy: Strategy = STRATEGIES.build(study.strategy)
     if not can(aggregation, "bytes_a_value"):
@@ -96,7 +96,7 @@ def ahead(study: Study, cohorts: Cohorts, parameters: int) -> Ahead | None:
     work, sums = strategy.work(), reveals(study) == "sum"
     in_sums = cache(partial(_of_sums, study, bool(cohorts.groups)))
     numbers = range(1, min(study.rounds, MOST_ROUNDS) + 1)
-    answer = ANSWER_BYTES if sums or not study.split.is_by_hospital else LEAST_BYTES + ENVELOPE_BYTES
+    answer = cache(partial(answer_bytes, study, tuple(names)))
     sent = received = scoring = 0.0
     for number in numbers:
         sites = cohorts.of_round(number).sites
@@ -105,19 +105,20 @@ def ahead(study: Study, cohorts: Cohorts, parameters: int) -> Ahead | None:
         scored = request + vector * (1 + votes)
         own = scored + vector * work.controlled
         update = work.vectors * update_bytes(study, parameters, value_bytes(aggregation, len(sites)))
-        beside = in_sums(len(sites)) if sums else (0.0, 0.0)
+        beside = in_sums(len(sites), votes) if sums else (0.0, 0.0)
         sent += len(sites) * own + beside[0]
-        received += len(sites) * (update + answer) + beside[1]
+        received += len(sites) * (update + answer(number, len(sites) * sums, True)) + beside[1]
         apart = _asked_beside(study, cohorts, number, sites) if not sums else 0
         scoring += apart * scored
-        received += apart * answer
+        received += apart * answer(number, 0, False)
     times = study.rounds / len(numbers)
     a_round = (sent + scoring) / len(numbers), received / len(numbers)
     last, back = 0.0, 0.0
     for number, asked, vectors in _after_the_rounds(study, cohorts):
-        beside = in_sums(asked) if sums and number != study.rounds else (0.0, 0.0)
+        summed = sums and number != study.rounds
+        beside = in_sums(asked, vectors > 1) if summed else (0.0, 0.0)
         last += asked * (_request(study, number, vectors > 1) + vectors * FULL_BYTES * parameters) + beside[0]
-        back += asked * answer + beside[1]
+        back += asked * answer(number, asked * summed, False) + beside[1]
     total = times * (sent + scoring) + last, times * received + back
     return Ahead(*a_round, *total, times * scoring + last)
 
@@ -134,13 +135,14 @@ def _after_the_rounds(study: Study, cohorts: Cohorts) -> Iterator[tuple[int, int
         yield study.rounds, len(cohorts.roster), 1
 
 
-def _of_sums(study: Study, whole_groups: bool, hospitals: int) -> tuple[float, float]:
+def _of_sums(study: Study, whole_groups: bool, hospitals: int, votes: bool) -> tuple[float, float]:
     """Sent and received of keys and shares, in one sum of so many."""
-    request, aggregation = LEGS_BESIDE * _request(study, 1), AGGREGATIONS.build(study.aggregation)
-    abler = abilities(aggregation) if can(aggregation, "bytes_beside") else None
-    known = None if abler is None else abler.bytes_beside(hospitals, whole_groups)
+    names = LEGS_THAT_NAME * sum(len(name) + NAME_BYTES for name in BALLOT) if votes else 0
+    aggregation = AGGREGATIONS.build(study.aggregation)
+    legs = abilities(aggregation).legs_beside if can(aggregation, "legs_beside") else LEGS_BESIDE
+    known = abilities(aggregation).bytes_beside(hospitals, whole_groups) if can(aggregation, "bytes_beside") else None
     to, back = (SENT_A_PAIR * hospitals, RECEIVED_A_PAIR * hospitals) if known is None else known
-    return hospitals * (request + to), hospitals * (LEGS_BESIDE * LEG_ANSWER_BYTES + back)
+    return hospitals * (legs * _request(study, 1) + names + to), hospitals * (legs * LEG_ANSWER_BYTES + back)
 
 
 def _asked_beside(study: Study, cohorts: Cohorts, number: int, trains: Sequence[SiteId]) -> int:

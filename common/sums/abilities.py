@@ -99,6 +99,9 @@ class AggregationAbilities(Protocol):
         """In a sentence: how many bytes a value takes in a round of so many, and how finely it is told."""
         ...
 
+    legs_beside: int
+    """In how many legs beside the round's own a sum is made; `bytes_beside` does not count what all of them hold."""
+
     def bytes_beside(self, hospitals: int, whole_groups: bool) -> tuple[int, int] | None:
         """To a hospital and from it, of keys, shares and signatures; None where all hospitals share with all.
 

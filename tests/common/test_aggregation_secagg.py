@@ -322,7 +322,7 @@ def test_many_words_in_three_bytes_are_the_lowest_three_of_each() -> None:
 
 def test_colluding_hospitals_leave_two_or_more_whose_sum_hides_one_from_the_other() -> None:
     SecureAggregation(colluding=3).check(5)
-    with pytest.raises(StudyError, match="aggregation.colluding = 4 of 5 hospitals leave one alone.*at most 3"):
+    with pytest.raises(StudyError, match=r"aggregation\.colluding = 4 of 5 hospitals leave one alone.*at most 3"):
         SecureAggregation(colluding=4).check(5)
 
 

@@ -74,6 +74,8 @@ from common.sums.wide import CollectedWide, WideForm
 
 NAME = "additive"
 ENCRYPTED_BYTES = SEED_BYTES + TAG_BYTES
+NAME_BYTES = 10
+"""Of a hospital, as it is written in each leg, for what is said beforehand."""
 
 
 @dataclass(frozen=True)
@@ -86,6 +88,7 @@ class AdditiveSharing:
         "other hospitals give away what they hold."
     )
     keys: ClassVar[Keys] = "distributed"
+    legs_beside: ClassVar[int] = 2
     value_bits: int = 24
     largest_value: float = 1.0
 
@@ -103,6 +106,14 @@ class AdditiveSharing:
     def bytes_a_value(self, hospitals: int) -> int:
         """Of a word that holds the sum."""
         return Ring.holding(self.value_bits, hospitals).width
+
+    def bytes_beside(self, hospitals: int, whole_groups: bool) -> tuple[int, int]:
+        """To a hospital and from it: all keys, a seed of every other's, and their names; its own seeds.
+
+        Its own key is no longer than what any other answer holds beside numbers.
+        """
+        each = SIGNED_KEYS_BYTES + ENCRYPTED_BYTES + 3 * NAME_BYTES
+        return hospitals * each, hospitals * ENCRYPTED_BYTES
 
     def check(self, hospitals: int) -> None:
         """Raise StudyError where the sum does not fit a word, or there are fewer than three hospitals."""
