@@ -7,7 +7,6 @@ import json
 import os
 import re
 import runpy
-import subprocess
 import sys
 from collections.abc import Iterator
 from importlib import import_module
@@ -17,6 +16,8 @@ from typing import Any
 
 import pytest
 import yaml
+
+from tests.ended import ended
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -53,6 +54,14 @@ def test_links_of_a_made_page_lead_to_pages(pages: Any, page: str) -> None:
     places = {os.path.normpath(DOCS / Path(page).parent / link) for link in links if "://" not in link}
     made = {os.path.normpath(DOCS / path) for path in pages.MADE()}
     assert not [place for place in places - made if not Path(place).is_file()]
+
+
+def test_every_protection_has_its_threat_model_argument_price_and_tests() -> None:
+    for page in (DOCS / "protections").glob("*.md"):
+        said = re.findall(r"^## (.*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+        if page.stem != "compositions":
+            wanted = ("Against whom", "Why it holds|What an update gives away", "What it costs", "Where it is tried")
+            assert not [words for words in wanted if not any(re.match(words, one) for one in said)], page.stem
 
 
 def test_a_link_out_of_the_pages_leads_to_what_the_site_has_of_it(pages: Any) -> None:
@@ -210,5 +219,5 @@ def test_an_hour_keeps_what_it_did_and_ends_what_does_not_end(
 )
 def test_a_newcomers_hour_goes_as_the_built_pages_say(tmp_path: Path) -> None:
     script = [sys.executable, str(DOCS / "newcomers_hour.py"), "--out", str(tmp_path / "hour")]
-    done = subprocess.run(script, capture_output=True, text=True, check=False)
+    done = ended(script)
     assert done.returncode == 0, done.stdout + done.stderr
