@@ -25,6 +25,7 @@ from common.errors import SourceError, StudyError, WardroundError, first_line
 from common.learning.abilities import can, couples, shown_shape
 from common.learning.losses import augmented, case_losses, follow, groups_of
 from common.learning.parameters import Layout, trainable
+from common.learning.score_names import statistic_names
 from common.learning.start import first_network
 from common.learning.task import Task
 from common.seeding import generator
@@ -37,6 +38,8 @@ WHOLE_VALUES = 1 << 18
 PART_VALUES = 1 << 23
 MOST_PARTS = 8
 """Parts of one hospital that are tried until one can be used."""
+SMALL_MODEL = 1 << 14
+"""Parameters up to which an answer's scores are a part of its bytes that counts."""
 MOST_FILLED = 0.5
 """Share of a patch that may lie outside of a case."""
 
@@ -74,10 +77,10 @@ def first_look(study: Study) -> tuple[str, ...]:
     if not look.cases:
         return tuple(look.remarks)
     remarks = _demand_fit(study, look)
-    return (_seen(look), *look.remarks, *remarks, *_scored(study, look), *_sent(study, look.parameters))
+    return (_seen(look), *look.remarks, *remarks, *_scored(study, look), *_sent(study, look))
 
 
-def _sent(study: Study, parameters: int) -> tuple[str, ...]:
+def _sent(study: Study, look: Look) -> tuple[str, ...]:
     """How much will travel, and how what is large does."""
     # Flower, which writes messages, takes seconds to import, and is needed where a network was built alone.
     from common.sums.cohorts import Cohorts
@@ -86,7 +89,18 @@ def _sent(study: Study, parameters: int) -> tuple[str, ...]:
 
     cohorts = Cohorts.of(study, study.federation.names or site_names(study))
     hospitals = len(cohorts.of_round(1).sites)
-    return (*traffic_facts(study, cohorts, parameters), *message_sizes(study, parameters, hospitals))
+    facts = traffic_facts(study, cohorts, look.parameters, _score_names(study, look))
+    return (*facts, *message_sizes(study, look.parameters, hospitals))
+
+
+def _score_names(study: Study, look: Look) -> tuple[str, ...]:
+    """Of the task's statistics, where the model is so small that what is told of it weighs as much; else ()."""
+    if look.parameters > SMALL_MODEL:
+        return ()
+    try:
+        return statistic_names(study.build_task(), next(iter(look.cases.values())).shape)
+    except WardroundError:
+        return ()
 
 
 def _look(study: Study, source: Source) -> Look:

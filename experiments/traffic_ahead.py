@@ -8,7 +8,6 @@ from functools import cache, partial
 
 import numpy as np
 
-from client.even_lengths import LEAST_BYTES
 from common.compression.cost import FULL_BYTES, update_bytes
 from common.data.names import SiteId
 from common.study.catalogue import AGGREGATIONS, STRATEGIES
@@ -22,25 +21,25 @@ from common.sums.exchange import Payload
 from common.wire.message_bytes import content_to_bytes
 from common.wire.records import to_records
 from common.wire.train_requests import Order, protocol_payload, to_payload
+from experiments.answers_ahead import BALLOT, ENVELOPE_BYTES, answer_bytes
 from experiments.message_sizes import value_bytes
 from server.reporting.wording import size
 from server.strategy import Strategy
 
 MOST_ROUNDS = 1000
 """That are counted one by one; of a longer study the others are taken to be as these."""
-ANSWER_BYTES, SUMMED_BYTES = 700, 400
-"""Of an answer beside its update: scores, seconds, names; and as words of a sum."""
-LEGS_BESIDE, LEG_ANSWER_BYTES = 4, 130
-"""Of a sum: keys, shares, survivors, opening; each request holds the study."""
+LEGS_BESIDE, LEG_ANSWER_BYTES = 4, 198
+"""Of a sum: keys, shares, survivors, opening, unless its aggregation says how many; each request holds the study."""
 SENT_A_PAIR, RECEIVED_A_PAIR = 316, 115
 """Of names, keys and shares, for each hospital and each other, as measured with 12 and 36 of them under `secagg`."""
 LEG = Payload(data=np.zeros(1, np.uint8))
 """What every leg's request and answer holds, at least."""
-AGREED_BYTES = 600
-"""Of what hospitals agree on before a sum, with the keys and with the order; as measured with 24 of them."""
+AGREED_BYTES, REPLYING_BYTES = 600, 28
+"""Of what hospitals agree on before a sum, with the keys and with the order, as measured with 24 of them; and of what
+a message replies to."""
+LEGS_THAT_NAME, NAME_BYTES = 2, 2
+"""Legs that say which means are in the sum, and what a name takes beside its letters."""
 RUN_NAME = "0" * 32
-ENVELOPE_BYTES, REPLYING_BYTES = 80, 28
-"""Of a message's own names and times, around its content; and of what it replies to."""
 
 
 @dataclass(frozen=True)
@@ -58,11 +57,11 @@ class Ahead:
     scoring: float
 
 
-def traffic_facts(study: Study, cohorts: Cohorts, parameters: int) -> Sequence[str]:
-    """Sentences for whoever checks a study with a network of so many `parameters`."""
+def traffic_facts(study: Study, cohorts: Cohorts, parameters: int, names: Sequence[str] = ()) -> Sequence[str]:
+    """Sentences for whoever checks a study with so many `parameters`. names: of the task's statistics."""
     if not study.rounds:
         return ()
-    found = ahead(study, cohorts, parameters)
+    found = ahead(study, cohorts, parameters, names)
     aggregation = AGGREGATIONS.build(study.aggregation)
     if found is None:
         name = study.aggregation.name
@@ -93,8 +92,10 @@ def _compressed(study: Study, cohorts: Cohorts, parameters: int) -> Sequence[str
     )
 
 
-def ahead(study: Study, cohorts: Cohorts, parameters: int) -> Ahead | None:
-    """None where the aggregation does not say how many bytes a value takes."""
+def ahead(study: Study, cohorts: Cohorts, parameters: int, names: Sequence[str] = ()) -> Ahead | None:
+    """None where the aggregation does not say how many bytes a value takes. names: of the task's statistics, which
+    weigh where the model is small; () where they are not known.
+    """
     aggregation: Aggregation = AGGREGATIONS.build(study.aggregation)
     strategy: Strategy = STRATEGIES.build(study.strategy)
     if not can(aggregation, "bytes_a_value"):
@@ -102,9 +103,7 @@ def ahead(study: Study, cohorts: Cohorts, parameters: int) -> Ahead | None:
     work, sums = strategy.work(), reveals(study) == "sum"
     in_sums = cache(partial(_of_sums, study))
     numbers = range(1, min(study.rounds, MOST_ROUNDS) + 1)
-    answer = SUMMED_BYTES if sums else ANSWER_BYTES
-    if not sums and study.split.is_by_hospital:
-        answer = LEAST_BYTES + ENVELOPE_BYTES
+    answer = cache(partial(answer_bytes, study, tuple(names)))
     sent = received = scoring = 0.0
     for number in numbers:
         cohort = cohorts.of_round(number)
@@ -114,20 +113,20 @@ def ahead(study: Study, cohorts: Cohorts, parameters: int) -> Ahead | None:
         scored = request + vector * (1 + votes)
         own = scored + vector * work.controlled
         update = work.vectors * update_bytes(study, parameters, value_bytes(aggregation, len(sites)))
-        beside = in_sums(len(sites), _sizes(cohort)) if sums else (0.0, 0.0)
+        beside = in_sums(len(sites), _sizes(cohort), votes) if sums else (0.0, 0.0)
         sent += len(sites) * own + beside[0]
-        received += len(sites) * (update + answer) + beside[1]
+        received += len(sites) * (update + answer(number, len(sites) * sums, True)) + beside[1]
         apart = _asked_beside(study, cohorts, number, sites) if not sums else 0
         scoring += apart * scored
-        received += apart * answer
+        received += apart * answer(number, 0, False)
     times = study.rounds / len(numbers)
     a_round = (sent + scoring) / len(numbers), received / len(numbers)
     last, back = 0.0, 0.0
     for number, cohort, vectors in _after_the_rounds(study, cohorts):
-        asked = len(cohort.sites)
-        beside = in_sums(asked, _sizes(cohort)) if sums and number != study.rounds else (0.0, 0.0)
+        asked, summed = len(cohort.sites), sums and number != study.rounds
+        beside = in_sums(asked, _sizes(cohort), vectors > 1) if summed else (0.0, 0.0)
         last += asked * (_request(study, number, vectors > 1) + vectors * FULL_BYTES * parameters) + beside[0]
-        back += asked * answer + beside[1]
+        back += asked * answer(number, asked * summed, False) + beside[1]
     total = times * (sent + scoring) + last, times * received + back
     return Ahead(*a_round, *total, times * scoring + last)
 
@@ -148,16 +147,17 @@ def _sizes(cohort: Cohort) -> tuple[int, ...]:
     return tuple(map(len, cohort.groups))
 
 
-def _of_sums(study: Study, hospitals: int, groups: tuple[int, ...]) -> tuple[float, float]:
+def _of_sums(study: Study, hospitals: int, groups: tuple[int, ...], votes: bool) -> tuple[float, float]:
     """Sent and received of keys, shares and signatures, in one sum of so many."""
+    names = LEGS_THAT_NAME * sum(len(name) + NAME_BYTES for name in BALLOT) if votes else 0
     aggregation = AGGREGATIONS.build(study.aggregation)
     abler = abilities(aggregation) if can(aggregation, "bytes_beside") else None
     told = None if abler is None else abler.bytes_beside(hospitals, groups)
     if told is None:
-        sent = LEGS_BESIDE * _request(study, 1) + SENT_A_PAIR * hospitals
+        sent = LEGS_BESIDE * _request(study, 1) + names + SENT_A_PAIR * hospitals
         return hospitals * sent, hospitals * (LEGS_BESIDE * LEG_ANSWER_BYTES + RECEIVED_A_PAIR * hospitals)
     asked = _bytes(protocol_payload(LEG, "shares", study.json, RUN_NAME, 1))
-    sent_each = told.legs * asked + AGREED_BYTES + told.sent
+    sent_each = told.legs * asked + AGREED_BYTES + names + told.sent
     received_each = told.legs * (_bytes(LEG) + REPLYING_BYTES) + told.received
     return hospitals * sent_each, hospitals * received_each
 

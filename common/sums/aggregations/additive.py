@@ -41,7 +41,7 @@ import numpy as np
 
 from common.data.cases import SiteId
 from common.errors import TooFewHospitalsError, WireError
-from common.sums.abilities import Keys
+from common.sums.abilities import BytesBeside, Keys
 from common.sums.aggregation import Aggregation, Local
 from common.sums.aggregations import _transcript
 from common.sums.aggregations._adding import Adding
@@ -74,6 +74,8 @@ from common.sums.wide import CollectedWide, WideForm
 
 NAME = "additive"
 ENCRYPTED_BYTES = SEED_BYTES + TAG_BYTES
+NAME_BYTES = 10
+"""Of a hospital, as it is written in each leg, for what is said beforehand."""
 
 
 @dataclass(frozen=True)
@@ -103,6 +105,11 @@ class AdditiveSharing:
     def bytes_a_value(self, hospitals: int) -> int:
         """Of a word that holds the sum."""
         return Ring.holding(self.value_bits, hospitals).width
+
+    def bytes_beside(self, hospitals: int, groups: Sequence[int]) -> BytesBeside:
+        """To a hospital: all keys, a seed of every other's, and their names; from it: its own key and its seeds."""
+        each = SIGNED_KEYS_BYTES + ENCRYPTED_BYTES + 3 * NAME_BYTES
+        return BytesBeside(2, hospitals * each, SIGNED_KEYS_BYTES + hospitals * ENCRYPTED_BYTES)
 
     def check(self, hospitals: int) -> None:
         """Raise StudyError where the sum does not fit a word, or there are fewer than three hospitals."""
