@@ -19,7 +19,7 @@ from common.sums.cohorts import Cohorts, reveals
 from common.wire.message_bytes import content_to_bytes
 from common.wire.records import to_records
 from common.wire.train_requests import Order, to_payload
-from experiments.answers_ahead import BALLOT, ENVELOPE_BYTES, answer_bytes
+from experiments.answers_ahead import BALLOT, ENVELOPE_BYTES, OWN_MODEL, answer_bytes
 from experiments.message_sizes import value_bytes
 from server.reporting.wording import size
 from server.strategy import Strategy
@@ -115,7 +115,7 @@ def ahead(study: Study, cohorts: Cohorts, parameters: int, names: Sequence[str] 
     a_round = (sent + scoring) / len(numbers), received / len(numbers)
     last, back = 0.0, 0.0
     for number, asked, vectors in _after_the_rounds(study, cohorts):
-        summed = sums and number != study.rounds
+        summed = sums and number != OWN_MODEL
         beside = in_sums(asked, vectors > 1) if summed else (0.0, 0.0)
         last += asked * (_request(study, number, vectors > 1) + vectors * FULL_BYTES * parameters) + beside[0]
         back += asked * answer(number, asked * summed, False) + beside[1]
@@ -132,7 +132,7 @@ def _after_the_rounds(study: Study, cohorts: Cohorts) -> Iterator[tuple[int, int
     if cohorts.scored:
         yield cohorts.final_round, len(cohorts.of_round(cohorts.final_round).sites), 1
     if study.baselines.local:
-        yield study.rounds, len(cohorts.roster), 1
+        yield OWN_MODEL, len(cohorts.roster), 1
 
 
 def _of_sums(study: Study, whole_groups: bool, hospitals: int, votes: bool) -> tuple[float, float]:
