@@ -26,6 +26,8 @@ UNNAMED_BYTES = 700
 ENVELOPE_BYTES = 80
 """Of a message's own names and times, around its content."""
 WORD_BITS = 64
+OWN_MODEL = 0
+"""In the place of a round's number: of a model that a hospital trained alone, its scores on test cases."""
 BALLOT = [f"{VOTES}/{name}" for name in NAMES]
 SECONDS, TYPICAL = 0.7, Mean.of([0.7] * 5)
 
@@ -50,6 +52,8 @@ def answer_bytes(study: Study, names: Sequence[str], number: int, hospitals: int
 
 def _told(study: Study, names: Sequence[str], number: int, trains: bool) -> tuple[list[str], list[str]]:
     """Names of means and of seconds in an answer."""
+    if number == OWN_MODEL:
+        return [f"test/{name}" for name in names], []
     scored = final_names(study, names) if number == final_round(study) else names
     means = [f"{split}/{name}" for split in evaluated_splits(study, number) for name in scored]
     if votes_in(study, number):

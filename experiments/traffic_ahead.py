@@ -21,7 +21,7 @@ from common.sums.exchange import Payload
 from common.wire.message_bytes import content_to_bytes
 from common.wire.records import to_records
 from common.wire.train_requests import Order, protocol_payload, to_payload
-from experiments.answers_ahead import BALLOT, ENVELOPE_BYTES, answer_bytes
+from experiments.answers_ahead import BALLOT, ENVELOPE_BYTES, OWN_MODEL, answer_bytes
 from experiments.message_sizes import value_bytes
 from server.reporting.wording import size
 from server.strategy import Strategy
@@ -123,7 +123,7 @@ def ahead(study: Study, cohorts: Cohorts, parameters: int, names: Sequence[str] 
     a_round = (sent + scoring) / len(numbers), received / len(numbers)
     last, back = 0.0, 0.0
     for number, cohort, vectors in _after_the_rounds(study, cohorts):
-        asked, summed = len(cohort.sites), sums and number != study.rounds
+        asked, summed = len(cohort.sites), sums and number != OWN_MODEL
         beside = in_sums(asked, _sizes(cohort), vectors > 1) if summed else (0.0, 0.0)
         last += asked * (_request(study, number, vectors > 1) + vectors * FULL_BYTES * parameters) + beside[0]
         back += asked * answer(number, asked * summed, False) + beside[1]
@@ -140,7 +140,7 @@ def _after_the_rounds(study: Study, cohorts: Cohorts) -> Iterator[tuple[int, Coh
     if cohorts.scored:
         yield cohorts.final_round, cohorts.of_round(cohorts.final_round), 1
     if study.baselines.local:
-        yield study.rounds, Cohort(tuple(cohorts.roster)), 1
+        yield OWN_MODEL, Cohort(tuple(cohorts.roster)), 1
 
 
 def _sizes(cohort: Cohort) -> tuple[int, ...]:
