@@ -33,8 +33,8 @@ def ended(
         AssertionError: it took longer, or failed where it must not; with what it said.
     """
     words = [os.fspath(one) if isinstance(one, os.PathLike) else str(one) for one in command]
-    pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
-    with subprocess.Popen(words, text=True, start_new_session=True, **pipes, **options) as process:
+    options |= dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+    with subprocess.Popen(words, text=True, start_new_session=True, **options) as process:
         late = False
         try:
             out, err = process.communicate(said_to, timeout=longest_s)
