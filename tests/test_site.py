@@ -7,7 +7,6 @@ import json
 import os
 import re
 import runpy
-import subprocess
 import sys
 from collections.abc import Iterator
 from importlib import import_module
@@ -17,6 +16,8 @@ from typing import Any
 
 import pytest
 import yaml
+
+from tests.ended import ended
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -218,5 +219,5 @@ def test_an_hour_keeps_what_it_did_and_ends_what_does_not_end(
 )
 def test_a_newcomers_hour_goes_as_the_built_pages_say(tmp_path: Path) -> None:
     script = [sys.executable, str(DOCS / "newcomers_hour.py"), "--out", str(tmp_path / "hour")]
-    done = subprocess.run(script, capture_output=True, text=True, check=False)
+    done = ended(script)
     assert done.returncode == 0, done.stdout + done.stderr

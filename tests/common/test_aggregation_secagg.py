@@ -320,6 +320,12 @@ def test_many_words_in_three_bytes_are_the_lowest_three_of_each() -> None:
     np.testing.assert_array_equal(Ring(3).pack(words), words.view(np.uint8).reshape(-1, 4)[:, :3].ravel())
 
 
+def test_colluding_hospitals_leave_two_or_more_whose_sum_hides_one_from_the_other() -> None:
+    SecureAggregation(colluding=3).check(5)
+    with pytest.raises(StudyError, match=r"aggregation\.colluding = 4 of 5 hospitals leave one alone.*at most 3"):
+        SecureAggregation(colluding=4).check(5)
+
+
 def test_the_ring_holds_the_largest_sum_and_one_bit_more_takes_a_wider_one() -> None:
     assert [Ring.holding(bits, 4).width for bits in (6, 7, 14, 15, 22, 23, 30)] == [1, 2, 2, 3, 3, 4, 4]
     with pytest.raises(StudyError, match="value_bits must be at most 30"):
