@@ -120,7 +120,8 @@ def lay_answers(place: Path) -> Sequence[Gap]:
 def lay_release(place: Path) -> Sequence[Gap]:
     """In the drills: a run of a table's patients, and a release of them."""
     if DRILLS:
-        recorded = [*STEP.split(), "--set", "federation.record_traffic=true"]
+        more = ("federation.record_traffic=true", "source.scaling=hospital", "split.test=0.34")
+        recorded = [*STEP.split(), *(word for one in more for word in ("--set", one))]
         typed("run", "heart.toml", "--folder", "runs/heart/1", *recorded)
         typed("anonymise", "patients.csv", "-q", "age", "-q", "sex", "--sensitive", "disease")
     return (("wardround audit", "FILE", "patients-k5/release.csv"), ("wardround audit", "RUN", "runs/heart/1"))
