@@ -106,10 +106,10 @@ class Convolution:
         """
         if small.shape[1] >= large.shape[1]:
             sight = Sight(small.shape[2:], kernel, self.padding, self.dilation)
-            return _seen_in_rows(small, large, sight).movedim(1, 2).movedim(-1, 2)
+            return _seen_in_rows(small, large, sight).movedim(-1, 2)
         paddings = [by * (size - 1) - pad for by, size, pad in zip(self.dilation, kernel, self.padding, strict=True)]
         sight = Sight(large.shape[2:], kernel, paddings, self.dilation, backwards=True)
-        return _seen_in_rows(large, small, sight).movedim(-1, 1).movedim(3, 2)
+        return _seen_in_rows(large, small, sight).movedim(-1, 1)
 
     def _unfolded(self, small: Tensor, large: Tensor, kernel: Sequence[int]) -> Tensor:
         """(N, channels of small, channels of large, *kernel)."""
@@ -137,13 +137,13 @@ class Convolution:
 
 
 def _seen_in_rows(seeing: Tensor, seen: Tensor, sight: Sight) -> Tensor:
-    """(N, kernel[0], channels that see, *kernel[1:], channels that are seen)."""
+    """(N, channels that see, *kernel, channels that are seen)."""
     columns, each = seeing.flatten(2), prod(sight.row) * seen.shape[1]
-    found = seeing.new_empty((len(seeing), sight.kernel[0], seeing.shape[1], each))
+    found = seeing.new_empty((*columns.shape[:2], sight.kernel[0], each))
     for some, laid in sight.rows(seen):
         for down in range(sight.kernel[0]):
-            torch.bmm(columns[some], sight.below(laid, down), out=found[some, sight.place(down)])
-    return found.view(*found.shape[:3], *sight.row, seen.shape[1])
+            torch.bmm(columns[some], sight.below(laid, down), out=found[some, :, sight.place(down)])
+    return found.view(*columns.shape[:2], *sight.kernel, seen.shape[1])
 
 
 def _unfolds(small: Tensor, large: Tensor, kernel: Sequence[int]) -> bool:
