@@ -21,8 +21,8 @@ from common.wire.message_bytes import content_to_bytes
 from common.wire.records import to_records
 from experiments.message_sizes import value_bytes
 
-UNNAMED_BYTES = 700
-"""Of an answer to a study whose scores' names are not known."""
+UNNAMED_BYTES, UNNAMED_SUMMED_BYTES = 700, 400
+"""Of an answer to a study whose scores' names are not known; and as words of a sum."""
 ENVELOPE_BYTES = 80
 """Of a message's own names and times, around its content."""
 WORD_BITS = 64
@@ -41,7 +41,7 @@ def answer_bytes(study: Study, names: Sequence[str], number: int, hospitals: int
     if study.split.is_by_hospital and reveals(study) == "each":
         return LEAST_BYTES + ENVELOPE_BYTES
     if not names:
-        return UNNAMED_BYTES
+        return UNNAMED_SUMMED_BYTES if hospitals else UNNAMED_BYTES
     means, seconds = _told(study, names, number, trains)
     if hospitals:
         return _size(Payload(data=np.zeros(_in_words(study, len(means) + len(seconds), trains, hospitals), np.uint8)))
