@@ -27,6 +27,7 @@ from client.steering_bounds import refuse_steering
 from client.subgroups import subgroup_statistics
 from client.training import Trainer
 from client.voting import vote_of
+from common.allocator import make_room_for
 from common.data.cases import Cases, Shape
 from common.errors import HospitalError, WireError
 from common.learning.abilities import shown_shape, task_in_round
@@ -221,6 +222,7 @@ def _approved(hospital: Hospital, request: Payload, kept: RequestContext) -> Ord
     approve(hospital, order)
     refuse_steering(hospital, order, request)
     kept.go_forward(order)
+    make_room_for(order.parameters.size)  # what the checks needed would lie beside gradients, or beside doubles
     return order
 
 

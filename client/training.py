@@ -17,6 +17,7 @@ from client.fully_connected import FullyConnected
 from client.objective import batches, calibration, class_weights, one_batch
 from client.optimisers import new_optimiser
 from client.whole_batches import pieces
+from common.allocator import make_room_for
 from common.data.cases import Batch, Cases
 from common.errors import HospitalError
 from common.learning.abilities import couples
@@ -74,6 +75,7 @@ class Trainer:
         start = read(self.network) if self.start is None else self.start
         losses, steps = self.train(proximal_mu, correction)
         self.network.zero_grad()  # a large model's gradients would lie beside its update
+        make_room_for(start.size)
         change = scaled_change(self.network, start, len(self.cases))
         return Update((change,), float(len(self.cases)), {"loss": _mean(losses)}), steps
 

@@ -12,6 +12,10 @@ from contextlib import suppress
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8
 KEPT_BYTES = 1 << 30
+LARGE_VALUES = 1 << 20
+"""Of a model beside which what was freed is not to lie."""
+_keeps: set[bool] = set()
+"""Whether this process keeps freed memory: empty where it does not."""
 
 
 def keep_freed_memory() -> None:
@@ -21,9 +25,19 @@ def keep_freed_memory() -> None:
         library.mallopt(M_ARENA_MAX, 1)
         library.mallopt(M_MMAP_THRESHOLD, KEPT_BYTES)
         library.mallopt(M_TRIM_THRESHOLD, KEPT_BYTES)
+        _keeps.add(True)
 
 
 def give_back_freed_memory() -> None:
     """Return what is kept and not used. Does nothing where there is no glibc."""
     with suppress(OSError, AttributeError):
         ctypes.CDLL(None).malloc_trim(0)
+
+
+def make_room_for(values: int) -> None:
+    """Return what this process keeps and does not use before so many values are taken at once, if they are many.
+
+    Freed blocks of layers are no room for a whole model: it would be taken beside them.
+    """
+    if _keeps and values >= LARGE_VALUES:
+        give_back_freed_memory()

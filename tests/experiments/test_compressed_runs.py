@@ -54,7 +54,7 @@ def test_a_sum_of_few_bits_is_the_same_whoever_adds_it_up_and_its_range_widens(
     tiny: Callable[..., Study], tmp_path: Path
 ) -> None:
     outcomes = {}
-    for name in ("secagg", "additive"):
+    for name in ("secagg", "additive", "ckks"):
         sums = f"aggregation={{name='{name}', {NARROW}}}"
         outcomes[name] = run_quietly(tiny("rounds=2", INT8, sums), tmp_path / name)
     assert len({one.about["model_sha256"] for one in outcomes.values()}) == 1
