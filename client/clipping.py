@@ -135,12 +135,22 @@ class Outer:
 
 
 def clip_and_add(gradients: Sequence[Gradients], clip_norm: float) -> Vector:
-    """(P,) float32: the clipped sum. gradients: of every parameter, in order."""
-    norms = torch.stack([one.norms() for one in gradients]).norm(dim=0)
+    """(P,) float32: the clipped sum. gradients: of every parameter, in order.
+
+    Those of biases and the like, of which there are many, are taken for one parameter's: each costs as much as
+    those of a large one.
+    """
+    small = {at: one.values for at, one in enumerate(gradients) if isinstance(one, Whole) and one.values.ndim == 2}
+    beside = [Whole(torch.cat(list(small.values()), 1))] if small else []
+    others = [one for at, one in enumerate(gradients) if at not in small]
+    norms = torch.stack([one.norms() for one in (*beside, *others)]).norm(dim=0)
     factors = clipping_factors(norms, clip_norm)
     none = factors == 0
     left_out = none if bool(none.any()) else None
-    return as_vector([one.weighted_sum(factors, left_out) for one in gradients])
+    sums = iter([one.weighted_sum(factors, left_out) for one in others])
+    sizes = [values.shape[1] for values in small.values()]
+    cut = iter(torch.split(beside[0].weighted_sum(factors, left_out), sizes) if beside else ())
+    return as_vector([next(cut if at in small else sums) for at in range(len(gradients))])
 
 
 def _without(values: Tensor, left_out: Tensor | None) -> Tensor:

@@ -42,6 +42,8 @@ from common.wire.train_requests import Order
 MEMORY, PACKED = "compression", "update"
 WITHDRAWN = "compression/withdrawn"
 """Who had withdrawn when the rest was kept, as a digest: once somebody else has, it is not sent any more."""
+LARGEST = float(np.finfo(np.float32).max) / 2
+"""Of a value: rounded up to a whole number of steps it still is a float32, and so is what is kept of it."""
 Packed = MutableMapping[str, NDArray[np.uint8]]
 Values = NDArray[np.floating]
 
@@ -58,8 +60,8 @@ def compressed(
         return update
     (given,) = update.vectors
     wanted = given.astype(np.float64) + _kept(hospital, compression, memory, given.size)
-    if not np.isfinite(wanted).all():
-        raise HospitalError("an update that is not finite cannot be compressed.")
+    if not (wanted.min(initial=0.0) >= -LARGEST and wanted.max(initial=0.0) <= LARGEST):
+        raise HospitalError("an update that is not finite, or beyond what float32 holds, cannot be compressed.")
     sent, arrives, told = _sent(compression, wanted, hospital, order, packed)
     if compression.error_feedback:
         memory[MEMORY] = (wanted - arrives).astype(np.float32)

@@ -52,7 +52,7 @@ LENIENT = 3.0
 """Times as much, about the mean of what is shown: honest large steps on images, and diverging ones, reached 9.3."""
 ROUNDING, TINY = 1e-7, 1e-12
 """Of thresholds that are equal, by their size, and against noughts."""
-ROWS_A_BLOCK = 1024
+ROWS_A_BLOCK = 512
 MANY_ROWS, SHADOWS = 1024, 256
 """Rows from which they are first seen from so many directions."""
 SHADOW_OF_NEAR = NEARLY_PARALLEL - 6 * math.sqrt((1 - NEARLY_PARALLEL**2) / SHADOWS)
@@ -141,10 +141,11 @@ def _alike(weights: NDArray[np.float32]) -> tuple[int, int, int]:
     to norm 1, for products of rows of norm 1e20 or 1e-23 are not float32's.
     """
     norms = np.sqrt(np.einsum("ij,ij->i", weights, weights, dtype=np.float64))
-    rows = weights[norms > 0]
-    np.divide(rows, norms[norms > 0, None], out=rows, casting="same_kind")
-    if weights.shape[1] < LEAST_COLUMNS or not len(rows) or _is_plainly_apart(rows):
+    has = norms > 0
+    if weights.shape[1] < LEAST_COLUMNS or not has.any() or _is_plainly_apart(weights, norms):
         return 0, 0, len(weights)
+    rows = weights[has]
+    np.divide(rows, norms[has, None], out=rows, casting="same_kind")
     same, near, least = 0, 0, _least(weights)
     for start in range(0, len(rows), ROWS_A_BLOCK):
         block = slice(start, start + ROWS_A_BLOCK)
@@ -154,22 +155,41 @@ def _alike(weights: NDArray[np.float32]) -> tuple[int, int, int]:
     return same, near, len(weights)
 
 
-def _is_plainly_apart(rows: NDArray[np.float32]) -> bool:
-    """Whether none of many rows of norm 1 is near enough others for an imprint, from a few secret directions.
+def _is_plainly_apart(weights: NDArray[np.float32], norms: NDArray[np.float64]) -> bool:
+    """Whether none of many rows is near enough others for an imprint, from a few secret directions.
 
     All pairs of 2,600 rows of 2,900 inputs are 39 GFLOP; seen from SHADOWS random directions of equal signs a cosine
     c is within 6 deviations, sqrt((1 - c^2) / SHADOWS), of itself but once in 10^9, and then all are looked at. The
     directions are this process' own: nobody can lay rows out for them.
     """
-    if len(rows) < MANY_ROWS or rows.shape[1] < 2 * SHADOWS:
+    if len(weights) < MANY_ROWS or weights.shape[1] < 2 * SHADOWS:
         return False
-    seen = rows @ _directions_of_shadows(rows.shape[1])
-    seen /= np.maximum(np.linalg.norm(seen, axis=1, keepdims=True), np.float32(TINY))
+    seen = _shadows(weights, norms)
+    near = np.ones(len(seen), np.int64)  # a row to itself
     for start in range(0, len(seen), ROWS_A_BLOCK):
-        cosines = np.abs(seen[start : start + ROWS_A_BLOCK] @ seen.T)
-        if ((cosines >= SHADOW_OF_NEAR).sum(axis=1) > MOST_PARALLEL).any():
-            return False
-    return True
+        block = slice(start, start + ROWS_A_BLOCK)
+        cosines = seen[block] @ seen[start:].T  # of each pair once
+        np.abs(cosines, out=cosines)
+        np.fill_diagonal(cosines, 0)
+        if cosines.max() >= SHADOW_OF_NEAR:
+            pairs = np.triu(cosines >= SHADOW_OF_NEAR)
+            near[block] += pairs.sum(axis=1)
+            near[start:] += pairs.sum(axis=0)
+    return bool((near <= MOST_PARALLEL).all())
+
+
+def _shadows(weights: NDArray[np.float32], norms: NDArray[np.float64]) -> NDArray[np.float32]:
+    """(rows, SHADOWS) of norm 1, each row seen from the secret directions; zeros of a row without a direction.
+
+    Rows are only brought near norm 1 before: what is seen of them is brought there once more.
+    """
+    directions, seen = _directions_of_shadows(weights.shape[1]), np.empty((len(weights), SHADOWS), np.float32)
+    sizes = np.where(norms > 0, np.minimum(norms, np.finfo(np.float32).max), 1).astype(np.float32)[:, None]
+    for start in range(0, len(seen), ROWS_A_BLOCK):
+        block = slice(start, start + ROWS_A_BLOCK)
+        np.matmul(weights[block] / sizes[block], directions, out=seen[block])
+    seen /= np.maximum(np.linalg.norm(seen, axis=1, keepdims=True), np.float32(TINY))
+    return seen
 
 
 @lru_cache(maxsize=8)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -63,7 +64,7 @@ def show(measured: Measured, console: Console, json_file: Path | None) -> None:
 
 
 def as_json(measured: Measured) -> dict[str, object]:
-    """Rows, targets, notes, and with what, on which machine and when they were measured."""
+    """Rows, targets, notes, and when, of which commit, with what and on how busy a machine they were measured."""
     packages = ("wardround", "flwr", "torch", "numpy")
     return {
         "title": measured.title,
@@ -71,15 +72,29 @@ def as_json(measured: Measured) -> dict[str, object]:
         "targets": [asdict(target) for target in measured.targets],
         "notes": list(measured.notes),
         "versions": {"python": platform.python_version()} | {name: version(name) for name in packages},
-        "machine": _machine(),
+        "commit": _commit(),
+        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
+        "load": round(os.getloadavg()[0], 1) if hasattr(os, "getloadavg") else None,
+        "settings": {name: value for name, value in os.environ.items() if _is_setting(name, value)},
         "day": datetime.now(UTC).date().isoformat(),
     }
 
 
-def _machine() -> str:
-    """What figures of time depend on, a machine's other work among it."""
-    busy = f", {os.getloadavg()[0]:.1f} processes running in the last minute" if hasattr(os, "getloadavg") else ""
-    return f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores{busy}"
+def _is_setting(name: str, value: str) -> bool:
+    """Whether it changes what a benchmark does, and is no place on this machine."""
+    return name.startswith("WARDROUND_") and os.sep not in value
+
+
+def _commit() -> str | None:
+    """Of the source that runs, with "-dirty" where files differ from it; None where there is no repository."""
+    root = Path(__file__).parents[1]
+    if not (root / ".git").exists():
+        return None
+    asked = ("git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*")
+    try:
+        return subprocess.run(asked, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return None
 
 
 def _rows(measured: Measured) -> Table:

@@ -80,10 +80,13 @@ def first_look(study: Study) -> tuple[str, ...]:
 def _sent(study: Study, parameters: int) -> tuple[str, ...]:
     """How much will travel, and how what is large does."""
     # Flower, which writes messages, takes seconds to import, and is needed where a network was built alone.
+    from common.sums.cohorts import Cohorts
     from experiments.message_sizes import message_sizes
     from experiments.traffic_ahead import traffic_facts
 
-    return (*traffic_facts(study, parameters), *message_sizes(study, parameters))
+    cohorts = Cohorts.of(study, study.federation.names or site_names(study))
+    hospitals = len(cohorts.of_round(1).sites)
+    return (*traffic_facts(study, cohorts, parameters), *message_sizes(study, parameters, hospitals))
 
 
 def _look(study: Study, source: Source) -> Look:

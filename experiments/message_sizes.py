@@ -7,9 +7,11 @@ from typing import cast
 
 import numpy as np
 
+from common.compression.cost import update_bytes
 from common.errors import WardroundError
 from common.study.catalogue import AGGREGATIONS, STRATEGIES
 from common.study.study import Study
+from common.sums.abilities import abilities, can
 from common.sums.aggregation import Aggregation
 from common.sums.exchange import Payload
 from common.wire.long_form import LONG_FROM
@@ -25,19 +27,15 @@ MB = 1e6
 FLOWERS_PIECE_BYTES = 5 << 20
 
 
-def message_sizes(study: Study, parameters: int) -> tuple[str, ...]:
-    """Sentences; () where every message is small. parameters: of the model that is exchanged.
-
-    What a compressed update takes is not said; it is less than its order.
-    """
+def message_sizes(study: Study, parameters: int, hospitals: int) -> tuple[str, ...]:
+    """Sentences; () where every message is small. parameters: of the model. hospitals: of a round."""
     strategy = cast(Strategy, STRATEGIES.build(study.strategy))
     vectors = strategy.work().vectors
     order = 4 * parameters * (vectors + bool(study.defence.votes))
     if MOST_GROWTH * order < LONG_FROM:
         return ()
     aggregation = cast(Aggregation, AGGREGATIONS.build(study.aggregation))
-    a_number = 0.0 if study.federation.compression is not None else _bytes_a_number(aggregation)
-    answer = a_number * parameters * vectors
+    answer = vectors * update_bytes(study, parameters, value_bytes(aggregation, hospitals))
     largest = max(order, int(answer))
     if largest < LONG_FROM:
         return ()
@@ -62,8 +60,11 @@ def _pieces(study: Study, largest: int) -> str:
     return f"{-(-largest // piece):,} of {piece >> 20} MiB"
 
 
-def _bytes_a_number(aggregation: Aggregation) -> float:
-    """Of the largest message but an order, by trying two sizes; 0 where that cannot be tried here."""
+def value_bytes(aggregation: Aggregation, hospitals: int) -> float:
+    """Of each value that it is handed, in a round of so many hospitals: as it declares, else by trying two sizes with
+    few of them; 0 where that cannot be tried here."""
+    if can(aggregation, "bytes_a_value"):
+        return abilities(aggregation).bytes_a_value(hospitals)
     try:
         small, large = (max(_sizes(aggregation, length), default=0) for length in (TRIED, 2 * TRIED))
     except (WardroundError, ArithmeticError, LookupError, TypeError, ValueError, AttributeError, NotImplementedError):

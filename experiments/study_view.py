@@ -13,6 +13,7 @@ from common.privacy.relation import in_words, relation_of
 from common.privacy.study_facts import mechanism_of
 from common.study.catalogue import AGGREGATIONS
 from common.study.evaluation_words import model_facts
+from common.study.held_out import tells_labels
 from common.study.privacy_checks import remarks
 from common.study.program import this_program
 from common.study.study import Study
@@ -77,7 +78,7 @@ def _told_first(study: Study) -> str:
         told[1:1] = [
             "how many cases and patients it has for training, validation and test, and how many it cannot use"
         ]
-    if not private:
+    if tells_labels(study.split, private):
         whose = "training cases" if study.rounds else "cases"
         told.append(f"how many of its {whose} (of outlines, voxels) are of each class")
     told.append("which program it runs, by its digest and versions")

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 
 import numpy as np
 
 from client.even_lengths import LEAST_BYTES
-from client.hospital import site_names
 from common.compression.cost import FULL_BYTES, update_bytes
 from common.data.names import SiteId
 from common.study.catalogue import AGGREGATIONS, STRATEGIES
-from common.study.schedule import evaluated_split, final_splits
+from common.study.schedule import evaluated_split, final_splits, last_vote, votes_in
 from common.study.study import Study
 from common.sums.abilities import abilities, can
 from common.sums.aggregation import Aggregation
@@ -21,6 +20,7 @@ from common.sums.cohorts import Cohorts, reveals
 from common.wire.message_bytes import content_to_bytes
 from common.wire.records import to_records
 from common.wire.train_requests import Order, to_payload
+from experiments.message_sizes import value_bytes
 from server.reporting.wording import size
 from server.strategy import Strategy
 
@@ -41,7 +41,8 @@ ENVELOPE_BYTES = 80
 class Ahead:
     """Bytes to hospitals and from them, over all rounds and the last scores; a round's are the mean.
 
-    scoring: of all that is sent, what goes to hospitals that score and do not train.
+    scoring: of all that is sent, what goes to hospitals that score, vote or train a model of their own, and do not
+    train in that round.
     """
 
     sent_a_round: float
@@ -51,11 +52,10 @@ class Ahead:
     scoring: float
 
 
-def traffic_facts(study: Study, parameters: int) -> Sequence[str]:
+def traffic_facts(study: Study, cohorts: Cohorts, parameters: int) -> Sequence[str]:
     """Sentences for whoever checks a study with a network of so many `parameters`."""
     if not study.rounds:
         return ()
-    cohorts = Cohorts.of(study, study.federation.names or site_names(study))
     found = ahead(study, cohorts, parameters)
     aggregation = AGGREGATIONS.build(study.aggregation)
     if found is None:
@@ -80,7 +80,7 @@ def _compressed(study: Study, cohorts: Cohorts, parameters: int) -> Sequence[str
     """What an update takes where the study compresses it, beside what it takes in full."""
     if study.federation.compression is None:
         return ()
-    width = _width(AGGREGATIONS.build(study.aggregation), len(cohorts.of_round(1).sites))
+    width = value_bytes(AGGREGATIONS.build(study.aggregation), len(cohorts.of_round(1).sites))
     less, full = update_bytes(study, parameters, width), FULL_BYTES * parameters
     return (
         f"An update takes {size(less)} of the {size(full)} that its values take in full (federation.compression).",
@@ -100,26 +100,38 @@ def ahead(study: Study, cohorts: Cohorts, parameters: int) -> Ahead | None:
     sent = received = scoring = 0.0
     for number in numbers:
         sites = cohorts.of_round(number).sites
-        request, vector = _request(study, number), FULL_BYTES * parameters
-        own = request + vector * (1 + work.controlled)
-        update = work.vectors * update_bytes(study, parameters, _width(aggregation, len(sites)))
+        votes = votes_in(study, number)
+        request, vector = _request(study, number, votes), FULL_BYTES * parameters
+        scored = request + vector * (1 + votes)
+        own = scored + vector * work.controlled
+        update = work.vectors * update_bytes(study, parameters, value_bytes(aggregation, len(sites)))
         beside = in_sums(len(sites)) if sums else (0.0, 0.0)
         sent += len(sites) * own + beside[0]
         received += len(sites) * (update + answer) + beside[1]
-        apart = _scoring_alone(study, cohorts, number, sites) if not sums else 0
-        scoring += apart * (request + vector)
+        apart = _asked_beside(study, cohorts, number, sites) if not sums else 0
+        scoring += apart * scored
         received += apart * answer
     times = study.rounds / len(numbers)
-    last = len(cohorts.of_round(cohorts.final_round).sites) if cohorts.scored else 0
-    beside = in_sums(last) if sums else (0.0, 0.0)
-    final = last * (_request(study, cohorts.final_round) + FULL_BYTES * parameters) + beside[0]
     a_round = (sent + scoring) / len(numbers), received / len(numbers)
-    total = times * (sent + scoring) + final, times * received + last * answer + beside[1]
-    return Ahead(*a_round, *total, times * scoring + final)
+    last, back = 0.0, 0.0
+    for number, asked, vectors in _after_the_rounds(study, cohorts):
+        beside = in_sums(asked) if sums and number != study.rounds else (0.0, 0.0)
+        last += asked * (_request(study, number, vectors > 1) + vectors * FULL_BYTES * parameters) + beside[0]
+        back += asked * answer + beside[1]
+    total = times * (sent + scoring) + last, times * received + back
+    return Ahead(*a_round, *total, times * scoring + last)
 
 
-def _width(aggregation: Aggregation, hospitals: int) -> int:
-    return abilities(aggregation).bytes_a_value(hospitals)
+def _after_the_rounds(study: Study, cohorts: Cohorts) -> Iterator[tuple[int, int, int]]:
+    """By whose number hospitals are asked, how many are, and how many models each is sent: the vote on the last
+    round's model, the last scores, and a model that each trains alone.
+    """
+    if votes_in(study, last_vote(study)):
+        yield last_vote(study), len(cohorts.of_round(last_vote(study)).sites), 2
+    if cohorts.scored:
+        yield cohorts.final_round, len(cohorts.of_round(cohorts.final_round).sites), 1
+    if study.baselines.local:
+        yield study.rounds, len(cohorts.roster), 1
 
 
 def _of_sums(study: Study, whole_groups: bool, hospitals: int) -> tuple[float, float]:
@@ -131,14 +143,18 @@ def _of_sums(study: Study, whole_groups: bool, hospitals: int) -> tuple[float, f
     return hospitals * (request + to), hospitals * (LEGS_BESIDE * LEG_ANSWER_BYTES + back)
 
 
-def _scoring_alone(study: Study, cohorts: Cohorts, number: int, trains: Sequence[SiteId]) -> int:
+def _asked_beside(study: Study, cohorts: Cohorts, number: int, trains: Sequence[SiteId]) -> int:
+    """How many hospitals score or vote in a round, and do not train in it."""
+    if votes_in(study, number):
+        return len(set(cohorts.roster) - set(trains))
     if evaluated_split(study, number) is None:
         return 0
     return len(set(cohorts.scoring(number)) - set(trains))
 
 
-def _request(study: Study, number: int) -> int:
-    """Bytes of a request as serialised, without its array, every value of which takes FULL_BYTES."""
+def _request(study: Study, number: int, votes: bool = False) -> int:
+    """Bytes of a request as serialised, without its arrays, every value of which takes FULL_BYTES."""
     splits = final_splits(study) if number > study.rounds else (study.federation.evaluate_split,)
-    order = Order(study.json, number, np.zeros(1, np.float32), None, evaluate=splits)
+    model = np.zeros(1, np.float32)
+    order = Order(study.json, number, model, None, evaluate=splits, reference=model if votes else None)
     return ENVELOPE_BYTES + len(content_to_bytes(to_records(to_payload(order, RUN_NAME))))

@@ -135,7 +135,7 @@ class Conductor:
         give_back_freed_memory()  # of networks that only told how long a model is and what its scores are called
         self.about["time"]["start"] = perf_counter() - begin
         self._started(rounds, checkpoint)
-        self._claim(rounds)
+        self._write_privacy(rounds)
         shown = self._shown(rounds)
         watch = Watch.of(self.study.stopping, str(self.about["headline"]), shown, self.folder)
         collapse = CollapseWatch.of(self.study, rounds.members, self.folder, shown)
@@ -152,7 +152,7 @@ class Conductor:
                 watch.tidy()
                 ended = self._reached(record) or watch.is_over or collapse.is_over or self._bore_enough(checkpoint)
         finally:
-            self._claim(rounds)
+            self._write_privacy(rounds)
         checkpoint = self._judge_last(rounds, checkpoint)
         self._choose(watch, collapse, checkpoint)
         number, parameters = watch.chosen(checkpoint)
@@ -334,7 +334,7 @@ class Conductor:
             total = collected.total
             self.folder.write_sum(number, total.vectors, {"sites": list(collected.sites), "weight": total.weight})
 
-    def _claim(self, rounds: Rounds) -> None:
+    def _write_privacy(self, rounds: Rounds) -> None:
         """`privacy.json`: what was promised, and what every order to train has spent of it so far.
 
         Written before the first round too: a run that a crash ends without a word has promised all the same.

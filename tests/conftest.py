@@ -36,7 +36,9 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 # The tree of all commands is the same at every call that a test makes, and takes longer than most calls.
-pytest.MonkeyPatch().setattr(typer.testing, "_get_command", cache(typer.main.get_command))
+_tree_of = cache(typer.main.get_command)
+pytest.MonkeyPatch().setattr(typer.main, "get_command", _tree_of)
+pytest.MonkeyPatch().setattr(typer.testing, "_get_command", _tree_of)
 
 
 def _fsync(file: int) -> None:

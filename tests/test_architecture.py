@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import gc
 import re
 import sys
 import tomllib
@@ -43,6 +44,15 @@ MODULES = {module_name(path): path for path in SOURCES}
 @cache
 def tree(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _nothing_is_looked_for_among_trees() -> Iterator[None]:
+    """Of two million nodes none is garbage; the collector would go through all of them again and again."""
+    gc.disable()
+    yield
+    tree.cache_clear()
+    gc.enable()
 
 
 @cache
@@ -151,9 +161,17 @@ def test_no_two_test_files_share_a_name():
     assert len(names) == len(set(names))
 
 
+@of_every(TESTS)
+def test_no_test_waits_for_another_program_without_end(path):
+    """One that hangs would cost all of a test's minutes and say nothing: `tests/ended.py` is for it."""
+    for node in ast.walk(tree(path)) if "subprocess.run(" in path.read_text(encoding="utf-8") else ():
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "subprocess.run":
+            assert "timeout" in {one.arg for one in node.keywords}, f"line {node.lineno}"
+
+
 @of_every(SOURCES)
 def test_a_library_does_not_print(path):
-    if by_name(path) != "experiments/cli.py":
+    if by_name(path) != "experiments/cli.py" and "print(" in path.read_text(encoding="utf-8"):
         calls = [node.func for node in ast.walk(tree(path)) if isinstance(node, ast.Call)]
         assert "print" not in {call.id for call in calls if isinstance(call, ast.Name)}
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import subprocess
 import sys
 from pathlib import Path
 from pstats import Stats
@@ -24,6 +23,7 @@ from common.sums.update import Update
 from experiments.evidence.observing import observe
 from experiments.running.run import run_study
 from server.strategy import Contributions
+from tests.ended import ended
 from wardround.testing.__main__ import tried
 from wardround.testing.of_file import KINDS
 from wardround.testing.runs import tiny_study
@@ -58,9 +58,7 @@ def test_every_example_is_clean_where_it_says_it_stands(tmp_path):
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_text(text, encoding="utf-8")
     settings = ["--config", str(ROOT / "pyproject.toml")]
-    done = subprocess.run(
-        [sys.executable, "-m", "ruff", "check", *settings, str(tmp_path)], capture_output=True, text=True, check=False
-    )
+    done = ended([sys.executable, "-m", "ruff", "check", *settings, str(tmp_path)])
     assert done.returncode == 0, done.stdout
 
 

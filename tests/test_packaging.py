@@ -6,7 +6,6 @@ import json
 import os
 import re
 import shutil
-import subprocess
 import sys
 import tomllib
 from importlib.util import find_spec, module_from_spec, spec_from_file_location
@@ -18,6 +17,8 @@ import pytest
 from packaging.markers import Marker
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+
+from tests.ended import ended
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -153,7 +154,7 @@ def test_the_bill_of_materials_is_valid_and_names_what_is_installed(tmp_path: Pa
     begun += ["runpy.run_module('cyclonedx_py', None, '__main__')"]
     command = [sys.executable, "-c", "; ".join(begun), "environment", "--pyproject", str(ROOT / "pyproject.toml")]
     command += ["--output-reproducible", "--validate", "--of", "JSON", "-o", str(bill), sys.executable]
-    subprocess.run(command, check=True, capture_output=True)
+    ended(command, check=True)
     components = json.loads(bill.read_text(encoding="utf-8"))["components"]
     assert {"flwr", "torch", "numpy"} <= {one["name"] for one in components}
 
@@ -167,5 +168,5 @@ def test_the_bill_of_materials_is_valid_and_names_what_is_installed(tmp_path: Pa
 def test_wardround_resolves_beside(peer: str, python: str) -> None:
     uv = Path(sys.executable).with_name("uv")
     command = [str(uv), "pip", "compile", "--quiet", "--python-version", python, "pyproject.toml", "-"]
-    done = subprocess.run(command, input=peer, text=True, capture_output=True, cwd=ROOT)
+    done = ended(command, said_to=peer, cwd=ROOT)
     assert done.returncode == 0, done.stderr

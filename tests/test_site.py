@@ -7,7 +7,6 @@ import json
 import os
 import re
 import runpy
-import subprocess
 import sys
 from collections.abc import Iterator
 from importlib import import_module
@@ -17,6 +16,8 @@ from typing import Any
 
 import pytest
 import yaml
+
+from tests.ended import ended
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -53,6 +54,14 @@ def test_links_of_a_made_page_lead_to_pages(pages: Any, page: str) -> None:
     places = {os.path.normpath(DOCS / Path(page).parent / link) for link in links if "://" not in link}
     made = {os.path.normpath(DOCS / path) for path in pages.MADE()}
     assert not [place for place in places - made if not Path(place).is_file()]
+
+
+def test_every_protection_has_its_threat_model_argument_price_and_tests() -> None:
+    for page in (DOCS / "protections").glob("*.md"):
+        said = re.findall(r"^## (.*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+        if page.stem != "compositions":
+            wanted = ("Against whom", "Why it holds|What an update gives away", "What it costs", "Where it is tried")
+            assert not [words for words in wanted if not any(re.match(words, one) for one in said)], page.stem
 
 
 def test_a_link_out_of_the_pages_leads_to_what_the_site_has_of_it(pages: Any) -> None:
@@ -134,13 +143,32 @@ def test_results_have_a_place_for_each_benchmark_that_they_tell_of(pages: Any) -
     marked = module.marked_results(results)
     assert '\n\n<a id="bench-heart"></a>\n\nTwo of\n' in marked
     assert marked.count("<a id=") == 2 and re.sub(r"<a id=\S+</a>\n\n", "", marked) == results
+
+
+def test_tables_of_results_are_those_that_benchmarks_wrote(pages: Any) -> None:
+    module = import_module("measured_tables")
+    results = module.RESULTS.read_text(encoding="utf-8")
+    assert results == module.written(results, module.kept_tables()), "python docs/site_pages/measured_tables.py"
+
+
+def test_a_table_says_what_was_met_and_where_and_comes_where_its_benchmark_is_told_of(pages: Any) -> None:
+    module = import_module("measured_tables")
     kept = {"rows": [{"n": 2, "s": 0.12345}], "notes": ["a_b"], "versions": {"torch": "2"}, "targets": [
         {"name": "t", "ours": 1.0, "peer": None, "bound": 2.0, "target": "less", "met": False}]}  # fmt: skip
-    shown = module._measured(kept)
+    shown = module.measured_table(kept, module.target_table(kept))
     assert "| n | s |" in shown and "| 2 | 0.1235 |" in shown and r"a\_b" in shown
     assert "| t | 1 | - | 2 | less | missed |" in shown and "Measured with torch 2.\n" in shown
-    shown = module._measured({**kept, "day": "2031-02-03", "machine": "Linux, 2 cores"})
-    assert "Measured on 2031-02-03 with torch 2: Linux, 2 cores.\n" in shown
+    where = {"day": "2031-02-03", "commit": "abc", "machine": "Linux, 2 cores", "load": 1.5, "settings": {"A": "1"}}
+    said = module.measured_table({**kept, **where}, "")
+    assert "Measured on 2031-02-03 at abc with torch 2: Linux, 2 cores, load 1.5; `A=1`.\n" in said
+    page = "# R\n\n`wardround bench heart`: x\ny.\n\nMore.\n"
+    made = module.written(page, {"heart": kept, "other": {**kept, "rows": []}})
+    assert re.match(
+        r"# R\n\n`wardround bench heart`: x\ny.\n\n<!-- .*?-->\n\n\| n .*?end of \S+ -->\n\nMore.", made, re.DOTALL
+    )
+    assert made.index("More.") < made.index("docs/measured/other.json")
+    assert "0 of 1 targets met; missed: t (1; less)." in made
+    assert module.written(made.replace("0.1235", "0.5"), {"heart": kept}).count("0.1235") == 1
 
 
 @pytest.mark.skipif(
@@ -191,5 +219,5 @@ def test_an_hour_keeps_what_it_did_and_ends_what_does_not_end(
 )
 def test_a_newcomers_hour_goes_as_the_built_pages_say(tmp_path: Path) -> None:
     script = [sys.executable, str(DOCS / "newcomers_hour.py"), "--out", str(tmp_path / "hour")]
-    done = subprocess.run(script, capture_output=True, text=True, check=False)
+    done = ended(script)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 from importlib.util import find_spec
 from pathlib import Path
@@ -11,6 +10,8 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
+
+from tests.ended import ended
 
 ROOT = Path(__file__).parents[1]
 
@@ -20,8 +21,7 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """Where it was told, and what was said."""
     out = tmp_path_factory.mktemp("story") / "afternoon"
     words = [sys.executable, str(ROOT / "docs" / "story.py"), "--out", str(out)]
-    done = subprocess.run(words, capture_output=True, text=True, check=False, cwd=out.parent)
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    done = ended(words, check=True, longest_s=580, cwd=out.parent)
     return out, done.stdout
 
 

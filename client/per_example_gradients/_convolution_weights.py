@@ -1,7 +1,8 @@
 """The gradients of a convolution's weight, one a case, each way where it is fastest on a CPU.
 
 Small maps, and images of few channels, are unfolded: every pixel's surroundings beside each other, so that a case's
-gradient is one product of two matrices. Everything else goes through PyTorch's own convolution of one case.
+gradient is one product of two matrices, or one for each row of the kernel, where it looks at every pixel. Everything
+else goes through PyTorch's own convolution of one case.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from typing import Any
 
 import torch
 from torch import Tensor
+
+from client.per_example_gradients._rows_of_pixels import Sight
 
 _backward = torch.ops.aten.convolution_backward
 
@@ -56,8 +59,14 @@ class Convolution:
         A transposed convolution's weight has the gradient of a convolution from `grad` to `inputs`.
         """
         small, large = (inputs, grad) if self.transposed else (grad, inputs)
-        if self.groups == 1 and _unfolds(small, large, weight.shape[2:]):
-            return self._unfolded(small, large, weight.shape[2:])
+        kernel = weight.shape[2:]
+        if self.groups == 1 and self._is_of_pixels_alone(kernel):
+            found = torch.bmm(small.flatten(2), large.flatten(2).transpose(1, 2))
+            return found.view(*found.shape, *kernel)
+        if self.groups == 1 and self._goes_by_rows(small, large, kernel):
+            return self._by_rows(small, large, kernel)
+        if self.groups == 1 and _unfolds(small, large, kernel):
+            return self._unfolded(small, large, kernel)
         if weight.ndim == VOLUMES:
             singles = zip(_beside_nothing(grad), _beside_nothing(inputs), strict=True)
             return torch.stack([self._weight(*single, weight) for single in singles])
@@ -78,6 +87,29 @@ class Convolution:
         only_its_shape_counts = weight.new_empty((len(inputs) * len(weight), *weight.shape[1:]))
         found = as_groups._weight(_one_case(grad), _one_case(inputs), only_its_shape_counts)
         return found.reshape(len(inputs), *weight.shape)
+
+    def _is_of_pixels_alone(self, kernel: Sequence[int]) -> bool:
+        return prod(kernel) == prod(self.stride) == 1 and not any(self.padding)
+
+    def _goes_by_rows(self, small: Tensor, large: Tensor, kernel: Sequence[int]) -> bool:
+        pixels, fewest = small[0, 0].numel(), min(small.shape[1], large.shape[1])
+        values = pixels * fewest * prod(kernel[1:])
+        fits = pixels <= MOST_PIXELS_UNFOLDED and fewest >= FEW_CHANNELS and values <= MOST_UNFOLDED
+        reaches = zip(kernel, self.padding, self.dilation, strict=True)
+        looks_at_all = prod(self.stride) == 1 and not any(self.output_padding)
+        return fits and looks_at_all and all(by <= dilation * (size - 1) for size, by, dilation in reaches)
+
+    def _by_rows(self, small: Tensor, large: Tensor, kernel: Sequence[int]) -> Tensor:
+        """(N, channels of small, channels of large, *kernel).
+
+        Whichever has fewer channels is laid out; pixels of `large` see those of `small` with all weights reversed.
+        """
+        if small.shape[1] >= large.shape[1]:
+            sight = Sight(small.shape[2:], kernel, self.padding, self.dilation)
+            return _seen_in_rows(small, large, sight).movedim(1, 2).movedim(-1, 2)
+        paddings = [by * (size - 1) - pad for by, size, pad in zip(self.dilation, kernel, self.padding, strict=True)]
+        sight = Sight(large.shape[2:], kernel, paddings, self.dilation, backwards=True)
+        return _seen_in_rows(large, small, sight).movedim(-1, 1).movedim(3, 2)
 
     def _unfolded(self, small: Tensor, large: Tensor, kernel: Sequence[int]) -> Tensor:
         """(N, channels of small, channels of large, *kernel)."""
@@ -102,6 +134,16 @@ class Convolution:
         moves = [by * along for by, along in zip(self.stride, axes, strict=True)]
         reaches = [by * along for by, along in zip(self.dilation, axes, strict=True)]
         return padded.as_strided((len(large), *pixels, *kernel, large.shape[1]), (first, *moves, *reaches, last))
+
+
+def _seen_in_rows(seeing: Tensor, seen: Tensor, sight: Sight) -> Tensor:
+    """(N, kernel[0], channels that see, *kernel[1:], channels that are seen)."""
+    columns, each = seeing.flatten(2), prod(sight.row) * seen.shape[1]
+    found = seeing.new_empty((len(seeing), sight.kernel[0], seeing.shape[1], each))
+    for some, laid in sight.rows(seen):
+        for down in range(sight.kernel[0]):
+            torch.bmm(columns[some], sight.below(laid, down), out=found[some, sight.place(down)])
+    return found.view(*found.shape[:3], *sight.row, seen.shape[1])
 
 
 def _unfolds(small: Tensor, large: Tensor, kernel: Sequence[int]) -> bool:

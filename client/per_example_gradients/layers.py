@@ -22,7 +22,7 @@ from client.per_example_gradients._layer_gradients import LAYERS, CaseGradients
 from common.data.cases import Batch
 from common.sums.update import Vector
 
-_SINGLE = (Tensor, int, float, str, torch.dtype, torch.device, torch.memory_format, type(None))
+_SINGLE = (int, float, str, torch.dtype, torch.device, torch.memory_format, type(None))
 
 
 def by_layers(loss: CaseLoss, batch: Batch, clip_norm: float) -> Vector:
@@ -50,7 +50,7 @@ class _CaseByCase(TorchFunctionMode):
         self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         given = dict(kwargs or {})
-        if not any(id(value) in self.learned and value.requires_grad for value in _leaves((*args, *given.values()))):
+        if not (self._is_shown(args) or (given and self._is_shown(given.values()))):
             return func(*args, **given)  # as also where what is learned for a moment is not
         if func in LAYERS:
             if "input" in given:
@@ -61,7 +61,20 @@ class _CaseByCase(TorchFunctionMode):
             raise NotImplementedError(f"no gradients case by case of {getattr(func, '__name__', func)}.")
         return answer
 
+    def _is_shown(self, values: Iterable[Any]) -> bool:
+        """Whether what is learned is among them. PyTorch's own way through what functions are given takes longer."""
+        for value in values:
+            if isinstance(value, _SINGLE):
+                continue
+            if isinstance(value, Tensor):
+                found = self._learns(value)
+            elif isinstance(value, tuple | list):
+                found = self._is_shown(value)
+            else:
+                found = any(self._learns(leaf) for leaf in tree_leaves(value))
+            if found:
+                return True
+        return False
 
-def _leaves(values: tuple[Any, ...]) -> Iterable[Any]:
-    """Sooner than PyTorch's own, for what functions are given mostly."""
-    return values if all(isinstance(value, _SINGLE) for value in values) else tree_leaves(values)
+    def _learns(self, value: Any) -> bool:
+        return id(value) in self.learned and bool(value.requires_grad)

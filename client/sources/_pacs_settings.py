@@ -168,9 +168,17 @@ def credentials(folder: Path, settings: PacsSettings) -> tuple[tuple[str, str] |
 
 
 def tls_context(folder: Path, settings: PacsSettings) -> ssl.SSLContext:
-    """Whom the hospital trusts to be its PACS. Raises SourceError where a file of it cannot be used."""
+    """Whom the hospital trusts to be its PACS. Raises SourceError where a file of it cannot be used.
+
+    Of a service without TLS nobody is trusted: to read the machine's own authorities takes longer than to ask it.
+    """
+    nobody = settings.url.startswith("http://") and not settings.authority
     try:
-        context = ssl.create_default_context(cafile=str(folder / settings.authority) if settings.authority else None)
+        context = (
+            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            if nobody
+            else ssl.create_default_context(cafile=str(folder / settings.authority) if settings.authority else None)
+        )
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         if settings.certificate:
             context.load_cert_chain(folder / settings.certificate, folder / settings.key)

@@ -18,7 +18,7 @@ MANY = 1_000_000
 """Values, of which an average is told."""
 
 
-def update_bytes(study: Study, parameters: int, value_bytes: int = FULL_BYTES) -> int:
+def update_bytes(study: Study, parameters: int, value_bytes: float = FULL_BYTES) -> float:
     """Bytes of one update's values. value_bytes: what the aggregation takes for each that it is handed."""
     compression = study.federation.compression
     if compression is None:

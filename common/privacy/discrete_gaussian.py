@@ -126,36 +126,35 @@ def _some(blocks: _Blocks, count: int, random_bytes: RandomBytes) -> NDArray[np.
     words = np.frombuffer(random_bytes(8 * count), "<i8")
     rest = words & (2**blocks.bits - 1)
     kept = _accepted(blocks, block, rest, random_bytes) if blocks.bits else np.ones(count, np.bool_)
-    magnitude = block.astype(np.int64)
-    magnitude <<= blocks.bits
-    magnitude += rest
-    return _signed(magnitude, words >> 63, kept)
+    minus = words >> 63
+    noughts = np.flatnonzero(block == 0)
+    kept[noughts] &= (rest[noughts] != 0) | (minus[noughts] == 0)
+    return _signed(block, rest, minus, blocks.bits)[kept]
 
 
-def _signed(magnitude: NDArray[np.int64], minus: NDArray[np.int64], kept: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """The kept ones with their signs, minus nought left out. minus: -1 or 0."""
-    noughts = np.flatnonzero(magnitude == 0)
-    kept[noughts] &= minus[noughts] == 0
-    magnitude ^= minus
-    magnitude -= minus
-    return magnitude[kept]
+def _signed(
+    block: NDArray[np.int16], rest: NDArray[np.int64], minus: NDArray[np.int64], bits: int
+) -> NDArray[np.int64]:
+    """(N,) B j + r with their signs, in the memory of `rest`. minus: -1 or 0."""
+    start = block.astype(np.int64)
+    start <<= bits
+    rest |= start
+    rest ^= minus
+    rest -= minus
+    return rest
 
 
 def _accepted(
     blocks: _Blocks, block: NDArray[np.int16], rest: NDArray[np.int64], random_bytes: RandomBytes
 ) -> NDArray[np.bool_]:
-    """With chance exp(-x), x = share (share + 2 j) B^2 / (2 sigma^2) below 1/2, which is at least 1 - x.
+    """With chance exp(-x), x = share (share + 2 j) B^2 / (2 sigma^2) below 1/2, where share = r / B.
 
-    share: r / B. In float32 65536 x is off by less than 2^16 2^-1 6 2^-24 < 1/64.
+    The chance is at least 1 - x, and x below (j + 1) (B / sigma)^2, at most 418 / 1024.
     """
-    share = rest.astype(np.float32)
-    share *= np.float32(2.0**-blocks.bits)
-    least = block.astype(np.float32)
-    least *= 2
-    least += share
-    least *= share
-    least *= np.float32(-blocks.exponent * 2.0**FIRST_BITS)
-    least += 2**FIRST_BITS
+    lacking = ceil(2 * blocks.exponent * 2.0**FIRST_BITS)
+    surely = block.astype(np.uint16)
+    surely *= np.uint16(lacking)
+    np.subtract(np.uint16(2**FIRST_BITS - 2 - lacking), surely, out=surely)
 
     def chances(at: NDArray[np.int64]) -> NDArray[np.float64]:
         share = rest[at] * 2.0**-blocks.bits
@@ -163,7 +162,7 @@ def _accepted(
         return found
 
     return happens_at_least(
-        least,
+        surely,
         chances,
         lambda at: exact_chance(blocks.sigma, int(block[at]) << blocks.bits, int(rest[at])),
         random_bytes,

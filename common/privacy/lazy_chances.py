@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-RandomBytes = Callable[[int], bytes]
+RandomBytes = Callable[[int], bytes | memoryview]
 """That many bytes, independent and uniform."""
 
 FIRST_BITS, REST_BITS = 16, 112
@@ -21,8 +21,10 @@ ONE = 1 << (FIRST_BITS + REST_BITS)
 _UNDECIDED = -1
 _ROUNDING = 2.0**-16
 """Far above the error of a chance in 16-bit steps worked out in float64, which is below 2^-34."""
-_ROUGH = 2.0**-4
-"""Above the error of a lower bound in float32, and of its difference from a uniform number."""
+_LONG_ROUNDING = 2.0**-30
+"""The same with a uniform number's other bits as well."""
+_SEARCHED_BITS = 64
+"""Of a number and the thresholds, compared at once where 16 do not decide; equal ones are compared whole."""
 
 
 @dataclass(frozen=True)
@@ -30,11 +32,12 @@ class ChanceTable:
     """Whole numbers 0, 1, ... by their chances.
 
     thresholds: the upper ends of their shares of 2^128; the last number has the rest. first: (65536,) int16, which it
-    is by a uniform number's first 16 bits.
+    is by a uniform number's first 16 bits. heads: (len(thresholds),) uint64, the thresholds' own first 64.
     """
 
     thresholds: Sequence[int]
     first: NDArray[np.int16]
+    heads: NDArray[np.uint64]
 
     @classmethod
     def of(cls, thresholds: Sequence[int]) -> ChanceTable:
@@ -42,15 +45,24 @@ class ChanceTable:
         starts = np.array([threshold >> REST_BITS for threshold in thresholds], np.int64)
         first = np.searchsorted(starts, np.arange(1 << FIRST_BITS)).astype(np.int16)
         first[starts[starts < first.size]] = _UNDECIDED
-        return cls(thresholds, first)
+        largest, rest = (1 << _SEARCHED_BITS) - 1, FIRST_BITS + REST_BITS - _SEARCHED_BITS
+        heads = np.array([min(threshold >> rest, largest) for threshold in thresholds], np.uint64)
+        return cls(thresholds, first, heads)
 
     def draw(self, count: int, random_bytes: RandomBytes) -> NDArray[np.int16]:
         """(count,) independent numbers."""
         uniform = np.frombuffer(random_bytes(2 * count), "<u2")
         found: NDArray[np.int16] = self.first.take(uniform, mode="clip")
         undecided = np.flatnonzero(found == _UNDECIDED)
-        numbers = _lengthened(uniform[undecided], random_bytes)
-        found[undecided] = [bisect_right(self.thresholds, number) for number in numbers]
+        found[undecided] = self._searched(_Lengthened.of(uniform[undecided], random_bytes))
+        return found
+
+    def _searched(self, numbers: _Lengthened) -> NDArray[np.int64]:
+        """How many thresholds are at most each number."""
+        heads = numbers.heads()
+        found = np.searchsorted(self.heads, heads, "right")
+        for at in np.flatnonzero(np.searchsorted(self.heads, heads, "left") != found).tolist():
+            found[at] = bisect_right(self.thresholds, numbers.whole(at))
         return found
 
 
@@ -61,35 +73,57 @@ def happens(
 
     exact: a chance by its place, in steps of 2^-128, rounded down.
     """
-    none = np.full(chances.size, -1, np.float32)
-    return happens_at_least(none, lambda at: chances[at], exact, random_bytes)
+    return happens_at_least(np.zeros(chances.size, np.uint16), lambda at: chances[at], exact, random_bytes)
 
 
 def happens_at_least(
-    least: NDArray[np.float32],
+    surely: NDArray[np.uint16],
     chances: Callable[[NDArray[np.int64]], NDArray[np.float64]],
     exact: Callable[[int], int],
     random_bytes: RandomBytes,
 ) -> NDArray[np.bool_]:
     """The same as `happens`, sooner where a lower bound is close: what it leaves open alone is worked out.
 
-    least: (N,) no more than the chances in steps of 2^-16, but for 1/32. chances: those of some places.
+    surely: (N,) at least 3/2 less than the chances in steps of 2^-16; 0 where nothing is known. An event happens
+    surely where a uniform number's first 16 bits are below it. chances: those of some places.
     """
-    uniform = np.frombuffer(random_bytes(2 * least.size), "<u2")
-    found: NDArray[np.bool_] = least - uniform >= 1 + _ROUGH
-    left = np.flatnonzero(~found)
+    uniform = np.frombuffer(random_bytes(2 * surely.size), "<u2")
+    left = np.flatnonzero(uniform >= surely)
     above = chances(left) * 2.0**FIRST_BITS - uniform[left]
+    found = np.ones(surely.size, np.bool_)
     found[left] = above >= 1 + _ROUNDING
-    undecided = left[~found[left] & (above > -_ROUNDING)]
-    numbers = _lengthened(uniform[undecided], random_bytes)
-    for at, number in zip(undecided.tolist(), numbers, strict=True):
-        found[at] = number < exact(at)
+    open_ones = (above > -_ROUNDING) & (above < 1 + _ROUNDING)
+    undecided = left[open_ones]
+    numbers = _Lengthened.of(uniform[undecided], random_bytes)
+    for place, (at, steps) in enumerate(zip(undecided.tolist(), above[open_ones].tolist(), strict=True)):
+        apart = steps - numbers.rest(place)
+        found[at] = apart > 0 if abs(apart) > _LONG_ROUNDING else numbers.whole(place) < exact(at)
     return found
 
 
-def _lengthened(first: NDArray[np.uint16], random_bytes: RandomBytes) -> list[int]:
-    """The uniform numbers of 128 bits that begin with these 16."""
-    length = REST_BITS // 8
-    octets = random_bytes(length * first.size)
-    rests = (int.from_bytes(octets[start : start + length], "little") for start in range(0, len(octets), length))
-    return [head << REST_BITS | rest for head, rest in zip(first.tolist(), rests, strict=True)]
+@dataclass(frozen=True)
+class _Lengthened:
+    """Uniform numbers of 128 bits. octets: (N, 16) uint8, least first."""
+
+    octets: NDArray[np.uint8]
+
+    @classmethod
+    def of(cls, first: NDArray[np.uint16], random_bytes: RandomBytes) -> _Lengthened:
+        """Those that begin with these (N,) 16 bits."""
+        length = REST_BITS // 8
+        octets = np.empty((first.size, length + FIRST_BITS // 8), np.uint8)
+        octets[:, :length] = np.frombuffer(random_bytes(length * first.size), np.uint8).reshape(-1, length)
+        octets[:, length:] = first.astype("<u2").view(np.uint8).reshape(-1, FIRST_BITS // 8)
+        return cls(octets)
+
+    def heads(self) -> NDArray[np.uint64]:
+        """(N,) their first 64 bits."""
+        return self.octets[:, -_SEARCHED_BITS // 8 :].copy().view("<u8")[:, 0]
+
+    def rest(self, at: int) -> float:
+        """What one of them has beyond its first 16 bits, in steps of 2^-16."""
+        return float(self.whole(at) % (1 << REST_BITS)) * 2.0**-REST_BITS
+
+    def whole(self, at: int) -> int:
+        """One of them."""
+        return int.from_bytes(self.octets[at].tobytes(), "little")

@@ -13,7 +13,7 @@ class Audit:
     """Settings of `wardround audit`. They are part of the study, so that they are agreed on before the run.
 
     seconds: of all attacks together. after_run: audit as soon as the run is over. confidence: that all intervals of
-    areas hold at once, and, counted apart, that all bounds of epsilon do; with 0.95 both hold together with 0.9.
+    AUCs hold jointly, and, counted apart, that all bounds of epsilon do; with 0.95 both hold together with 0.9.
     image_amber, image_red: structural similarity (SSIM, brightness and contrast left aside) of a rebuilt image with a
     patient's; for red it must be this patient and nobody else, and who is recognised below is amber.
     auc_amber, auc_red: what the lower confidence limit of a membership attack's area under the curve must not reach.

@@ -6,6 +6,7 @@ import json
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
 
@@ -161,9 +162,9 @@ class Study:
         """The study as TOML, every setting written out."""
         return tomli_w.dumps(_plain(self._table))
 
-    @property
+    @cached_property
     def json(self) -> str:
-        """The study as one line, as it travels to hospitals."""
+        """The study as one line, as it travels to hospitals; asked for with every message."""
         return json.dumps(_plain(self._table), sort_keys=True)
 
     @property

@@ -24,6 +24,8 @@ if TYPE_CHECKING:  # a study is read without NumPy
     from common.sums.wide import CollectedWide
 
 Keys = Literal["shared", "distributed"]
+FEW = 2
+"""Hospitals of a round, where it is not known how many there are: with more, some round more coarsely."""
 EXACT_FLOAT32 = 1 << 24
 """Whole multiples of a power of two are exact in float32 up to here."""
 UNKNOWN_READERS = "The aggregation does not say who can read a single update: count on everybody who takes part."
@@ -67,13 +69,8 @@ class AggregationAbilities(Protocol):
     colluding: int
     """How many hospitals may help a cheating server, and nothing but sums is opened."""
 
-    @property
-    def codec(self) -> Codec:
-        """How it rounds what hospitals send."""
-        ...
-
     def codec_in(self, hospitals: int) -> Codec:
-        """`codec`, in a round of so many, where it depends on their number."""
+        """How it rounds what hospitals send, in a round of so many."""
         ...
 
     def collect_wide(
@@ -144,18 +141,16 @@ def stated_error(aggregation: object, hospitals: int, expected: Expected) -> flo
     return float(abilities(aggregation).largest_error(hospitals, expected))
 
 
-def codec_of(aggregation: object, hospitals: int | None = None) -> Codec | None:
+def codec_of(aggregation: object, hospitals: int = FEW) -> Codec | None:
     """How it rounds; None where it rounds nothing, or does not say. hospitals: of a round, where that may matter."""
-    if hospitals is not None and can(aggregation, "codec_in"):
-        return abilities(aggregation).codec_in(hospitals)
-    return abilities(aggregation).codec if can(aggregation, "codec") else None
+    return abilities(aggregation).codec_in(hospitals) if can(aggregation, "codec_in") else None
 
 
-def needed_codec(aggregation: object, hospitals: int | None = None) -> Codec:
+def needed_codec(aggregation: object, hospitals: int = FEW) -> Codec:
     """How it rounds. Raises StudyError where it does not say."""
     found = codec_of(aggregation, hospitals)
     if found is None:
-        raise StudyError("how this aggregation rounds what hospitals send is not known: it declares no `codec`.")
+        raise StudyError("how this aggregation rounds what hospitals send is not known: it declares no `codec_in`.")
     return found
 
 
@@ -193,8 +188,8 @@ def room_for_whole_steps(aggregation: object, name: str, hospitals: int) -> int:
         return min(codec.levels // 2, EXACT_FLOAT32)
     if _reveals_sums(aggregation):
         raise StudyError(
-            f"aggregation {name!r} does not say how it rounds (`codec`), so that shares of noise have no room that "
-            "can be worked out: choose another aggregation, or privacy 'dpsgd'."
+            f"aggregation {name!r} does not say how it rounds (`codec_in`), so that shares of noise have no room "
+            "that can be worked out: choose another aggregation, or privacy 'dpsgd'."
         )
     return EXACT_FLOAT32 // 2
 

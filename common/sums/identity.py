@@ -51,14 +51,14 @@ class Identity:
 
 def simulated(site: SiteId, sites: Iterable[SiteId], seed: int) -> Identity:
     """An identity for simulation alone: its keys follow from the seed, so that no file need be handed round."""
-    return Identity(site, _simulated_key(site, seed), _SimulatedKeys(tuple(sites), seed))
+    return Identity(site, _simulated_key(site, seed), _simulated_keys(tuple(sites), seed))
 
 
 @dataclass(frozen=True)
 class _SimulatedKeys(Mapping[SiteId, bytes]):
     """Public keys, each made when it is asked for: most sums ask for those of a few hospitals, or for none."""
 
-    sites: tuple[SiteId, ...]
+    sites: Mapping[SiteId, None]
     seed: int
 
     def __getitem__(self, site: SiteId) -> bytes:
@@ -71,6 +71,12 @@ class _SimulatedKeys(Mapping[SiteId, bytes]):
 
     def __len__(self) -> int:
         return len(self.sites)
+
+
+@lru_cache(maxsize=4)
+def _simulated_keys(sites: tuple[SiteId, ...], seed: int) -> _SimulatedKeys:
+    """Kept: thousands of hospitals in one process know the same ones."""
+    return _SimulatedKeys(dict.fromkeys(sites), seed)
 
 
 def create(folder: Path) -> bytes:

@@ -129,8 +129,8 @@ def summary(report: Report) -> dict[str, Any]:
     """The figures of one column."""
     shown = [one for trial in report.trials if trial.honest for one in trial.rebuilt]
     best = max(shown, key=lambda one: (one.identifies, one.tells, one.ssim), default=None)
-    areas = [t for t in report.trials if t.kind == "membership" and "auc" in t.intervals and t.site == ""]
-    told = max(areas, key=lambda t: t.intervals["auc"].low, default=None)
+    curves = [t for t in report.trials if t.kind == "membership" and "auc" in t.intervals and t.site == ""]
+    told = max(curves, key=lambda t: t.intervals["auc"].low, default=None)
     bounds = [t.figures["epsilon_lower_bound"] for t in report.trials if "epsilon_lower_bound" in t.figures]
     return {
         "similarity": None if best is None else best.ssim,

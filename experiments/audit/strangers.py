@@ -47,7 +47,10 @@ def as_before() -> Iterator[None]:
         torch.set_default_dtype(kind)
         torch.set_num_threads(threads)
         torch.set_grad_enabled(gradients)
-        torch.use_deterministic_algorithms(repeatable, warn_only=warns)
+        if torch.are_deterministic_algorithms_enabled() != repeatable or (
+            torch.is_deterministic_algorithms_warn_only_enabled() != warns
+        ):  # setting them imports torch's compiler, for seconds
+            torch.use_deterministic_algorithms(repeatable, warn_only=warns)
         np.seterr(**errors)
         os.chdir(place)
 

@@ -74,7 +74,7 @@ def _row(count: int, name: str) -> dict[str, Cell]:
     places = generator(1, "watched").choice(count, WATCHED, replace=False)
     seen = [Watched(crowd, crowd.sites[place]).play() for place in places]
     graph, demand = aggregation.graph_in(count), Demand.of(count, 0, 0.1, 40, 30)
-    values = aggregation.codec.length(crowd.agreement) * _width(count)
+    values = aggregation.codec_in(2).length(crowd.agreement) * _width(count)
     partners = fmean(one.partners for one in seen)
     hospitals_s, server_s = _whole_round(count, aggregation) if _is_whole(count, name) else (None, None)
     return {
@@ -127,7 +127,7 @@ def _whole_round(count: int, aggregation: SecureAggregation) -> tuple[float, flo
     given = work(count, FEW_VALUES)
     lost = given.sites[::LOST_OF]
     done = worked(aggregation, given, lost)
-    if done.error > aggregation.codec.step * LARGEST_RATIO:
+    if done.error > aggregation.codec_in(2).step * LARGEST_RATIO:
         raise EngineError(f"a whole round of {count} opened another sum than the clear one.")
     return (count - len(lost)) * done.client_ms / 1e3, done.server_s
 

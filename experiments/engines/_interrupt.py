@@ -30,9 +30,9 @@ class Ended(KeyboardInterrupt):
 
 @dataclass
 class Remembered:
-    """Signals that came. is_heard: whether somebody asks by `check`, so that the first one need not be raised."""
+    """Signals that came. waiting: how many ask by `check` or `take`, so that the first one need not be raised."""
 
-    is_heard: bool = False
+    waiting: int = 0
     _came: list[KeyboardInterrupt] = field(default_factory=list)
 
     def check(self) -> None:
@@ -40,10 +40,16 @@ class Remembered:
         if self._came:
             raise self._came[0]
 
+    def take(self) -> None:
+        """As `check`, and forget all that came."""
+        came, self._came = self._came, []
+        if came:
+            raise came[0]
+
     def handle(self, number: int, frame: FrameType | None) -> None:
         """The handler of all three."""
         self._came.append(_error(number))
-        if not self.is_heard or len(self._came) > 1:
+        if not self.waiting or len(self._came) > 1:
             _raise_now_or_later(self._came[0])
 
     def handle_again(self) -> None:
@@ -52,16 +58,13 @@ class Remembered:
             if signal.getsignal(number) != signal.SIG_IGN:
                 signal.signal(number, self.handle)
 
-
-@dataclass
-class _HeldBack:
-    """How many blocks of the main thread must not be interrupted now, and what came meanwhile."""
-
-    blocks: int = 0
-    came: list[KeyboardInterrupt] = field(default_factory=list)
+    def keep(self, error: KeyboardInterrupt) -> None:
+        """For whoever asks."""
+        self._came.append(error)
 
 
-_HELD_BACK = _HeldBack()
+_HELD_BACK = Remembered()
+"""What came while blocks of the main thread, `waiting` of them, must not be interrupted."""
 
 
 @contextmanager
@@ -70,58 +73,31 @@ def held_back() -> Iterator[None]:
     if current_thread() is not main_thread():
         yield
         return
-    _HELD_BACK.blocks += 1
+    _HELD_BACK.waiting += 1
     try:
         yield
     finally:
-        _HELD_BACK.blocks -= 1
-        if _HELD_BACK.came and not _HELD_BACK.blocks:
-            raise _taken()
-
-
-def _taken() -> KeyboardInterrupt:
-    """The first that came; the others are forgotten with it."""
-    first = _HELD_BACK.came[0]
-    _HELD_BACK.came.clear()
-    return first
+        _HELD_BACK.waiting -= 1
+        if not _HELD_BACK.waiting:
+            _HELD_BACK.take()
 
 
 def _raise_now_or_later(error: KeyboardInterrupt) -> None:
     """By a handler, so in the main thread."""
-    if not _HELD_BACK.blocks:
+    if not _HELD_BACK.waiting:
         raise error
-    _HELD_BACK.came.append(error)
+    _HELD_BACK.keep(error)
 
 
 @contextmanager
-def remembered_for_a_thread() -> Iterator[Remembered]:
-    """Signals are remembered for whoever works in another thread and asks."""
+def remembered_interrupt() -> Iterator[Remembered]:
+    """Signals are remembered for whoever asks, in another thread too. Only the main thread receives signals."""
     found = Remembered()
     if current_thread() is not main_thread():
         yield found
         return
     with _handled(found.handle):
         yield found
-
-
-@contextmanager
-def remembered_interrupt() -> Iterator[Check]:
-    """A check that raises KeyboardInterrupt if there ever was one. Only the main thread receives signals."""
-    if current_thread() is not main_thread():
-        yield lambda: None
-        return
-    asked: list[KeyboardInterrupt] = []
-
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        asked.append(_error(number))
-        _raise_now_or_later(asked[0])
-
-    def check() -> None:
-        if asked:
-            raise asked[0]
-
-    with _handled(interrupt):
-        yield check
 
 
 @contextmanager

@@ -58,9 +58,8 @@ class LocalRun:
         identify(self.run_id, SERVER_NODE_ID)
         context = Context(self.run_id, SERVER_NODE_ID, {}, RecordDict(), dict(run_config))
         run = new_run(self.run_id)
-        with remembered_interrupt() as check:
-            grid = LocalGrid(
-                self.engine, transport, len(self.sites), run, recorder, self.at_once, check, names, most_pending
-            )
+        with remembered_interrupt() as signals:
+            beside = (run, recorder, self.at_once, signals.check, names, most_pending)
+            grid = LocalGrid(self.engine, transport, len(self.sites), *beside)
             grid.device = described()
             server_app(grid, context)

@@ -28,7 +28,7 @@ from common.data.cases import SiteId
 from common.errors import EngineError, StudyError, WardroundError
 from common.learning.device import asked, chosen, described, gpus
 from experiments.engine import Engine, RunConfig, quieten, usable_cores
-from experiments.engines._interrupt import Remembered, remembered_for_a_thread
+from experiments.engines._interrupt import Remembered, remembered_interrupt
 from experiments.engines._local_grid import hospital_folder
 
 REQUESTS_AN_ACTOR = 4
@@ -78,7 +78,7 @@ class Simulation:
             os.environ.setdefault(NICENESS, "0")
         outcome = _Outcome()
         places = [] if self.joined else [str(hospital_folder(folder.resolve(), site)) for site in sites]
-        with _told_where_to_write(places), remembered_for_a_thread() as signals:
+        with _told_where_to_write(places), remembered_interrupt() as signals:
             with _signals_kept(signals):
                 configured = _configured(server_app, run_config, outcome, signals, self._room())
                 self._simulate(configured, client_app, len(sites))
@@ -228,7 +228,7 @@ def _asking(grid: Grid, signals: Remembered, room: Callable[[], int | None]) -> 
     grid.device = described()  # type: ignore[attr-defined]
     say_room()
     grid.pull_messages, grid.get_node_ids = pull_messages, get_node_ids  # type: ignore[method-assign]
-    signals.is_heard = True
+    signals.waiting += 1
     return grid
 
 

@@ -114,6 +114,11 @@ def test_what_cannot_be_compressed_is_an_error_of_the_hospitals_own() -> None:
     with pytest.raises(HospitalError, match="not finite"):
         compressed(Update((np.full(LENGTH, np.inf, np.float32),), 9.0), hospital, order_of(1), {}, {})
     memory: dict[str, Any] = {}
+    with pytest.raises(HospitalError, match="beyond what float32 holds"):
+        compressed(Update((np.full(LENGTH, 3.4e38, np.float32),), 9.0), hospital, order_of(1), memory, {})
+    assert not memory
+    compressed(Update((np.full(LENGTH, 1.7e38, np.float32),), 9.0), hospital, order_of(1), memory, {})
+    assert np.isfinite(memory.pop(MEMORY)).all()
     compressed(updates(1)[0], hospital, order_of(1), memory, {})
     with pytest.raises(HospitalError, match="another model"):
         compressed(Update((np.ones(3, np.float32),), 9.0), hospital, order_of(2), memory, {})

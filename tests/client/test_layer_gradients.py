@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from client.per_example_gradients import _convolution_weights as weights
 from client.per_example_gradients import _group_norm_gradients as norms
+from client.per_example_gradients import _rows_of_pixels as rows
 from client.per_example_gradients._convolution_weights import Convolution
 from client.per_example_gradients._group_norm_gradients import group_norm_backward
 from common.seeding import torch_generator
@@ -82,6 +83,17 @@ def test_cases_that_do_not_fit_together_are_unfolded_one_after_the_other(
     module, convolution = layer(2, (channels, 4), 3, 1, 1, 1, transposed=False)
     inputs, grad = some_values(CASES, channels, 8, 8), some_values(CASES, 4, 8, 8)
     monkeypatch.setattr(weights, "UNFOLDED_TOGETHER", 2 * 64 * 9 * channels)
+    found = convolution.weights_of_cases(grad, inputs, module.weight)
+    torch.testing.assert_close(found, one_at_a_time(module, inputs, grad), rtol=1e-4, atol=1e-3)
+
+
+@pytest.mark.parametrize("channels", [(9, 12), (12, 9)])
+def test_cases_that_do_not_fit_together_are_laid_in_rows_some_after_the_other(
+    channels: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module, convolution = layer(2, channels, 3, 1, 1, 1, transposed=False)
+    inputs, grad = some_values(CASES, channels[0], 8, 7), some_values(CASES, channels[1], 8, 7)
+    monkeypatch.setattr(rows, "VALUES_TOGETHER", 2 * 10 * 7 * 3 * 9)
     found = convolution.weights_of_cases(grad, inputs, module.weight)
     torch.testing.assert_close(found, one_at_a_time(module, inputs, grad), rtol=1e-4, atol=1e-3)
 

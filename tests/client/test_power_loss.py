@@ -29,7 +29,7 @@ WRITES = ("fsync", "replace", "rename", "link", "unlink", "ftruncate", "mkdir", 
 
 CHEAP = ("scaffold", "own parts")
 DRILLS = "WARDROUND_DRILLS"
-"""In the environment: dear rounds are tried at every write too, and not at every seventh."""
+"""In the environment: dear rounds are tried at every write too, and not at every eleventh."""
 LEGS_OF_A_ROUND = ("keys", "shares", "round", "survivors", "unmask")
 ROUND = 2
 """The round in which the power goes; one before it leaves state, and one after it finds what is left."""
@@ -173,7 +173,7 @@ def test_the_power_may_go_at_any_write_of_a_round(kind: str, data: Path, tmp_pat
     last = len(whole.writes)
     assert last > 10
     released = last - whole.writes[::-1].index("unlink") if kind == "distributed" else last + 1
-    stride = 1 if kind in CHEAP or os.environ.get(DRILLS) else 7
+    stride = 1 if kind in CHEAP or os.environ.get(DRILLS) else 11
     for lost_at in [*range(1, last + 1, stride), *range(last - 1, last + 1), 0]:
         one = begun.gone_on(tmp_path / str(lost_at), lost_at or last, after=not lost_at)
         words = f"{kind}: lost at {lost_at} of {last} ({whole.writes[lost_at - 1]})"

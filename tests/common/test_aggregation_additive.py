@@ -50,7 +50,7 @@ def words(played: InMemoryExchange, site: SiteId) -> Words:
     """The hospital's words in the clear."""
     agreement = Agreement.of(frozenset(played.updates), expected_of(played.updates))
     assert isinstance(played.aggregation, AdditiveSharing)
-    return played.aggregation.codec.encode(played.updates[site], agreement, played.local(site).rng)
+    return played.aggregation.codec_in(3).encode(played.updates[site], agreement, played.local(site).rng)
 
 
 def data(payload: Payload) -> bytes:
@@ -76,7 +76,7 @@ def test_the_sum_is_exact(hospitals: int, length: int, vectors: int, bits: int, 
     assert found.sites == tuple(site for site in updates if site not in lost.get("keys", ()))
     agreement = Agreement.of(frozenset(updates), expected_of(updates))
     clear = np.array([[int(word) for word in words(played, site)] for site in found.sites], object).sum(axis=0)
-    wanted = aggregation.codec.decode(clear.astype(np.uint64), len(found.sites), agreement)
+    wanted = aggregation.codec_in(3).decode(clear.astype(np.uint64), len(found.sites), agreement)
     assert (found.total.weight, found.total.statistics) == (wanted.weight, wanted.statistics)
     for one, other in zip(found.total.vectors, wanted.vectors, strict=True):
         np.testing.assert_array_equal(one, other)

@@ -119,7 +119,7 @@ class Reader:
         session = _transcript.session(self.keys) + _transcript.order(crossed.request)
         others = {site: public.mask for site, public in self.keys.items() if site != VICTIM}
         plus, minus = pair_streams(VICTIM, key, others, session)
-        words = Ring().unpack(crossed.reply.data if crossed.reply else None, SECAGG.codec.length(agreement()))
+        words = Ring().unpack(crossed.reply.data if crossed.reply else None, SECAGG.codec_in(2).length(agreement()))
         _keystream.apply(words, minus, [*plus, self_stream(seed)])
         return words
 
@@ -152,7 +152,7 @@ def test_hospitals_without_memory_would_give_the_victim_away() -> None:
     words = Reader(played).words()
     assert words is not None
     np.testing.assert_array_equal(
-        words, SECAGG.codec.encode(played.updates[VICTIM], agreement(), played.local(VICTIM).rng)
+        words, SECAGG.codec_in(2).encode(played.updates[VICTIM], agreement(), played.local(VICTIM).rng)
     )
 
 
@@ -297,13 +297,13 @@ def test_another_order_told_to_all_others_does_not_open_the_victims_update(what:
     # The others signed one and the same statement and gave all seeds; the victim's masks with them are still there.
     assert set(refusals(played, "unmask")) == {VICTIM}
     reader, ring = Reader(played), Ring()
-    total, clear = np.zeros((2, SECAGG.codec.length(agreement())), np.uint32)
+    total, clear = np.zeros((2, SECAGG.codec_in(2).length(agreement())), np.uint32)
     for site, reply in played.replies("round").items():
         seed = reader.seed(site)
         assert seed is not None
         total += ring.unpack(reply.data, total.size)
         _keystream.apply(total, [], [self_stream(seed)])
-        clear += SECAGG.codec.encode(played.updates[site], agreement(), played.local(site).rng)
+        clear += SECAGG.codec_in(2).encode(played.updates[site], agreement(), played.local(site).rng)
     assert np.count_nonzero(total == clear) <= 1
     assert_closed(played)
 

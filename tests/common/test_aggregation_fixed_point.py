@@ -93,6 +93,12 @@ def test_an_update_that_does_not_fit_is_refused() -> None:
         FixedPoint(4, 1.0, margin=8)
 
 
+@pytest.mark.parametrize("value", [0.0, -1.0, float("nan"), float("inf"), 1e-300, 1e300])
+def test_a_range_that_no_update_has_is_refused_by_its_name_before_anything_is_sent(value: float) -> None:
+    with pytest.raises(StudyError, match=r"aggregation\.largest_value must be above 0, between 1e-30 and 1e\+30"):
+        FixedPoint(24, value)
+
+
 def test_an_agreement_survives_the_wire_and_a_wrong_one_is_refused() -> None:
     sent = with_agreement(Payload(numbers={"round": 3}), agreement())
     assert read_agreement(sent) == agreement()

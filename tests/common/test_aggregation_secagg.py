@@ -35,11 +35,11 @@ def oracle(exchange: InMemoryExchange, sites: tuple[SiteId, ...]) -> Update:
     aggregation = exchange.aggregation
     assert isinstance(aggregation, SecureAggregation)
     agreement = Agreement.of(frozenset(exchange.updates), expected_of(exchange.updates))
-    totals = [0] * aggregation.codec.length(agreement)
+    totals = [0] * aggregation.codec_in(2).length(agreement)
     for site in sites:
-        words = aggregation.codec.encode(exchange.updates[site], agreement, exchange.local(site).rng)
+        words = aggregation.codec_in(2).encode(exchange.updates[site], agreement, exchange.local(site).rng)
         totals = [total + int(word) for total, word in zip(totals, words, strict=True)]
-    return aggregation.codec.decode(np.array(totals, np.uint64), len(sites), agreement)
+    return aggregation.codec_in(2).decode(np.array(totals, np.uint64), len(sites), agreement)
 
 
 def assert_same(found: Update, wanted: Update) -> None:
@@ -318,6 +318,12 @@ def test_many_words_in_three_bytes_are_the_lowest_three_of_each() -> None:
     """Each is written over the last byte of the one before, in blocks: right only in the order of copying."""
     words = np.random.default_rng(0).integers(0, 1 << 32, (1 << 17) + 3, dtype=np.uint32)
     np.testing.assert_array_equal(Ring(3).pack(words), words.view(np.uint8).reshape(-1, 4)[:, :3].ravel())
+
+
+def test_colluding_hospitals_leave_two_or_more_whose_sum_hides_one_from_the_other() -> None:
+    SecureAggregation(colluding=3).check(5)
+    with pytest.raises(StudyError, match=r"aggregation\.colluding = 4 of 5 hospitals leave one alone.*at most 3"):
+        SecureAggregation(colluding=4).check(5)
 
 
 def test_the_ring_holds_the_largest_sum_and_one_bit_more_takes_a_wider_one() -> None:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import ast
+import gc
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+
+import pytest
 
 from common.wire.refusals import ASKED_AGAIN, FREE_OF_CHARGE, SENTENCES
 from common.wire.train_requests import LEGS, PROTOCOL_LEG
@@ -19,6 +22,15 @@ def nodes() -> list[ast.AST]:
     """Of the syntax of all that runs in a hospital, but the list of words itself."""
     paths = [path for room in ("client", "common") for path in sorted((ROOT / room).rglob("*.py"))]
     return [node for path in paths if path != REFUSALS for node in ast.walk(ast.parse(path.read_text()))]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _nothing_is_looked_for_among_nodes() -> Iterator[None]:
+    """Of a million none is garbage; the collector would go through all of them again and again."""
+    gc.disable()
+    yield
+    nodes.cache_clear()
+    gc.enable()
 
 
 def refused_with() -> Iterator[str]:

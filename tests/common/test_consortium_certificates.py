@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import ssl
-import subprocess
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -18,6 +17,7 @@ from hypothesis import strategies as st
 
 from common.consortium import certificates as made
 from common.errors import WireError
+from tests.ended import ended
 
 AT = made.now()
 AUTHORITY = made.new_authority("Aorta", AT)
@@ -32,8 +32,8 @@ def openssl(folder: Path, leaf: bytes, *options: str) -> str:
     (folder / "ca.pem").write_bytes(made.pem(AUTHORITY.certificate))
     (folder / "leaf.pem").write_bytes(leaf)
     command = ["openssl", "verify", "-x509_strict", "-CAfile", "ca.pem", *options, "leaf.pem"]
-    ended = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-    return ended.stdout + ended.stderr
+    done = ended(command, cwd=folder)
+    return done.stdout + done.stderr
 
 
 @pytest.mark.parametrize(

@@ -39,7 +39,7 @@ class Coarse(Plain):
 
 
 def test_noise_of_the_server_pays_for_what_a_strangers_aggregation_declares() -> None:
-    codec = SecureAggregation().codec
+    codec = SecureAggregation().codec_in(16)
     assert _rounding(Coarse(), 16, ("a", "b")) == 1.0
     assert _rounding(SecureAggregation(), 16, ("a", "b")) == 4 * codec.step
     assert _rounding(Plain(), 16, ("a", "b")) == 0.0

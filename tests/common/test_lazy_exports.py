@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import ast
-import subprocess
 import sys
 from importlib import import_module
 from pathlib import Path
 
 import pytest
+
+from tests.ended import ended
 
 ROOMS = {
     "common.causality": ("DiscreteModel", "Graph", "find_effect", "graph_of_text", "identify", "separated"),
@@ -48,4 +49,4 @@ def test_type_checkers_see_the_names_that_are_handed_on(room):
 
 def test_a_study_is_handed_on_without_torch():
     code = "import sys; from common.study import Study; assert 'torch' not in sys.modules"
-    subprocess.run([sys.executable, "-c", code], check=True)
+    ended([sys.executable, "-c", code], check=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import cache
 from itertools import product
 from tempfile import TemporaryFile
 from typing import Any
@@ -94,8 +95,18 @@ def test_distances_of_masks_in_any_form_are_those_of_a_slow_loop(
 
 MASK = np.pad(np.ones((2, 3), bool), 2)
 IMAGE = np.pad(np.ones((3, 3)), 2)
-FOUND = SurfaceDistances.of(MASK, np.roll(MASK, 1, 0))
-MISSED = SurfaceDistances.of(MASK, ~MASK & MASK)
+
+
+@cache
+def apart() -> SurfaceDistances:
+    return SurfaceDistances.of(MASK, np.roll(MASK, 1, 0))
+
+
+@cache
+def nowhere() -> SurfaceDistances:
+    return SurfaceDistances.of(MASK, ~MASK & MASK)
+
+
 REFUSED: list[tuple[Callable[[], object], str]] = [
     (lambda: SurfaceDistances.of(MASK, MASK, outline="voxels"), "No outline 'voxels'; did you mean 'border'"),
     (lambda: SurfaceDistances.of(MASK, MASK, outline="Elements"), "did you mean 'elements'"),
@@ -104,20 +115,23 @@ REFUSED: list[tuple[Callable[[], object], str]] = [
     (lambda: surface_statistics(MASK[None], MASK[None], [1], (1.0, 1.0), outline="voxel"), "mean 'border'"),
     (lambda: surface_statistics(MASK[None], MASK[None, 1:], [1], (1.0, 1.0)), "maps of one shape"),
     (lambda: surface_statistics(MASK[0], MASK[0], [1], (1.0,)), "one volume"),
-    (lambda: FOUND.hausdorff_percentile_mm(0.95), "from 1 to 100.*is 0.95; did you mean 95"),
-    (lambda: MISSED.hausdorff_percentile_mm(101), "percent must"),
-    (lambda: FOUND.hausdorff_percentile_mm(math.nan), "percent must"),
-    (lambda: FOUND.hausdorff_percentile_mm("95"), "percent must"),
-    (lambda: FOUND.hausdorff_percentile_mm(95, "bogus"), "larger, pooled"),
-    (lambda: MISSED.surface_dice(-1.0), "tolerance_mm must.*at least 0; it is -1"),
-    (lambda: FOUND.surface_dice(math.nan), "tolerance_mm must"),
-    (lambda: FOUND.surface_overlap([1.0, 2.0]), "tolerance_mm must be one number"),
-    (lambda: FOUND.surface_dice(True), "tolerance_mm must"),
+    (lambda: apart().hausdorff_percentile_mm(0.95), "from 1 to 100.*is 0.95; did you mean 95"),
+    (lambda: nowhere().hausdorff_percentile_mm(101), "percent must"),
+    (lambda: apart().hausdorff_percentile_mm(math.nan), "percent must"),
+    (lambda: apart().hausdorff_percentile_mm("95"), "percent must"),
+    (lambda: apart().hausdorff_percentile_mm(95, "bogus"), "larger, pooled"),
+    (lambda: nowhere().surface_dice(-1.0), "tolerance_mm must.*at least 0; it is -1"),
+    (lambda: apart().surface_dice(math.nan), "tolerance_mm must"),
+    (lambda: apart().surface_overlap([1.0, 2.0]), "tolerance_mm must be one number"),
+    (lambda: apart().surface_dice(True), "tolerance_mm must"),
     (lambda: SurfaceDistances.of(MASK, MASK, 0.0), "spacing must be 2 numbers.*or one for all"),
     (lambda: SurfaceDistances.of(MASK, MASK, ("1", "2")), "spacing must be 2 numbers"),
     (lambda: SurfaceDistances.of(MASK, MASK, (1e-200, 1.0)), "spacing must be 2 numbers"),
     (lambda: SurfaceDistances.pooled([]), "one pair or more"),
-    (lambda: SurfaceDistances.pooled([FOUND, SurfaceDistances.of(MASK, MASK, 1, "elements")]), "one kind of outline"),
+    (
+        lambda: SurfaceDistances.pooled([apart(), SurfaceDistances.of(MASK, MASK, 1, "elements")]),
+        "one kind of outline",
+    ),
     (lambda: box_of_both(MASK, MASK[1:]), "one shape"),
     (lambda: Counts.of(MASK, MASK, [1.5]), "labels must hold labels, whole"),
     (lambda: Counts.of(MASK, MASK, "12"), "labels must"),
@@ -169,7 +183,7 @@ def test_what_an_option_may_be_is_taken_as_it_is_meant() -> None:
         assert SurfaceDistances.of(MASK, np.roll(MASK, 1, 0), spacing).hausdorff_mm == by_axis.hausdorff_mm
     for labels in (1, np.uint8(1), [1.0], {1}, range(1, 2), (one for one in (1,))):
         assert Counts.of(MASK, MASK, labels).true_positives.tolist() == [6]
-    assert FOUND.hausdorff_percentile_mm(np.float32(100)) == FOUND.hausdorff_mm
+    assert apart().hausdorff_percentile_mm(np.float32(100)) == apart().hausdorff_mm
     assert SurfaceDistances.of_many(np.zeros((0, 4, 4)), np.zeros((0, 4, 4))) == []
     assert box(np.ones(())) == ()
     by_bool = opened([MASK], 1)[0].tolist()

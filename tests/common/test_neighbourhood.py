@@ -130,7 +130,7 @@ def test_bits_of_a_value_follow_the_number_of_hospitals_unless_a_study_sets_them
     ]
     auto.check(10_000)
     assert "22 bits of which are its own" in auto.precision_in(1000) and "4.8e-07" in auto.precision_in(1000)
-    assert auto.codec_in(1000).levels == (1 << 22) - 1 and auto.codec.levels == (1 << 24) - 1
+    assert auto.codec_in(1000).levels == (1 << 22) - 1 and auto.codec_in(2).levels == (1 << 24) - 1
     with pytest.raises(StudyError, match="value_bits must be at most 22"):
         SecureAggregation(value_bits=24).check(1000)
 

@@ -107,11 +107,28 @@ def test_the_long_chance_is_the_ratio_of_two_chances(sigma, start, rest):
     assert math.isclose(sampler.exact_chance(sigma, start, rest) / 2**128, ratio, rel_tol=1e-12)
 
 
-@given(sigma=st.floats(64, 1e12), block=st.integers(1, 400), share=st.floats(0.01, 0.99), below=st.booleans())
-def test_where_sixteen_bits_leave_it_open_the_last_of_all_bits_decides(sigma, block, share, below):
+@pytest.mark.parametrize("sigma", [0.1, 4.0, 2.0**32 * 1.7])
+@pytest.mark.parametrize("below", [0, 1, 1 << 70])
+def test_the_last_of_all_bits_decides_between_neighbours_in_the_table(sigma, below):
+    table = sampler._blocks(sigma).table
+    for number in {min(max(0, end - below), lazy_chances.ONE - 1) for end in table.thresholds}:
+        octets = [(number >> 112).to_bytes(2, "little"), (number % (1 << 112)).to_bytes(14, "little")]
+        if table.first[number >> 112] == lazy_chances._UNDECIDED:
+            drawn = table.draw(1, lambda count, octets=octets: octets[count == 14])
+            assert drawn.tolist() == [bisect_right(table.thresholds, number)]
+
+
+@given(
+    sigma=st.floats(64, 1e12),
+    block=st.integers(1, 400),
+    share=st.floats(0.01, 0.99),
+    below=st.booleans(),
+    bit=st.integers(0, 90),
+)
+def test_where_sixteen_bits_leave_it_open_the_last_of_all_bits_decides(sigma, block, share, below, bit):
     blocks = sampler._blocks(sigma)
     rest = max(1, int(share * 2**blocks.bits))
-    number = sampler.exact_chance(sigma, block << blocks.bits, rest) - below
+    number = sampler.exact_chance(sigma, block << blocks.bits, rest) + (-1 if below else 1) * 2**bit - (not below)
     octets = iter([(number >> 112).to_bytes(2, "little"), (number % (1 << 112)).to_bytes(14, "little")])
     accepted = sampler._accepted(blocks, np.array([block]), np.array([rest]), lambda _: next(octets))
     assert accepted.tolist() == [below]

@@ -98,7 +98,7 @@ def given_for(played: InMemoryExchange, victim: SiteId) -> dict[SiteId, bytes]:
 
 def clear_sum(played: InMemoryExchange, sites: tuple[SiteId, ...]) -> list[np.ndarray]:
     """Python's own integers, added one by one: the words of those hospitals, never masked."""
-    codec = Sparse().codec
+    codec = Sparse().codec_in(2)
     agreement = Agreement.of(frozenset(ALL), expected_of(played.updates))
     totals = [0] * codec.length(agreement)
     for site in sites:

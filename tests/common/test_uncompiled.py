@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from collections.abc import Mapping
 from typing import Any
@@ -13,6 +12,7 @@ from torch import Tensor, nn, optim
 from torch.optim.optimizer import Optimizer, register_optimizer_step_pre_hook
 
 from common.learning.uncompiled import uncompiled
+from tests.ended import ended
 
 KINDS: list[tuple[type[Optimizer], Mapping[str, Any]]] = [
     (optim.SGD, {"lr": 0.03}),
@@ -70,5 +70,5 @@ def test_whoever_learns_never_imports_the_compiler() -> None:
         "    new_optimiser([weight], training).step()\n"
         "print('torch._dynamo' in sys.modules)\n"
     )
-    said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    said = ended([sys.executable, "-c", program], check=True)
     assert said.stdout.strip() == "False"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import json
-import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ from common.errors import StudyError, WardroundError
 from common.learning.parameters import digest, read
 from common.study.options import Entry
 from server.strategies.fedadam import FedAdam
+from tests.ended import ended
 
 STUDY: dict[str, Any] = {
     "title": "Points",
@@ -163,7 +163,7 @@ def test_code_of_somebody_elses_run_is_not_run(run: wardround.Run, tmp_path: Pat
 
 def test_nothing_heavy_is_imported_before_it_is_asked_for() -> None:
     code = "import sys, wardround; assert not {'torch', 'flwr', 'scipy', 'rich'} & set(sys.modules)"
-    subprocess.run([sys.executable, "-c", code], check=True)
+    ended([sys.executable, "-c", code], check=True)
 
 
 def test_every_public_name_says_what_it_is_and_is_typed() -> None:
@@ -182,5 +182,5 @@ def test_the_notebook_runs_from_its_first_cell_to_its_last(tmp_path: Path, monke
     script = tmp_path / "cells.py"
     script.write_text("\n\n".join(cells), encoding="utf-8")
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    done = subprocess.run([sys.executable, str(script)], cwd=tmp_path, capture_output=True, text=True)
+    done = ended([sys.executable, str(script)], cwd=tmp_path)
     assert done.returncode == 0, done.stderr[-2000:]

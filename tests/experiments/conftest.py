@@ -75,15 +75,27 @@ def one_onnx_registry() -> None:
 
 
 @pytest.fixture
-def few_attacks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Audits by the quickest of our attacks, beside those that are named: all others have tests of their own."""
-    cast_of, left_out = conduct.cast_of, {*ATTACKS.names()} - {"analytic", "loss_threshold"}
+def attacked_by(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Audits by these of our attacks, beside those that a study names: all others have tests of their own."""
+    cast_of = conduct.cast_of
 
-    def few(named: Iterable[tuple[str, str]]) -> Cast:
-        cast = cast_of(named)
-        return replace(cast, attacks={name: one for name, one in cast.attacks.items() if name not in left_out})
+    def attacked(*kept: str) -> None:
+        assert {*kept} <= {*ATTACKS.names()}
+        left_out = {*ATTACKS.names()} - {*kept}
 
-    monkeypatch.setattr(conduct, "cast_of", few)
+        def few(named: Iterable[tuple[str, str]]) -> Cast:
+            cast = cast_of(named)
+            return replace(cast, attacks={name: one for name, one in cast.attacks.items() if name not in left_out})
+
+        monkeypatch.setattr(conduct, "cast_of", few)
+
+    return attacked
+
+
+@pytest.fixture
+def few_attacks(attacked_by: Callable[..., None]) -> None:
+    """Audits by the quickest of our attacks."""
+    attacked_by("analytic", "loss_threshold")
 
 
 @pytest.fixture

@@ -171,4 +171,5 @@ def test_a_benchmark_prints_its_table_and_writes_the_same_as_json(tmp_path: Path
         "met": True,
     }
     assert table["rows"] == as_json(measured)["rows"]
-    assert re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", table["day"]) and " cores" in table["machine"]
+    assert re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", table["day"]) and table["machine"].endswith(" cores")
+    assert table["commit"] is None or re.fullmatch(r"[0-9a-f]{12}(-dirty)?", table["commit"])

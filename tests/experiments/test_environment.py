@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +17,7 @@ from experiments.engine import QUIET, without_proxy
 from experiments.running.run import run_study
 from server.app import progress
 from server.progress import Event, RoundFinished
+from tests.ended import ended
 
 ROOT = Path(__file__).parents[2]
 HIDING = ("client", "server", "common", "random", "study", "numpy", "torch")
@@ -54,7 +54,7 @@ def test_a_script_without_a_main_guard_runs_in_a_folder_of_files_named_like_ours
     }
     environment.pop("PYTHONSAFEPATH", None)
     command = [sys.executable, str(script)]
-    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    done = ended(command, cwd=tmp_path, env=environment)
     assert done.returncode == 0, done.stderr
     assert json.loads((tmp_path / "run" / "about.json").read_text())["state"] == "completed"
 
@@ -70,9 +70,7 @@ def test_a_package_that_hides_ours_is_named(tmp_path: Path) -> None:
     (tmp_path / "common").mkdir()
     (tmp_path / "common" / "__init__.py").touch()
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), str(ROOT)])}
-    done = subprocess.run(
-        [sys.executable, "-P", "-S", "-c", "import experiments"], env=environment, capture_output=True, text=True
-    )
+    done = ended([sys.executable, "-P", "-S", "-c", "import experiments"], env=environment)
     assert "'common' is hidden by" in done.stderr
     assert str(tmp_path / "common") in done.stderr
 

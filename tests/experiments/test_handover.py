@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -14,6 +13,7 @@ from typer.testing import CliRunner
 from common.errors import FileError, StudyError
 from experiments.cli import cli
 from experiments.handover.files import Places, filled, write_files
+from tests.ended import ended
 
 MOST_EXPOSED = 3.0
 NODE = Places(Path("/var/lib/wardround"), "daemon", "/srv/heart")
@@ -40,9 +40,7 @@ def test_no_sign_waits_to_be_filled_in(role, places):
 @every_role
 @needs_systemd
 def test_systemd_takes_the_service_without_a_word(tmp_path, role, places):
-    done = subprocess.run(
-        ["systemd-analyze", "verify", service(tmp_path, role, places)], capture_output=True, text=True
-    )
+    done = ended(["systemd-analyze", "verify", service(tmp_path, role, places)])
     assert (done.returncode, done.stdout + done.stderr) == (0, "")
 
 
@@ -51,9 +49,7 @@ def test_systemd_takes_the_service_without_a_word(tmp_path, role, places):
 @pytest.mark.parametrize("port", [8443, 443])
 def test_systemd_finds_the_service_closed(tmp_path, role, places, port):
     path = service(tmp_path, role, Places(places.folder, places.user, places.data, port))
-    done = subprocess.run(
-        ["systemd-analyze", "security", "--offline=true", "--no-pager", path], capture_output=True, text=True
-    )
+    done = ended(["systemd-analyze", "security", "--offline=true", "--no-pager", path])
     found = re.search(r"Overall exposure level for \S+: ([0-9.]+)", done.stdout)
     assert found is not None and float(found[1]) <= MOST_EXPOSED
 
@@ -62,10 +58,8 @@ def test_systemd_finds_the_service_closed(tmp_path, role, places, port):
 @needs_compose
 def test_compose_takes_the_file(tmp_path, role, places):
     (tmp_path / "compose.yaml").write_text(filled(role, places)["compose.yaml"])
-    done = subprocess.run(
+    done = ended(
         ["docker-compose", "--file", tmp_path / "compose.yaml", "config"],
-        capture_output=True,
-        text=True,
         env={name: value for name, value in os.environ.items() if not name.startswith("PYTHON")},
     )
     assert done.returncode == 0, done.stderr

@@ -190,6 +190,28 @@ def test_bytes_that_are_told_beforehand_are_those_that_travel(
     assert (found.sent, found.received) == pytest.approx(moved(tmp_path), rel=0.03)
 
 
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ("aggregation=plain", "defence.votes=true", "federation.client_fraction=0.5", "baselines.local=true"),
+        ("aggregation=secagg", "defence.votes=true"),
+    ],
+)
+def test_bytes_of_votes_and_of_models_trained_alone_are_told_beforehand_too(
+    tmp_path: Path, overrides: tuple[str, ...]
+) -> None:
+    rng = np.random.default_rng(0)
+    (tmp_path / "data").mkdir()
+    for site in "abcd":
+        x, y = rng.normal(size=(12, 3)).astype(np.float32), np.arange(12) % 2
+        np.savez(tmp_path / "data" / f"{site}.npz", x=x, y=y)
+    own = study(tmp_path / "data", NETWORK, *overrides)
+    outcome = run_quietly(own, tmp_path / "run")
+    found = ahead(own, Cohorts.of(own, site_names(own)), outcome.about["parameters"])
+    assert isinstance(found, Ahead)
+    assert (found.sent, found.received) == pytest.approx(moved(tmp_path / "run"), rel=0.03)
+
+
 @pytest.mark.parametrize(("trained", "room", "told"), [(10, 2, 6.0), (10, 1000, 1.2), (1, 2, 12.0)])
 def test_training_seconds_are_spread_over_those_that_trained_at_a_time(
     folder: Path, trained: int, room: int, told: float

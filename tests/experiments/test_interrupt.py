@@ -15,14 +15,14 @@ from experiments.engines.processes import _Hospital, _Visits
 
 def test_an_interrupt_that_somebody_swallowed_is_raised_again() -> None:
     before = signal.getsignal(signal.SIGINT)
-    with remembered_interrupt() as check:
-        check()
+    with remembered_interrupt() as signals:
+        signals.check()
         with pytest.raises(KeyboardInterrupt):
             # To this thread: os.kill may hand it to another one, and Python would raise here a moment too late.
             signal.raise_signal(signal.SIGINT)
         for _ in range(2):
             with pytest.raises(KeyboardInterrupt):
-                check()
+                signals.check()
     assert signal.getsignal(signal.SIGINT) is before
 
 

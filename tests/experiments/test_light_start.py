@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from tests.ended import ended
 
 ROOT = Path(__file__).parents[2]
 HEAVY = ("torch", "pandas", "pyarrow", "scipy", "sklearn", "numba", "nibabel", "pydicom", "highdicom", "flwr", "ray")
@@ -59,12 +60,10 @@ MAY_IMPORT: dict[tuple[str, ...], set[str]] = {
 @pytest.fixture(scope="module")
 def imported(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, ...], set[str]]:
     command = [sys.executable, "-c", CALLS, json.dumps([list(call) for call in MAY_IMPORT]), json.dumps(HEAVY)]
-    done = subprocess.run(
+    done = ended(
         command,
         cwd=tmp_path_factory.mktemp("empty"),
         env={"PYTHONPATH": str(ROOT), "PATH": "", "HOME": str(ROOT)},
-        capture_output=True,
-        text=True,
         check=True,
     )
     lines = [line.removeprefix(SAID) for line in done.stdout.splitlines() if line.startswith(SAID)]
@@ -84,7 +83,7 @@ NOT_BEFORE_A_STEP = {"scipy", "matplotlib", "pandas", "nibabel", "PIL", "tifffil
 
 def test_a_hospital_imports_only_what_every_study_needs() -> None:
     code = "import client.app, json, sys; print(json.dumps(sorted(sys.modules)))"
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    done = ended([sys.executable, "-c", code], cwd=ROOT, check=True)
     assert not {*json.loads(done.stdout)} & (OF_EXTRAS | NOT_BEFORE_A_STEP)
 
 
@@ -95,4 +94,4 @@ def test_a_registration_does_not_import_torchs_compiler() -> None:
         "Lbfgs().minimise(lambda point: (point**4).sum(), torch.ones(2, dtype=torch.float64)); "
         "assert 'torch._dynamo' not in sys.modules"
     )
-    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
+    ended([sys.executable, "-c", code], cwd=ROOT, check=True)

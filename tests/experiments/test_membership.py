@@ -32,7 +32,7 @@ from experiments.attacks.rmia import log_ratios, shares_beaten
 from experiments.attacks.user_level import by_person
 from experiments.audit.questions._joint_chance import Level, Parted
 from experiments.audit.questions._roc import (
-    area,
+    auc,
     auc_interval,
     curve,
     delong_variance,
@@ -58,7 +58,7 @@ def test_area_and_its_variance_by_hand() -> None:
 
     Parts of members: 1, 3/4, 1, of variance 1/48; of others: 1 and 5/6, of variance 1/72.
     """
-    assert area(MEMBERS, OTHERS) == pytest.approx(5.5 / 6)
+    assert auc(MEMBERS, OTHERS) == pytest.approx(5.5 / 6)
     assert delong_variance(MEMBERS, OTHERS) == pytest.approx(1 / 48 / 3 + 1 / 72 / 2)
     found = auc_interval(MEMBERS, OTHERS, 0.95)
     spread = 1.959964 * np.sqrt(1 / 144 + 1 / 144) / (5.5 / 6 * 0.5 / 6)
@@ -69,7 +69,7 @@ def test_area_and_its_variance_by_hand() -> None:
 @given(SOME, SOME)
 def test_the_area_is_the_share_of_pairs_and_lies_below_the_curve(members, others) -> None:
     pairs = [float(one > two) + 0.5 * float(one == two) for one in members for two in others]
-    assert area(members, others) == pytest.approx(np.mean(pairs))
+    assert auc(members, others) == pytest.approx(np.mean(pairs))
     points = np.array(curve(members, others).points)
     assert np.trapezoid(points[:, 1], points[:, 0]) == pytest.approx(np.mean(pairs))
     assert points[0].tolist() == [0, 0] and points[-1].tolist() == [1, 1]
@@ -182,7 +182,7 @@ def test_cases_of_one_person_are_asked_about_together() -> None:
     odds = noise + 0.8 * np.vstack([included, member])
     losses = -np.log(1 / (1 + np.exp(-odds)))
     scores = by_person(losses[16], Shadows(included, losses[:16], 1), _pool(persons))
-    assert area(scores[member], scores[~member]) > 0.99
+    assert auc(scores[member], scores[~member]) > 0.99
     assert scores[::2].tolist() == scores[1::2].tolist()
 
 

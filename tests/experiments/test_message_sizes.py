@@ -18,7 +18,7 @@ engine = "{engine}"
 
 def said(aggregation: str, parameters: int, engine: str = "processes", *more: str) -> str:
     text = STUDY.format(aggregation=aggregation, engine=engine)
-    return " ".join(message_sizes(parse(text, list(more)), parameters))
+    return " ".join(message_sizes(parse(text, list(more)), parameters, 5))
 
 
 @pytest.mark.parametrize(
@@ -36,6 +36,8 @@ def test_how_large_and_in_how_many_pieces_is_said(aggregation: str, answer_mb: i
 def test_control_variates_double_it_and_a_small_model_is_nothing_to_be_told() -> None:
     assert "an order takes about 800 MB" in said('"plain"', 100_000_000, "processes", "strategy=scaffold")
     assert said('"plain"', 8_070) == ""
+    compressed = said('"plain"', 100_000_000, "processes", 'federation.compression={kind="int8"}')
+    assert "an order takes about 400 MB, what a hospital sends back about 10" in compressed
     assert said('"plain"', 1_000_000) == ""
 
 

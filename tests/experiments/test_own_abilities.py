@@ -154,7 +154,7 @@ def test_an_aggregation_that_does_not_say_who_opens_an_update_is_counted_on_for_
     assert of_sums.readers_of(made) == of_sums.UNKNOWN_READERS
     with pytest.raises(StudyError, match="does not say how it rounds"):
         of_sums.room_for_whole_steps(made, "Sums", 4)
-    with pytest.raises(StudyError, match="declares no `codec`"):
+    with pytest.raises(StudyError, match="declares no `codec_in`"):
         of_sums.needed_codec(made)
 
 

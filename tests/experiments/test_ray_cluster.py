@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -19,6 +18,7 @@ from common.study.study import Study
 from experiments.engines import simulation
 from experiments.engines._quiet import run_quietly
 from experiments.engines.simulation import Simulation
+from tests.ended import ended
 
 ROOT = Path(__file__).parents[2]
 DRILLS = pytest.mark.skipif("WARDROUND_DRILLS" not in os.environ, reason="two raylets take some 20 s of a core")
@@ -51,12 +51,10 @@ def test_the_second_machine_of_a_cluster_gives_the_bit_identical_model(
     file = tmp_path / "study.toml"
     file.write_text(tiny("engine=simulation").text)
     token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "7" * 64, "RAY_USAGE_STATS_ENABLED": "0"}
-    done = subprocess.run(
+    done = ended(
         [sys.executable, "-c", CLUSTER, str(file), str(tmp_path / "ray")],
         env={**os.environ, **token, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
         cwd=tmp_path,
-        capture_output=True,
-        text=True,
     )
     (line,) = [line for line in done.stdout.splitlines() if line.startswith("TOLD ")] or [done.stdout + done.stderr]
     told = json.loads(line.removeprefix("TOLD "))

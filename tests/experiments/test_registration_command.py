@@ -85,7 +85,7 @@ def test_a_search_that_failed_says_so_first_and_by_its_exit_code(tmp_path: Path)
     rng = np.random.default_rng(1)
     noise = [tmp_path / "noise.nii.gz", tmp_path / "other.nii.gz"]
     for path in noise:
-        write_image(Image(rng.normal(size=(20, 20)), Geometry.of((20, 20), 2.0)), path)
+        write_image(Image(rng.normal(size=(10, 10)), Geometry.of((10, 10), 2.0)), path)
     page = tmp_path / "page.html"
     code, said = run(*noise, "--transform", "rigid", "--pictures", page)
     assert code == 4

@@ -111,7 +111,7 @@ def test_as_many_colluders_as_the_threshold_open_either_of_two_honest_hospitals(
     opened = unmasked(round_, colluders(exchange, THRESHOLD), victim)
     agreement = Agreement.of(frozenset(exchange.updates), expected_of(exchange.updates))
     error = np.abs(opened.vectors[0] - exchange.updates[victim].vectors[0]).max()
-    assert 0 < error <= aggregation.codec.largest_error(1, agreement)
+    assert 0 < error <= aggregation.codec_in(2).largest_error(1, agreement)
     assert opened.weight == exchange.updates[victim].weight
 
 
@@ -133,7 +133,7 @@ def test_a_coordinator_that_cheats_needs_twice_the_threshold_less_all(count: int
     opened = unmasked(watched(played), kept, VICTIM, played.given())
     agreement = Agreement.of(frozenset(updates), expected_of(updates))
     error = np.abs(opened.vectors[0] - updates[VICTIM].vectors[0]).max()
-    assert 0 < error <= SecureAggregation().codec.largest_error(1, agreement)
+    assert 0 < error <= SecureAggregation().codec_in(2).largest_error(1, agreement)
 
 
 @pytest.mark.parametrize("count", [2 * THRESHOLD - HOSPITALS, THRESHOLD - 1, THRESHOLD])

@@ -261,8 +261,9 @@ def stored(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_an_audit_of_outlined_volumes_under_differential_privacy_measures_epsilon(
-    stored: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    stored: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, attacked_by: Callable[..., None]
 ) -> None:
+    attacked_by("gradient_canaries", "canary_cases", "sent_noise", "pgd", "loss_threshold", "matching")
     for room in (_canaries, _sent_noise):
         monkeypatch.setattr(room, "PLANTED_REPEATS", 1)
     study = parse(

@@ -117,12 +117,21 @@ def lay_answers(place: Path) -> Sequence[Gap]:
     return ()
 
 
+def lay_release(place: Path) -> Sequence[Gap]:
+    """In the drills: a run of a table's patients, and a release of them."""
+    if DRILLS:
+        recorded = [*STEP.split(), "--set", "federation.record_traffic=true"]
+        typed("run", "heart.toml", "--folder", "runs/heart/1", *recorded)
+        typed("anonymise", "patients.csv", "-q", "age", "-q", "sex", "--sensitive", "disease")
+    return (("wardround audit", "FILE", "patients-k5/release.csv"), ("wardround audit", "RUN", "runs/heart/1"))
+
+
 def lay_questions(place: Path) -> Sequence[Gap]:
-    """`study.toml`: the page's own question of the heart data."""
+    """`study.toml`: the page's own question of the heart data; in the drills maps that were answered."""
     asked = blocks("docs/asking.md", r"\[\[analyses\]\]\nname = ")
     head = 'title = "Asked"\nsource = "heart"\ntask = { name = "classification", network = "logistic" }\n'
     (place / "study.toml").write_text(head + 'engine = "inline"\n' + asked)
-    return ()
+    return lay_maps(place) if DRILLS else ()
 
 
 def lay_hospital(place: Path) -> Sequence[Gap]:
@@ -299,8 +308,16 @@ STAGES: Mapping[str, Stage] = {
         ),
         {"wardround tune": FIRST},
     ),
-    "docs/anonymity.md": Stage(gaps=(("wardround anonymise TABLE", "TABLE", "patients.csv"),)),
-    "docs/asking.md": Stage(lay_questions),
+    "docs/anonymity.md": Stage(
+        lay_release,
+        (("wardround anonymise TABLE", "TABLE", "patients.csv"),),
+        {"wardround audit": "--seconds 1"},
+    ),
+    "docs/asking.md": Stage(
+        lay_questions,
+        (("wardround audit", "RUN", "runs/pneumonia/1"), ("wardround audit", "FOLDER", "answered")),
+        {"wardround audit": "--seconds 1"},
+    ),
     "docs/consent.md": Stage(gaps=(("", "PERSON", "case_001"), ("", "/srv/hospital", f"{RUN}/hospitals/Bergen"))),
     "docs/counterfactuals.md": Stage(
         lay_digits,
@@ -385,7 +402,7 @@ STAGES: Mapping[str, Stage] = {
             "wardround audit": "--seconds 1",
         },
     ),
-    "docs/studies.md": Stage(more={"wardround run": STEP, "wardround tune": FIRST}),
+    "docs/studies.md": Stage(more={"wardround run": STEP, "wardround tune": FIRST + " --set split.validation=0.34"}),
     "docs/withstanding.md": Stage(
         lay_other_run,
         (("", "runs/demo/NEWEST", RUN), ("", "OTHER", "runs/other")),

@@ -23,6 +23,7 @@ from flwr.supercore.protobuf.constants import PROTOBUF_MEDIA_TYPE
 from experiments.engines import _flower_program
 from experiments.engines._run_secrets import RunSecrets
 from experiments.engines.deployment import _Federation
+from tests.ended import ended
 
 FLWR = str(Path(sys.executable).parent / "flwr")
 PATHS = (
@@ -134,7 +135,7 @@ def as_stranger(federation: _Federation, home: Path, *arguments: str) -> subproc
     )
     environment = {**os.environ, "FLWR_HOME": str(home), "FLWR_TELEMETRY_ENABLED": "0"}
     environment |= {"FLWR_DISABLE_UPDATE_CHECK": "1", "NO_PROXY": "127.0.0.1"}
-    return subprocess.run([FLWR, *arguments], env=environment, cwd=home, capture_output=True, text=True)
+    return ended([FLWR, *arguments], env=environment, cwd=home)
 
 
 def test_the_stock_command_of_a_stranger_lists_starts_and_registers_nothing(

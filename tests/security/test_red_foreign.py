@@ -8,7 +8,6 @@ import json
 import os
 import py_compile
 import re
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -38,6 +37,7 @@ from experiments.tracking.finished import tell
 from experiments.tracking.tensorboard import TensorBoard
 from experiments.tracking.told import settings_of
 from experiments.without_folders import without_folders
+from tests.ended import ended
 from wardround import load
 from wardround.testing.__main__ import tried
 
@@ -256,9 +256,7 @@ def test_what_lies_where_one_works_is_not_taken_for_pythons_own(
     (tmp_path / "own.py").write_text("")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
-    done = subprocess.run(
-        [sys.executable, "-P", "-m", "experiments.cli", "test", "own.py"], capture_output=True, text=True, check=False
-    )
+    done = ended([sys.executable, "-P", "-m", "experiments.cli", "test", "own.py"])
     assert "binds none of" in done.stderr and not (tmp_path / "was-run").exists(), done.stderr
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from flwr.serverapp import ServerApp
 
 from experiments.engines import simulation
 from experiments.engines.simulation import Simulation, patient
+from tests.ended import ended
 
 ROOT = Path(__file__).parents[2]
 PROBE = """
@@ -24,7 +24,7 @@ from experiments.engines.simulation import _demand_token, patient
 _demand_token()
 
 warnings.simplefilter("ignore")
-start = partial(ray.init, num_cpus=1, include_dashboard=False, log_to_driver=False)
+start = partial(ray.init, num_cpus=0, include_dashboard=False, log_to_driver=False)
 address = patient(start, ray.shutdown).address_info["gcs_address"]
 try:
     with grpc.insecure_channel(address) as channel:
@@ -43,7 +43,7 @@ def test_ray_refuses_whoever_has_no_token() -> None:
     pytest.importorskip("ray", reason="the simulation extra is not installed")
     own = {name: value for name, value in os.environ.items() if not name.startswith("RAY_AUTH")}
     environment = {**own, "PYTHONPATH": str(ROOT), "RAY_USAGE_STATS_ENABLED": "0"}
-    done = subprocess.run([sys.executable, "-c", PROBE], env=environment, cwd=ROOT, capture_output=True, text=True)
+    done = ended([sys.executable, "-c", PROBE], env=environment, cwd=ROOT)
     said = [line for line in done.stdout.splitlines() if line.isupper()]
     assert said == ["UNAUTHENTICATED"] * 3, done.stderr
 

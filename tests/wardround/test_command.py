@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from typer.testing import CliRunner
 
 from experiments.cli import cli
 from experiments.commands import inherited
+from tests.ended import ended
 from wardround.testing.__main__ import main, tried
 from wardround.testing.of_file import KINDS
 
@@ -200,4 +200,4 @@ def test_without_pytest_the_command_says_what_to_install(monkeypatch: pytest.Mon
 
 def test_nothing_of_ours_imports_pytest_before_tests_are_asked_for() -> None:
     code = "import sys, wardround, experiments.cli; assert 'pytest' not in sys.modules"
-    subprocess.run([sys.executable, "-c", code], check=True)
+    ended([sys.executable, "-c", code], check=True)

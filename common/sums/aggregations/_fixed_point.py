@@ -29,6 +29,8 @@ BLOCK_VALUES = 1 << 15
 DRAWS = 1 << 16
 SMALLEST_UNIT = 1e-100
 """Of one whole number: a coordinator may send any scale, and divided by less the values would not be finite."""
+SMALLEST_RANGE = 1e-30
+"""Of largest_value; one over it is the largest."""
 ROUNDING = 1e-12
 """By how much the largest value may seem larger than it is, once divided."""
 MOST_CLIPPED = 0.02
@@ -54,9 +56,12 @@ class FixedPoint:
 
     def __post_init__(self) -> None:
         if not 2 <= self.value_bits <= 32:
-            raise StudyError(f"value_bits must be between 2 and 32; it is {self.value_bits}.")
-        if not 0 < self.largest_value < float("inf"):
-            raise StudyError(f"largest_value must be above 0; it is {self.largest_value}.")
+            raise StudyError(f"aggregation.value_bits must be between 2 and 32; it is {self.value_bits}.")
+        if not SMALLEST_RANGE <= self.largest_value <= 1 / SMALLEST_RANGE:
+            raise StudyError(
+                f"aggregation.largest_value must be above 0, between {SMALLEST_RANGE:g} and {1 / SMALLEST_RANGE:g}, "
+                f"since updates are float32; it is {self.largest_value:g}."
+            )
         if self.levels < 1:
             raise StudyError(f"a margin of {self.margin} leaves no room in {self.value_bits} bits.")
 

@@ -92,23 +92,29 @@ class Demand:
 
     def with_chosen(self, chosen: int) -> Neighbourhood:
         """Of so many. Raises StudyError where they do not keep what is demanded."""
-        if not 2 <= chosen < self.hospitals:
-            raise StudyError(
-                f"aggregation.neighbours must be between 2 and {self.hospitals - 1} for a round of {self.hospitals} "
-                f"hospitals; it is {chosen}."
-            )
-        found = Neighbourhood(chosen, chosen - most_lost(self, chosen))
-        bits = secrecy_bits(self, found)
-        if bits < self.secrecy_bits + ROOM_BITS:
-            fewest = least_neighbourhood(self)
-            enough = "'all' of them" if fewest is None else f"{fewest.chosen} or more"
-            raise StudyError(
-                f"aggregation.neighbours = {chosen} of {self.hospitals} hospitals, {self.colluding} of them "
-                f"colluding and {self.lost} lost, keeps a sum closed "
-                f"but for a chance of 2^-{max(bits, 0):.0f}; secrecy_bits "
-                f"demands 2^-{self.secrecy_bits}: it must be {enough}."
-            )
-        return found
+        return _with_chosen(self, chosen)
+
+
+@lru_cache(maxsize=256)
+def _with_chosen(demand: Demand, chosen: int) -> Neighbourhood:
+    """Kept: every leg of a round asks."""
+    if not 2 <= chosen < demand.hospitals:
+        raise StudyError(
+            f"aggregation.neighbours must be between 2 and {demand.hospitals - 1} for a round of {demand.hospitals} "
+            f"hospitals; it is {chosen}."
+        )
+    found = Neighbourhood(chosen, chosen - most_lost(demand, chosen))
+    bits = secrecy_bits(demand, found)
+    if bits < demand.secrecy_bits + ROOM_BITS:
+        fewest = least_neighbourhood(demand)
+        enough = "'all' of them" if fewest is None else f"{fewest.chosen} or more"
+        raise StudyError(
+            f"aggregation.neighbours = {chosen} of {demand.hospitals} hospitals, {demand.colluding} of them "
+            f"colluding and {demand.lost} lost, keeps a sum closed "
+            f"but for a chance of 2^-{max(bits, 0):.0f}; secrecy_bits "
+            f"demands 2^-{demand.secrecy_bits}: it must be {enough}."
+        )
+    return found
 
 
 @lru_cache(maxsize=256)

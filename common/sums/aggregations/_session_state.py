@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, MutableMapping
+from collections.abc import Collection, Iterable, MutableMapping, Sequence
 from dataclasses import dataclass
+from itertools import compress
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,15 +20,19 @@ SITES = "secure/sites"
 
 @dataclass(frozen=True)
 class Notes:
-    """Kept in `Local.secrets` under the protocol's name. A round's first leg forgets all of the round before."""
+    """Kept in `Local.secrets` under the protocol's name. A round's first leg forgets all of the round before.
+
+    among: the round's hospitals, of which names are remembered, a bit each.
+    """
 
     secrets: MutableMapping[str, bytes]
     protocol: str
+    among: tuple[SiteId, ...]
 
     @classmethod
     def begin(cls, local: Local, protocol: str, leg: str) -> Notes:
         """Of a new round, its first leg being answered."""
-        notes = cls(local.secrets, protocol)
+        notes = cls(local.secrets, protocol, local.cohort.sites)
         notes.forget()
         notes["at"] = _at(local, leg)
         return notes
@@ -40,7 +44,7 @@ class Notes:
         Raises WireError where `after` was not the last leg answered, in this very round of this run of this study:
         nothing is answered twice, out of turn, or by the rules of another study.
         """
-        notes = cls(local.secrets, protocol)
+        notes = cls(local.secrets, protocol, local.cohort.sites)
         if local.secrets.get(notes._key("at")) != _at(local, after):
             raise WireError(f"leg {leg!r} is answered once a round, after leg {after!r} of the same study and run.")
         notes["at"] = _at(local, leg)
@@ -58,12 +62,15 @@ class Notes:
         self.secrets[self._key(name)] = value
 
     def put_sites(self, name: str, sites: Iterable[SiteId]) -> None:
-        """Remember names."""
-        self[name] = json.dumps(list(sites)).encode()
+        """Remember names of the round's hospitals."""
+        self[name] = bits_of(self.among, frozenset(sites))
 
     def sites(self, name: str) -> tuple[SiteId, ...]:
-        """Names remembered."""
-        return tuple(json.loads(self[name]))
+        """Names remembered, sorted. Raises WireError where the round's hospitals are not what they were."""
+        bits = unpacked(self[name], len(self.among))
+        if bits is None:
+            raise WireError("the round is of other hospitals than when it began.")
+        return tuple(compress(self.among, bits))
 
     def _key(self, name: str) -> str:
         return f"{self.protocol}/{name}"
@@ -84,6 +91,20 @@ def read_sites(request: Payload, among: Iterable[SiteId], own: SiteId, fewest: i
     if len(value) < fewest:
         raise WireError(f"{len(value)} hospitals are named; this round needs {fewest}.")
     return tuple(value)
+
+
+def bits_of(sites: Sequence[SiteId], among: Collection[SiteId]) -> bytes:
+    """A bit for each site, set where it is `among`, the first in the lowest of the first byte."""
+    return np.packbits(np.array([site in among for site in sites], np.uint8), bitorder="little").tobytes()
+
+
+def unpacked(raw: bytes, sites: int) -> list[int] | None:
+    """As many bits, 1 where set; None where there are not so many."""
+    bits = np.unpackbits(np.frombuffer(raw, np.uint8), bitorder="little")
+    if len(raw) != -(-sites // 8) or bits[sites:].any():
+        return None
+    found: list[int] = bits[:sites].tolist()
+    return found
 
 
 def pieces(data: NDArray[np.uint8] | bytes | None, count: int, size: int) -> list[bytes]:

@@ -67,7 +67,7 @@ from common.sums.aggregations._secagg_client import (
     self_stream,
     way_of,
 )
-from common.sums.aggregations._session_state import SITES, Notes, pieces
+from common.sums.aggregations._session_state import SITES, Notes, bits_of, pieces, unpacked
 from common.sums.aggregations._witnesses import Witnesses
 from common.sums.cohort import Cohort, Groups
 from common.sums.exchange import Payload, Word
@@ -98,7 +98,7 @@ class SparseSum(MaskedSum):
 
     def beside(self, local: Local) -> dict[str, Word]:
         """This hospital's signature on the root and the order that it masked by."""
-        notes = Notes(local.secrets, self.protocol)
+        notes = Notes(local.secrets, self.protocol, local.cohort.sites)
         return {SIGNED: b64encode(local.identity.sign(_alike(notes))).decode()}
 
     def _keys(self, request: Payload, local: Local) -> Payload:
@@ -320,8 +320,7 @@ def leaf_of(announced: Announced) -> bytes:
 
 def marked(sites: Sequence[SiteId], among: Collection[SiteId]) -> dict[str, Word]:
     """The word that names `among` of a round's hospitals, a bit each, as `read_marked` takes it."""
-    bits = np.packbits(np.array([site in among for site in sites], np.uint8), bitorder="little")
-    return {SITES: b64encode(bits.tobytes()).decode()}
+    return {SITES: b64encode(bits_of(sites, among)).decode()}
 
 
 def read_marked(
@@ -338,17 +337,17 @@ def read_marked(
     return found
 
 
-def read_bits(request: Payload, hospitals: int) -> list[bool]:
+def read_bits(request: Payload, hospitals: int) -> list[int]:
     """Which of so many hospitals a request marks. Raises WireError unless there is one bit for each."""
     value = request.words.get(SITES)
     try:
         raw = b64decode(value if isinstance(value, str) else "", validate=True)
     except ValueError:
         raw = b""
-    bits = np.unpackbits(np.frombuffer(raw, np.uint8), bitorder="little")
-    if len(raw) != -(-hospitals // 8) or bits[hospitals:].any():
+    bits = unpacked(raw, hospitals)
+    if bits is None:
         raise WireError("hospitals must be marked by one bit each, in base64.")
-    return [bool(bit) for bit in bits[:hospitals]]
+    return bits
 
 
 def _parted(request: Payload, last: int) -> tuple[Payload, list[bytes]]:

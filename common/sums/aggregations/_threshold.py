@@ -29,6 +29,11 @@ class Threshold:
             raise StudyError(
                 f"a sum that hides single updates needs 3 hospitals a round or more; it has {hospitals}."
             )
+        if self.colluding > hospitals - 2:
+            raise StudyError(
+                f"aggregation.colluding = {self.colluding} of {hospitals} hospitals leave one alone, whose update is "
+                f"the sum less theirs, which nothing hides: it must be at most {hospitals - 2}."
+            )
         fewest = (hospitals + self.colluding) // 2 + 1
         threshold = max(-(-2 * hospitals // 3), fewest) if self.threshold is None else self.threshold
         if not fewest <= threshold <= hospitals:

@@ -92,14 +92,13 @@ class AdditiveSharing:
     def __post_init__(self) -> None:
         FixedPoint(self.value_bits, self.largest_value)
 
-    @cached_property
-    def codec(self) -> FixedPoint:
-        """How updates become words."""
-        return FixedPoint(self.value_bits, self.largest_value)
+    def codec_in(self, hospitals: int) -> FixedPoint:
+        """How updates become words, of however many hospitals."""
+        return self._codec
 
     def largest_error(self, hospitals: int, expected: Expected) -> float:
         """Rounding alone, where nothing was clipped."""
-        return self.codec.largest_error(hospitals, Agreement.of(expected.largest_weight, expected))
+        return self._codec.largest_error(hospitals, Agreement.of(expected.largest_weight, expected))
 
     def bytes_a_value(self, hospitals: int) -> int:
         """Of a word that holds the sum."""
@@ -119,17 +118,17 @@ class AdditiveSharing:
     ) -> Collected:
         """Three legs; the last two need every hospital that answered the first."""
         agreement = Agreement.of(expected.cohort.sites, expected)
-        accept = partial(self._accept, self._ring(agreement), self.codec.length(agreement))
+        accept = partial(self._accept, self._ring(agreement), self._codec.length(agreement))
         total, sites = self._collected(exchange, requests, agreement, expected.cohort, accept, Adding())
         if total is None:
             return nothing()
         residues = self._ring(agreement).residues(total).astype(np.uint64)
-        return collected(exchange, sites, residues, self.codec, agreement, expected)
+        return collected(exchange, sites, residues, self._codec, agreement, expected)
 
     def protect(self, update: Update, request: Payload, local: Local) -> Payload:
         """An encrypted seed for each other hospital; what the streams of those leave of the update is kept."""
         agreement = read_agreement(request)
-        encode = partial(self.codec.encode, update, agreement, local.rng, local.most_clipped)
+        encode = partial(self._codec.encode, update, agreement, local.rng, local.most_clipped)
         return self._shared(encode, Adding(), agreement, request, local)
 
     def collect_wide(
@@ -206,6 +205,10 @@ class AdditiveSharing:
         if leg == "sums":
             return self._sums(request, local)
         raise WireError("aggregation 'additive' has no such leg.")
+
+    @cached_property
+    def _codec(self) -> FixedPoint:
+        return FixedPoint(self.value_bits, self.largest_value)
 
     def _keys(self, request: Payload, local: Local) -> Payload:
         agreement = read_agreement(request)

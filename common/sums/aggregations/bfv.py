@@ -79,10 +79,9 @@ class Bfv:
             "each is encrypted under its hospital's own key and only the sum of those keys is ever opened."
         )
 
-    @cached_property
-    def codec(self) -> FixedPoint:
-        """How updates become words."""
-        return FixedPoint(self.value_bits, self.largest_value)
+    def codec_in(self, hospitals: int) -> FixedPoint:
+        """How updates become words, of however many hospitals."""
+        return self._codec
 
     def threshold_in(self, hospitals: int) -> int:
         """How many secret shares open a key; of distributed keys."""
@@ -90,7 +89,7 @@ class Bfv:
 
     def largest_error(self, hospitals: int, expected: Expected) -> float:
         """Rounding alone, where nothing was clipped."""
-        return self.codec.largest_error(hospitals, Agreement.of(expected.largest_weight, expected))
+        return self._codec.largest_error(hospitals, Agreement.of(expected.largest_weight, expected))
 
     def check(self, hospitals: int) -> None:
         """Raise StudyError where sums of so many hospitals would not be exact, saying what would be."""
@@ -143,18 +142,22 @@ class Bfv:
         return half.answer(leg, request, local)
 
     @cached_property
+    def _codec(self) -> FixedPoint:
+        return FixedPoint(self.value_bits, self.largest_value)
+
+    @cached_property
     def _distributed(self) -> DistributedSum:
         sums = MaskedSum("bfv", Threshold(self.threshold, self.colluding))
-        return DistributedSum(sums, self.codec, self.values_a_coefficient)
+        return DistributedSum(sums, self._codec, self.values_a_coefficient)
 
     @cached_property
     def _shared(self) -> SharedKey:
-        return SharedKey("bfv", self._scheme, self.codec)
+        return SharedKey("bfv", self._scheme, self._codec)
 
     def _scheme(self, agreement: Agreement) -> Scheme:
         if not self._is_exact(self.value_bits, len(agreement.sites)):
             raise WireError("the sum of so many hospitals has no room in a coefficient.")
-        return SealBfv(self._packing(self.value_bits, len(agreement.sites)), words_of(agreement, self.codec))
+        return SealBfv(self._packing(self.value_bits, len(agreement.sites)), words_of(agreement, self._codec))
 
     def _packing(self, value_bits: int, hospitals: int) -> Packing:
         return Packing(self.values_a_coefficient, value_bits, hospitals)

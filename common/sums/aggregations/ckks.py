@@ -100,14 +100,13 @@ class Ckks:
         """Bits of each prime of the modulus."""
         return self.coefficient_bits or DEFAULTS[self.mode][1]
 
-    @cached_property
-    def codec(self) -> FixedPoint:
-        """How updates become words."""
-        return FixedPoint(self.value_bits, self.largest_value)
+    def codec_in(self, hospitals: int) -> FixedPoint:
+        """How updates become words, of however many hospitals."""
+        return self._codec
 
     def largest_error(self, hospitals: int, expected: Expected) -> float:
         """Rounding alone, where nothing was clipped."""
-        return self.codec.largest_error(hospitals, Agreement.of(expected.largest_weight, expected))
+        return self._codec.largest_error(hospitals, Agreement.of(expected.largest_weight, expected))
 
     def check(self, hospitals: int) -> None:
         """Raise StudyError where sums of so many hospitals would wrap, or what must be exact would not be."""
@@ -151,11 +150,15 @@ class Ckks:
         return self._shared.answer(leg, request, local)
 
     @cached_property
+    def _codec(self) -> FixedPoint:
+        return FixedPoint(self.value_bits, self.largest_value)
+
+    @cached_property
     def _shared(self) -> SharedKey:
-        return SharedKey("ckks", self._scheme, self.codec)
+        return SharedKey("ckks", self._scheme, self._codec)
 
     def _scheme(self, agreement: Agreement) -> Scheme:
-        hospitals, words = len(agreement.sites), words_of(agreement, self.codec)
+        hospitals, words = len(agreement.sites), words_of(agreement, self._codec)
         if not self._is_exact(hospitals):
             raise WireError("the sum of so many hospitals has no room in a coefficient.")
         if self.mode == "tutorial":

@@ -39,7 +39,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import partial
 from math import log10
 from typing import ClassVar, Literal
 
@@ -123,11 +123,6 @@ class SecureAggregation:
         for name, bits, least in (("secrecy_bits", self.secrecy_bits, 20), ("success_bits", self.success_bits, 1)):
             if not least <= bits <= 128:
                 raise StudyError(f"aggregation.{name} must be between {least} and 128; it is {bits}.")
-
-    @cached_property
-    def codec(self) -> FixedPoint:
-        """How updates become words, where hospitals are few."""
-        return self.codec_in(2)
 
     def bits_in(self, hospitals: int) -> int:
         """Of a value, in a round of so many."""

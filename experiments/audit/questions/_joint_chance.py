@@ -1,6 +1,6 @@
 """How surely a membership attack told anything, counted over all that was tried.
 
-Every attempt is looked at in two ways: how well it orders all patients (the area under its curve), and whom it names
+Every attempt is looked at in two ways: how well it orders all patients (AUC), and whom it names
 before its first false alarm. Under the hypothesis that nothing leaked, a hospital's patients in training and in tests
 are exchangeable, so that each way has an exact or conservative chance. The chance that anything at all is found where
 there is nothing is shared among all attacks, both ways, and all hospitals; half of it goes to all hospitals together
@@ -57,7 +57,7 @@ class Parted:
     others: Floats
 
     def intervals(self, confidence: float, level: float) -> dict[str, Interval]:
-        """Of the area, and of the share that is named, jointly with all others; of rates with `confidence`, but those
+        """Of the AUC, and of the share that is named, jointly with all others; of rates with `confidence`, but those
         that so few cannot show."""
         found = {
             "auc": auc_interval(self.members, self.others, 1 - level),
@@ -70,7 +70,7 @@ class Parted:
 
     @property
     def chance_of_auc(self) -> float:
-        """That of so large an area where nothing leaked (Mann and Whitney 1947, one-sided)."""
+        """That of so large an AUC where nothing leaked (Mann and Whitney 1947, one-sided)."""
         if np.ptp(np.concatenate([self.members, self.others])) == 0:
             return 1.0
         return float(mannwhitneyu(self.members, self.others, alternative="greater").pvalue)

@@ -1,4 +1,4 @@
-"""A section of the page: curves of telling members from others, areas, and the most exposed patients."""
+"""A section of the page: curves of telling members from others, AUCs, and the most exposed patients."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from server.reporting.sections.layout import figure, section
 
 QUESTION = "membership"
 RATES = {
-    "auc": "Area",
+    "auc": "AUC",
     "true_positive_rate_at_0.1_percent": "Found at 0.1 %",
     "true_positive_rate_at_1_percent": "Found at 1 %",
     "true_positive_rate_without_false_alarm": "Found without one",
 }
 SURE = (
-    "All areas' intervals hold at once with the confidence that the study asks for; that of a rate holds alone, its "
-    "threshold taken as given. A rate is left out where too few others were asked about to show it."
+    "The intervals of all AUCs hold jointly with the confidence that the study asks for; that of a rate holds alone, "
+    "its threshold taken as given. A rate is left out where too few others were asked about to show it."
 )
 WHO = (
     "Whom all attacks together place above everybody who was not trained on. A patient's number counts persons of "

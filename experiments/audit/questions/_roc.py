@@ -1,4 +1,4 @@
-"""How well scores tell members from others: the ROC curve, its area and its left end, with confidence intervals."""
+"""How well scores tell members from others: the ROC curve, its AUC and its left end, with confidence intervals."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from experiments.audit.records import Curve, Interval
 Floats = NDArray[np.float64]
 
 
-def area(members: Floats, others: Floats) -> float:
+def auc(members: Floats, others: Floats) -> float:
     """The chance that a member scores above another, ties counting one half (Hanley and McNeil 1982)."""
     ranks = rankdata(np.concatenate([members, others]))[: len(members)].sum()
     return float((ranks - len(members) * (len(members) + 1) / 2) / (len(members) * len(others)))
 
 
 def auc_interval(members: Floats, others: Floats, confidence: float) -> Interval:
-    """The area by DeLong, DeLong and Clarke-Pearson 1988, the interval symmetric in its log-odds.
+    """The AUC by DeLong, DeLong and Clarke-Pearson 1988, the interval symmetric in its log-odds.
 
     Where their variance is zero or cannot be estimated it is that of Newcombe 2006 (method 5), which needs none.
     """
-    value = area(members, others)
+    value = auc(members, others)
     reach = float(norm.ppf((1 + confidence) / 2))
     variance = delong_variance(members, others) if min(len(members), len(others)) > 1 else 0.0
     if variance <= 0 or not 0 < value < 1:
@@ -34,7 +34,7 @@ def auc_interval(members: Floats, others: Floats, confidence: float) -> Interval
 
 
 def delong_variance(members: Floats, others: Floats) -> float:
-    """Variance of the area, from how much each single case takes part in it. Needs two of both kinds."""
+    """Variance of the AUC, from how much each single case takes part in it. Needs two of both kinds."""
     both = np.concatenate([members, others])
     ranks = rankdata(both)
     of_member = (ranks[: len(members)] - rankdata(members)) / len(others)
@@ -43,12 +43,12 @@ def delong_variance(members: Floats, others: Floats) -> float:
 
 
 def _newcombe(value: float, members: int, others: int, reach: float) -> Interval:
-    """Areas whose own variance (Hanley and McNeil's, of exponential scores) puts `value` within reach."""
+    """AUCs whose own variance (Hanley and McNeil's, of exponential scores) puts `value` within reach."""
     more = (members + others) / 2 - 1
 
-    def beyond(area: float) -> float:
-        spread = 1 + more * (1 - area) / (2 - area) + more * area / (1 + area)
-        return (area - value) ** 2 - reach**2 * area * (1 - area) * spread / (members * others)
+    def beyond(assumed: float) -> float:
+        spread = 1 + more * (1 - assumed) / (2 - assumed) + more * assumed / (1 + assumed)
+        return (assumed - value) ** 2 - reach**2 * assumed * (1 - assumed) * spread / (members * others)
 
     low = 0.0 if value == 0 else float(brentq(beyond, 0, value - 1e-12)) if beyond(0) > 0 else 0.0
     high = 1.0 if value == 1 else float(brentq(beyond, value + 1e-12, 1)) if beyond(1) > 0 else 1.0

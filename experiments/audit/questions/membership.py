@@ -72,15 +72,15 @@ class WhoWasTrainedOn:
         return trials
 
     def reasons(self, site: SiteId, trial: Trial, run: Run) -> Iterator[Reason]:
-        """By the area, where it is surely large and no chance; and by who is named without one false alarm."""
-        audit, area = run.study.audit, trial.intervals["auc"]
-        interval = f"{area.value:.2f} ({area.low:.2f} to {area.high:.2f}; 0.5 is guessing)"
+        """By the AUC, where it is surely large and no chance; and by who is named without one false alarm."""
+        audit, auc = run.study.audit, trial.intervals["auc"]
+        interval = f"{auc.value:.2f} ({auc.low:.2f} to {auc.high:.2f}; 0.5 is guessing)"
         where = "" if trial.site else ", over all hospitals together"
         words = f"{trial.attack} ranks a patient of the study above another with a chance of {interval}{where}"
         by_chance = trial.figures[CHANCE] >= 1 - audit.confidence
-        if by_chance or area.low < audit.auc_amber:
+        if by_chance or auc.low < audit.auc_amber:
             yield "green", f"{words}: not surely above {audit.auc_amber:g}.", ""
-        elif area.low >= audit.auc_red:
+        elif auc.low >= audit.auc_red:
             yield "red", f"{words}: surely above {audit.auc_red:g}.", NOISE
         else:
             yield "amber", f"{words}: surely above {audit.auc_amber:g}.", NOISE
