@@ -121,7 +121,7 @@ def _learned_linear(network: nn.Module) -> dict[str, nn.Linear]:
 def _derivatives(
     hospital: Hospital, parameters: Vector, layers: Mapping[str, nn.Linear], chosen: NDArray[np.int64]
 ) -> tuple[dict[str, NDArray[np.float32]], dict[str, NDArray[np.float32]]]:
-    """(cases, units) of every case's loss by what each layer answers, and (cases, features) by what it is shown.
+    """(cases, units) of every case's loss by each layer's answers, and (cases, features) by what the last is shown.
 
     The network has these parameters afterwards, and where it has a companion, which cases may move, those it had:
     nobody else relies on them, and a large model's copy would lie beside it.
@@ -162,8 +162,10 @@ def _of_piece(
     finally:
         for handle in handles:
             handle.remove()
-    both = [(kept, name, one) for name, (x, z) in seen.items() for kept, one in ((by_features, x), (by_units, z))]
-    wanted = [(kept, name, one) for kept, name, one in both if one.requires_grad]
+    last = list(layers)[-1]
+    asked = [(by_units, name, answers) for name, (_, answers) in seen.items()]
+    asked += [(by_features, last, seen[last][0])] if last in seen else []
+    wanted = [(kept, name, one) for kept, name, one in asked if one.requires_grad]
     if not wanted:
         return
     gradients = torch.autograd.grad(loss, [one for _, _, one in wanted], allow_unused=True)
@@ -191,21 +193,22 @@ def _joined(parts: Mapping[str, list[Tensor]]) -> dict[str, NDArray[np.float32]]
 def _of_units(derivatives: NDArray[np.float32]) -> Singled:
     """derivatives: (cases, units)."""
     size = np.abs(derivatives)
-    size = size / np.maximum(size.max(1, keepdims=True), TINY)
-    answers = (size > FAINT * np.maximum(size.max(0), TINY)).T
-    speaking = answers[answers.any(1)]
-    if len(speaking) < FEW_UNITS:
+    size /= np.maximum(size.max(1, keepdims=True), TINY)
+    answers = size > FAINT * np.maximum(size.max(0), TINY)
+    counts = answers.sum(0, dtype=np.int32)
+    speaking = int(np.count_nonzero(counts))
+    if speaking < FEW_UNITS:
         return Singled(0.0, 0.0, 0.0)
-    few = max(1, RARE * answers.shape[1])
-    alone, rare = (_without_the_first(speaking[speaking.sum(1) <= most]) / len(speaking) for most in (1, few))
+    few = max(1, RARE * len(answers))
+    alone, rare = (_without_the_first(answers[:, (counts > 0) & (counts <= most)]) / speaking for most in (1, few))
     return Singled(alone, rare, 0.0)
 
 
 def _without_the_first(units: NDArray[np.bool_]) -> int:
     """How many there are, but for those of the case that most of them answer to: one that is unlike all others
-    reaches honest units alone, and many of them.
+    reaches honest units alone, and many of them. units: (cases, units).
     """
-    return len(units) - int(units.sum(0).max(initial=0))
+    return int(units.shape[1] - units.sum(1).max(initial=0))
 
 
 def _fished(by_features: NDArray[np.float32], by_answers: NDArray[np.float32] | None) -> float:

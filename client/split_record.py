@@ -19,10 +19,11 @@ from __future__ import annotations
 
 import hmac
 import json
+from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from functools import cached_property, lru_cache
+from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
 from secrets import token_bytes
@@ -44,6 +45,7 @@ from common.wire.train_requests import SPLITS
 
 FILE = "split.json"
 KEY_BYTES = 32
+_AsItIs = tuple[int, int, int]
 PLACES = (*SPLITS, UNLABELLED)
 WHOLE = b"token of "
 HEADS_REMEMBERED = 4096
@@ -150,8 +152,7 @@ class SplitKeeper:
             return KeptSplit(self._public_key, str(record["token"])) if isinstance(record, ConfigRecord) else None
         if not is_there(self._place, FILE):
             return None
-        found = (self._place / FILE).lstat()
-        return _head_of(self._place, (found.st_ino, found.st_mtime_ns, found.st_size))
+        return _heads.of(self._place)
 
     def begin(self, hospital: Hospital) -> KeptSplit:
         """Keep the split as it is."""
@@ -188,8 +189,9 @@ class SplitKeeper:
         data = json.dumps(about).encode()
         if durable:
             write_durably(self._place / FILE, data)
-        else:  # of thousands in one process that end with their run
+        else:  # of thousands in one process that end with their run: nobody else writes there
             write(self._place, FILE, data)
+            _heads.note(self._place, kept)
         return kept
 
     @property
@@ -207,10 +209,33 @@ class SplitKeeper:
         return sha256(f"split {self.run}".encode()).digest()
 
 
-@lru_cache(maxsize=HEADS_REMEMBERED)
-def _head_of(place: Path, as_it_is: tuple[int, int, int]) -> KeptSplit:
-    """What is kept in a folder, its persons left unread. as_it_is: of the file, which is replaced when it changes."""
-    return replace(_kept_in(place), persons=_Unread(place))
+class _Heads:
+    """What is kept in folders, its persons left unread, as long as their files are what they were."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[Path, tuple[_AsItIs, KeptSplit]] = OrderedDict()
+
+    def of(self, place: Path) -> KeptSplit:
+        """Raises HospitalError where it is damaged."""
+        if place not in self._kept or self._kept[place][0] != _as_it_is(place):
+            self.note(place, _kept_in(place))
+        self._kept.move_to_end(place)
+        return self._kept[place][1]
+
+    def note(self, place: Path, kept: KeptSplit) -> None:
+        """Say what is kept there."""
+        self._kept[place] = _as_it_is(place), replace(kept, persons=_Unread(place))
+        while len(self._kept) > HEADS_REMEMBERED:
+            self._kept.popitem(last=False)
+
+
+_heads = _Heads()
+
+
+def _as_it_is(place: Path) -> _AsItIs:
+    """Of the file, which is replaced when it changes."""
+    found = (place / FILE).lstat()
+    return found.st_ino, found.st_mtime_ns, found.st_size
 
 
 def _kept_in(place: Path) -> KeptSplit:

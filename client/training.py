@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import cached_property
-from math import frexp
 
 import numpy as np
 import torch
@@ -228,11 +227,7 @@ class Terms:
     def add(self, parameters: list[nn.Parameter], count: float) -> None:
         """Turn summed gradients of `count` cases into their mean, and add the terms."""
         reached = [(index, one.grad) for index, one in enumerate(parameters) if one.grad is not None]
-        gradients = [gradient for _, gradient in reached]
-        if frexp(count)[0] == 0.5:  # a power of two, by which a product is the same to the bit and takes a fifth
-            torch._foreach_mul_(gradients, 1 / count)
-        else:
-            torch._foreach_div_(gradients, count)
+        torch._foreach_div_([gradient for _, gradient in reached], count)
         if not self.anchors and self.corrections is None:
             return
         for index, gradient in reached:

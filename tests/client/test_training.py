@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 import client.training
 from client.objective import shuffled_batches as batches
-from client.training import Terms, Trainer, chunk_size
+from client.training import Trainer, chunk_size
 from common.data.cases import Batch, Cases, Shape
 from common.errors import HospitalError
 from common.learning.client_work import Training
@@ -169,12 +169,3 @@ def test_batches_are_epochs_or_as_many_steps_as_asked(training: Training, sizes:
 def test_a_stochastic_gradient_is_of_as_many_cases_as_asked() -> None:
     update = trainer(some_cases(50), Training(batch_size=8)).gradient_update()
     assert update.weight == 8
-
-
-@settings(max_examples=30, deadline=None)
-@given(st.integers(1, 300), st.lists(st.floats(width=32, allow_nan=False), min_size=1, max_size=9))
-def test_a_mean_gradient_is_the_sum_divided_whatever_is_faster(count: int, summed: list[float]) -> None:
-    parameter = nn.Parameter(torch.zeros(len(summed)))
-    parameter.grad = torch.tensor(summed)
-    Terms([], 0.0, None).add([parameter], count)
-    assert parameter.grad.numpy().tobytes() == (np.array(summed, np.float32) / np.float32(count)).tobytes()
