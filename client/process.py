@@ -111,7 +111,8 @@ class _Visits(grpc.GenericRpcHandler):  # type: ignore[misc]
         self._going = in_pieces(self._node.answer_in_parts(whole))
         del whole
         self._next = next(self._going)
-        give_back_freed_memory()
+        if is_piece(self._next):  # the others may be asked for much later
+            give_back_freed_memory()
         return self._piece()
 
     def _piece(self) -> bytes:
