@@ -68,6 +68,7 @@ ELSEWHERE = (
     ),
     Fate(r"docs/scale\.md: (ray|export|RAY_ADDRESS)", "several machines", "experiments/test_ray_cluster.py"),
     Fate(r"docs/pacs\.md: ", "a PACS is needed", "experiments/test_pacs.py"),
+    Fate(r"CONTRIBUTING\.md: python docs/site_pages/measured_tables\.py", "writes the page", "test_site.py"),
     Fate(r"docs/analyses\.md: python ", "writes the page", "test_analyses_page.py"),
     Fate(r"docs/conditioning\.md: python ", "writes the page", "experiments/test_conditioning_page.py"),
     Fate(r"docs/pitfalls\.md: python ", "writes the page", "experiments/test_pitfalls.py"),
