@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.module import _has_any_global_hook
 
+from common.learning.abilities import optimised
 from common.learning.client_work import Training
 from common.learning.task import Task
 
@@ -90,7 +91,9 @@ class FullyConnected(nn.Module):
 
 
 def _asks_for_answers(task: Task) -> bool:
-    """As the class says whose `loss` it is: one that inherits the word may have another loss."""
+    """As the class says whose `loss` it is: who inherits the word may have another, or one a group."""
+    if optimised(task):
+        return False
     owners = [one for one in (task, *type(task).__mro__) if "loss" in getattr(one, "__dict__", {})]
     return bool(owners) and vars(owners[0]).get("loss_of_answers") is True
 
@@ -117,7 +120,8 @@ def _is_plain(parameter: Tensor | None) -> bool:
     if parameter is None:
         return False
     is_whole = parameter.is_cpu and parameter.dtype == torch.float32 and parameter.is_contiguous()
-    return is_whole and parameter.requires_grad and not parameter._backward_hooks
+    is_watched = parameter._backward_hooks or getattr(parameter, "_post_accumulate_grad_hooks", None)
+    return is_whole and parameter.requires_grad and not is_watched
 
 
 def _layers(network: nn.Module) -> list[_Layer]:

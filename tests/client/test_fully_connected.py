@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from client.fully_connected import FullyConnected
 from client.training import Trainer
 from common.data.cases import Batch, Cases, Shape
+from common.learning.abilities import REST
 from common.learning.client_work import Training
 from common.learning.networks._flat import fully_connected
 from common.learning.parameters import read
@@ -33,6 +34,16 @@ class OtherLoss(Classification):
     def loss(self, network: nn.Module, batch: Batch) -> Tensor:
         penalty = sum(parameter.square().sum() for parameter in network.parameters())
         return super().loss(network, batch) + penalty
+
+
+class ByGroups(Classification):
+    """Each group's loss is another than the one that it inherits."""
+
+    optimised: ClassVar[dict[str, tuple[str, ...]]] = {"head": ("3",), "body": (REST,)}
+
+    def loss_of(self, network: nn.Module, batch: Batch, group: str) -> Tensor:
+        penalty = sum(parameter.square().sum() for parameter in network.parameters())
+        return self.loss(network, batch) + penalty
 
 
 def cases(count: int, inputs: tuple[int, ...], classes: int) -> Cases:
@@ -93,6 +104,11 @@ def with_a_hook(made: nn.Sequential) -> nn.Sequential:
     return made
 
 
+def with_a_hook_on_a_gradient(made: nn.Sequential) -> nn.Sequential:
+    made[1].weight.register_post_accumulate_grad_hook(lambda _: None)
+    return made
+
+
 def frozen(made: nn.Sequential) -> nn.Sequential:
     made[1].bias.requires_grad_(False)
     return made
@@ -117,6 +133,7 @@ def tied(made: nn.Sequential) -> nn.Sequential:
         nn.Sequential(nn.Flatten(), Noted(4, 3)),
         nn.Sequential(nn.Flatten(), nn.Linear(4, 3).double()),
         with_a_hook(nn.Sequential(nn.Flatten(), nn.Linear(4, 3))),
+        with_a_hook_on_a_gradient(nn.Sequential(nn.Flatten(), nn.Linear(4, 3))),
         frozen(nn.Sequential(nn.Flatten(), nn.Linear(4, 3))),
         tied(nn.Sequential(nn.Flatten(), nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 3))),
     ],
@@ -128,4 +145,5 @@ def test_any_other_network_is_autograds(other: nn.Module) -> None:
 def test_a_loss_of_more_than_answers_and_a_lower_precision_are_autograds() -> None:
     made = fully_connected(Shape((4,), 3), [])
     assert FullyConnected.of(OtherLoss(), made, Training()) is None
+    assert FullyConnected.of(ByGroups(), made, Training()) is None
     assert FullyConnected.of(TASK, made, Training(precision="bfloat16")) is None
