@@ -89,7 +89,7 @@ class Convolution:
         return found.reshape(len(inputs), *weight.shape)
 
     def _is_of_pixels_alone(self, kernel: Sequence[int]) -> bool:
-        return prod(kernel) == prod(self.stride) == 1 and not any(self.padding)
+        return prod(kernel) == prod(self.stride) == 1 and not any((*self.padding, *self.output_padding))
 
     def _goes_by_rows(self, small: Tensor, large: Tensor, kernel: Sequence[int]) -> bool:
         pixels, fewest = small[0, 0].numel(), min(small.shape[1], large.shape[1])

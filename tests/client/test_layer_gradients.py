@@ -98,6 +98,13 @@ def test_cases_that_do_not_fit_together_are_laid_in_rows_some_after_the_other(
     torch.testing.assert_close(found, one_at_a_time(module, inputs, grad), rtol=1e-4, atol=1e-3)
 
 
+def test_a_kernel_of_one_pixel_whose_result_is_larger_than_what_it_looks_at_is_no_product_of_both() -> None:
+    module, convolution = layer(2, (3, 9), 1, 1, 0, 2, transposed=True)
+    inputs, grad = some_values(CASES, 3, 4, 5), some_values(CASES, 9, 5, 6)
+    found = convolution.weights_of_cases(grad, inputs, module.weight)
+    torch.testing.assert_close(found, one_at_a_time(module, inputs, grad), rtol=1e-4, atol=1e-3)
+
+
 @pytest.mark.parametrize("transposed", [False, True])
 @pytest.mark.parametrize("axes", [1, 2, 3])
 def test_what_is_too_large_to_unfold_goes_through_convolutions_of_single_cases(
