@@ -37,7 +37,7 @@ from common.study.catalogue import AGGREGATIONS
 from common.sums.abilities import codec_of
 from common.sums.aggregations._agreement import Agreement, read_agreement
 from common.sums.exchange import Payload
-from common.sums.mean import LARGEST_UNITS, UNITS_PER_ONE
+from common.sums.mean import MOST_WEIGHT
 from common.sums.update import Vector
 from common.wire.train_requests import Order
 
@@ -45,7 +45,7 @@ ROUNDING = 1e-6
 """Relative, by which another processor's arithmetic may differ."""
 ENCRYPTION = 1.01
 """By how much an encryption with small errors may let a sum of whole numbers seem larger than it is."""
-MOST_CASES = float(LARGEST_UNITS // UNITS_PER_ONE)
+MOST_CASES = float(MOST_WEIGHT)
 """More cases than a sum can count; no study has a hospital with so many."""
 
 

@@ -54,7 +54,7 @@ from server.progress import (
     RunFinished,
     RunStarted,
 )
-from server.public_numbers import counts_are_told
+from server.public_numbers import counts_are_told, demand_countable
 from server.rounds import Rounds
 from server.run_folder import RunFolder
 from server.run_record import first_words, roster_table
@@ -247,7 +247,10 @@ class Conductor:
         aggregation = cast(Aggregation, AGGREGATIONS.build(self.study.aggregation))
         timeout_s = self.study.federation.round_timeout_s
         cohorts = Cohorts.of(self.study, self.study.federation.names or self.sites or members)
-        aggregation.check(len(cohorts.of_round(1).sites))
+        in_a_round = len(cohorts.of_round(1).sites)
+        aggregation.check(in_a_round)
+        scoring = cohorts.of_round(cohorts.final_round).sites if cohorts.scored else ()
+        demand_countable(self.study, members, in_a_round, scoring)
         exchange = GridExchange(
             conversation, nodes, self.traffic, self.progress, timeout_s, self.study.json, pins.run
         )
@@ -259,7 +262,7 @@ class Conductor:
         rounds = Rounds(self.study, strategy, aggregation, members, exchange, cohorts, names, terms, absent)
         self.about["watched"] = list(watched(task))
         self.about |= {"headline": task.headline, "parameters": layout.length, "reveals": aggregation.reveals}
-        self.about["readers"] = readers_of(aggregation, len(cohorts.of_round(1).sites))
+        self.about["readers"] = readers_of(aggregation, in_a_round)
         initial = read(network)
         self.about["model"] = getattr(network, "about", None)
         return rounds, layout, self._first_checkpoint(strategy, initial)

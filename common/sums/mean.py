@@ -18,6 +18,8 @@ from numpy.typing import NDArray
 
 UNITS_PER_ONE = 1 << 40
 LARGEST_UNITS = (1 << 62) - 1
+MOST_WEIGHT = LARGEST_UNITS // UNITS_PER_ONE
+"""That all hospitals' means come to: 4,194,303 cases where each weighs 1."""
 MANY = 8
 """Of so many numbers and more a sum by array is faster."""
 
