@@ -9,6 +9,7 @@ from common.errors import RoundError
 from common.learning.client_work import Training
 from common.study.expected_patients import expected_patients
 from common.study.study import Study
+from common.sums.cohorts import reveals
 from common.sums.mean import MOST_WEIGHT
 from server.members import Member
 
@@ -36,7 +37,8 @@ def demand_countable(
     """
     if not counts_are_told(study):
         return
-    shown = sorted((_shown(study.training, one.cases["train"]) for one in members.values()), reverse=True)
+    weighs = reveals(study) == "sum"
+    shown = sorted((_counted(study.training, one.cases["train"], weighs) for one in members.values()), reverse=True)
     asked = [one for site, one in members.items() if site in scoring]
     scored = max(sum(one.cases[split] for one in asked) for split in ("validation", "test"))
     for many, what in ((sum(shown[:hospitals]), "shown in a round of training"), (scored, "scored")):
@@ -48,6 +50,8 @@ def demand_countable(
             )
 
 
-def _shown(training: Training, cases: int) -> int:
+def _counted(training: Training, cases: int, weighs: bool) -> int:
+    """Of a hospital: the losses of its steps, or where its update's weight is added up as exactly, that if more."""
     batch = cases if training.batch_size == "full" else min(training.batch_size, cases)
-    return max(cases, training.epochs * cases if training.steps is None else training.steps * batch)
+    losses = training.epochs * cases if training.steps is None else training.steps * batch
+    return max(cases, losses) if weighs else losses

@@ -9,6 +9,7 @@ import pytest
 from common.data.cases import Shape
 from common.errors import RoundError
 from common.learning.client_work import Training
+from common.study.options import Entry
 from common.study.study import Study, parse
 from common.sums.mean import MOST_WEIGHT, Mean
 from server.members import Member
@@ -57,3 +58,10 @@ def test_cases_that_are_scored_count_where_their_hospital_is_asked() -> None:
     demand_countable(study, few, 2, ("a",))
     with pytest.raises(RoundError, match=r"6,000,000 cases would be scored; .*evaluate_fraction"):
         demand_countable(study, few, 2, ("a", "b"))
+
+
+def test_where_single_updates_are_read_cases_that_no_step_shows_are_not_counted() -> None:
+    large, study = members(a=9_000_000, b=9_000_000), trained(steps=6, batch_size=10)
+    demand_countable(replace(study, aggregation=Entry("plain")), large, 2, ())
+    with pytest.raises(RoundError, match=r"18,000,000 cases"):
+        demand_countable(replace(study, aggregation=Entry("secagg")), large, 2, ())
