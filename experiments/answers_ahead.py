@@ -44,10 +44,11 @@ def answer_bytes(study: Study, names: Sequence[str], number: int, hospitals: int
         return UNNAMED_SUMMED_BYTES if hospitals else UNNAMED_BYTES
     means, seconds = _told(study, names, number, trains)
     if hospitals:
-        return _size(Payload(data=np.zeros(_in_words(study, len(means) + len(seconds), trains, hospitals), np.uint8)))
+        words = _in_words(study, len(means) + len(seconds), trains, hospitals)
+        return message_bytes(Payload(data=np.zeros(words, np.uint8)))
     numbers: dict[str, Number] = {name: [TYPICAL.total_units, TYPICAL.weight_units] for name in means}
     numbers |= dict.fromkeys([*seconds, *(["weight"] if trains else [])], SECONDS)
-    return _size(Payload(np.zeros(1, np.float32) if trains else None, numbers))
+    return message_bytes(Payload(np.zeros(1, np.float32) if trains else None, numbers))
 
 
 def _told(study: Study, names: Sequence[str], number: int, trains: bool) -> tuple[list[str], list[str]]:
@@ -73,5 +74,6 @@ def _in_words(study: Study, means: int, trains: bool, hospitals: int) -> int:
     return round(words * value_bytes(aggregation, hospitals))
 
 
-def _size(payload: Payload) -> int:
+def message_bytes(payload: Payload) -> int:
+    """Of a message with this content."""
     return ENVELOPE_BYTES + len(content_to_bytes(to_records(payload)))

@@ -18,10 +18,8 @@ from common.sums.aggregation import Aggregation
 from common.sums.cohort import Cohort
 from common.sums.cohorts import Cohorts, reveals
 from common.sums.exchange import Payload
-from common.wire.message_bytes import content_to_bytes
-from common.wire.records import to_records
 from common.wire.train_requests import Order, protocol_payload, to_payload
-from experiments.answers_ahead import BALLOT, ENVELOPE_BYTES, OWN_MODEL, answer_bytes
+from experiments.answers_ahead import BALLOT, OWN_MODEL, answer_bytes, message_bytes
 from experiments.message_sizes import value_bytes
 from server.reporting.wording import size
 from server.strategy import Strategy
@@ -156,9 +154,9 @@ def _of_sums(study: Study, hospitals: int, groups: tuple[int, ...], votes: bool)
     if told is None:
         sent = LEGS_BESIDE * _request(study, 1) + names + SENT_A_PAIR * hospitals
         return hospitals * sent, hospitals * (LEGS_BESIDE * LEG_ANSWER_BYTES + RECEIVED_A_PAIR * hospitals)
-    asked = _bytes(protocol_payload(LEG, "shares", study.json, RUN_NAME, 1))
+    asked = message_bytes(protocol_payload(LEG, "shares", study.json, RUN_NAME, 1))
     sent_each = told.legs * asked + AGREED_BYTES + names + told.sent
-    received_each = told.legs * (_bytes(LEG) + REPLYING_BYTES) + told.received
+    received_each = told.legs * (message_bytes(LEG) + REPLYING_BYTES) + told.received
     return hospitals * sent_each, hospitals * received_each
 
 
@@ -176,8 +174,4 @@ def _request(study: Study, number: int, votes: bool = False) -> int:
     splits = final_splits(study) if number > study.rounds else (study.federation.evaluate_split,)
     model = np.zeros(1, np.float32)
     order = Order(study.json, number, model, None, evaluate=splits, reference=model if votes else None)
-    return _bytes(to_payload(order, RUN_NAME))
-
-
-def _bytes(payload: Payload) -> int:
-    return ENVELOPE_BYTES + len(content_to_bytes(to_records(payload)))
+    return message_bytes(to_payload(order, RUN_NAME))

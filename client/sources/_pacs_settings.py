@@ -172,13 +172,13 @@ def tls_context(folder: Path, settings: PacsSettings) -> ssl.SSLContext:
 
     Of a service without TLS nobody is trusted: to read the machine's own authorities takes longer than to ask it.
     """
-    nobody = settings.url.startswith("http://") and not settings.authority
     try:
-        context = (
-            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-            if nobody
-            else ssl.create_default_context(cafile=str(folder / settings.authority) if settings.authority else None)
-        )
+        if settings.authority:
+            context = ssl.create_default_context(cafile=str(folder / settings.authority))
+        elif settings.url.startswith("http://"):
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        else:
+            context = ssl.create_default_context()
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         if settings.certificate:
             context.load_cert_chain(folder / settings.certificate, folder / settings.key)

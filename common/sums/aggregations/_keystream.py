@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 import numpy as np
-from cryptography.hazmat.primitives.ciphers import Cipher, CipherContext
+from cryptography.hazmat.primitives.ciphers import AEADEncryptionContext, Cipher
 from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.ciphers.modes import GCM
 from numpy.typing import NDArray
@@ -56,12 +56,12 @@ def apply(words: Words, added: Sequence[bytes], subtracted: Sequence[bytes] = ()
 
 def tag(stream: bytes, parts: Iterable[memoryview]) -> bytes:
     """16 bytes that follow from all bytes of all parts: GCM's tag of them, by this stream's key and nonce."""
-    cipher = Cipher(AES(stream[:16]), GCM(stream[16:STREAM_BYTES])).encryptor()
+    cipher = _cipher(stream)
     for part in parts:
         cipher.authenticate_additional_data(part)
     cipher.finalize()
     return cipher.tag
 
 
-def _cipher(stream: bytes) -> CipherContext:
+def _cipher(stream: bytes) -> AEADEncryptionContext:
     return Cipher(AES(stream[:16]), GCM(stream[16:STREAM_BYTES])).encryptor()

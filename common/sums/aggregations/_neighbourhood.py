@@ -174,7 +174,7 @@ def secrecy_bits(demand: Demand, found: Neighbourhood, few: bool = False) -> flo
 
 @lru_cache(maxsize=256)
 def most_left_out(demand: Demand, found: Neighbourhood, signing: int) -> int:
-    """Of the honest ones of at least so many that signed: s of the fourth theorem, for a chance that is spared."""
+    """Of the honest ones of at least so many that signed: s of the theorem of shares, for a chance that is spared."""
     hospitals, half = demand.hospitals, (demand.hospitals - demand.colluding) // 2 + 1
     sizes = np.arange(1, hospitals - half + 1)
     inside = np.maximum(signing - demand.colluding - sizes, half)
